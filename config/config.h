@@ -1,0 +1,185 @@
+// Config: everything a person can set, as plain structs whose member initialisers are the defaults.
+//
+// A Config that came out of LoadFile() (loader.h) without problems is complete and consistent: no
+// code after the loader checks ranges again. What each key means, its range and whether it can be
+// reloaded is said once, in the rows of schema.h; REFERENCE.md is printed from those rows.
+//
+// Thread: plain values. Durations are milliseconds, sizes are bytes.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nearcached::config {
+
+using Duration = std::chrono::milliseconds;
+
+inline constexpr std::uint64_t kKib = 1024;
+inline constexpr std::uint64_t kMib = 1024 * kKib;
+inline constexpr std::uint64_t kGib = 1024 * kMib;
+
+// One address applications connect to. ParseListenAddress() (listen_address.h) takes it apart.
+struct ListenerConfig {
+  std::string address;             // "127.0.0.1:6380", "[::1]:6380", "unix:/run/nearcached.sock"
+  std::uint32_t unix_mode = 0660;  // permission bits of the socket file; unused for TCP
+  std::string username;            // with a password: the user AUTH must name; empty is "default"
+  std::string password;            // secret; empty: clients need no AUTH
+  bool allow_unauthenticated_remote = false;  // a non-loopback address without a password is meant
+
+  friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
+};
+
+// The primary everything that is not a hit is asked from.
+struct UpstreamConfig {
+  // Where it is, normalised and without credentials or database once loaded: those are moved to
+  // the members below, so that this one is safe to show.
+  std::string url = "redis://127.0.0.1:6379";
+  std::string host = "127.0.0.1";  // from url: a name or a numeric address; empty with unix_path
+  std::uint16_t port = 6379;       // from url; unused with unix_path
+  std::string unix_path;           // from url: a socket file; empty for TCP
+  std::string username;            // empty: AUTH with the password alone
+  std::string password;            // secret; empty: no AUTH
+  std::uint32_t db = 0;            // the database clients start in
+
+  Duration connect_timeout{2'000};
+  Duration command_timeout{5'000};
+  std::uint32_t links = 2;                     // forward lanes per database and protocol
+  std::uint32_t fill_links = 1;                // links that carry the reads which fill L1
+  std::uint32_t exclusive_links_max = 256;     // links lent to one client each (MULTI, BLPOP, …)
+  std::uint32_t exclusive_links_idle_max = 8;  // of those, kept open while nobody needs them
+  Duration idle_timeout{300'000};              // an idle exclusive link is closed after this long
+  Duration health_interval{1'000};             // a PING on every link this often
+  std::uint32_t health_misses = 3;             // unanswered PINGs in a row that end a link
+  Duration reconnect_delay_min{50};
+  Duration reconnect_delay_max{5'000};
+  std::uint32_t link_queue_max = 65'536;     // requests unanswered on one link
+  std::uint64_t link_bytes_max = 64 * kMib;  // request bytes waiting to be sent on one link
+
+  friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
+};
+
+// The in-memory cache of one process.
+struct L1Config {
+  bool enabled = true;
+  std::uint64_t bytes = 64 * kMib;       // keys, values and bookkeeping together
+  std::uint64_t entry_bytes_max = kMib;  // key and value of one entry
+  Duration ttl{5'000};                   // an entry is used at most this long
+  double ttl_jitter = 0.1;  // the largest fraction a ttl is shortened by; it is never lengthened
+  Duration negative_ttl{1'000};            // "no such key" is remembered this long; 0: never
+  double negative_share = 0.1;             // fraction of `bytes` that missing keys may use
+  std::uint32_t mget_fill_keys_max = 256;  // an MGET that misses more keys than this fills nothing
+  // Keys that are never cached: "prefix*", "*suffix", "*substring*" or a whole key.
+  std::vector<std::string> never_cache = DefaultNeverCache();
+
+  static std::vector<std::string> DefaultNeverCache();
+
+  friend bool operator==(const L1Config&, const L1Config&) = default;
+};
+
+// What holds for keys that begin with `prefix`. The rule with the longest matching prefix wins
+// alone: rules do not add up, and what a rule leaves empty comes from L1Config.
+struct RuleConfig {
+  std::string prefix;  // bytes, not a pattern; empty: every key
+  bool cache = true;
+  bool allow_locks = false;  // the rule's keys are cached even where l1.never_cache matches
+  std::optional<Duration> ttl;
+  std::optional<double> ttl_jitter;
+  std::optional<Duration> negative_ttl;
+  std::optional<std::uint64_t> entry_bytes_max;
+  std::size_t line = 0;  // in the configuration file, for EXPLAIN; 0: not from a file
+
+  // The same rule, wherever it was written: `line` does not count.
+  friend bool operator==(const RuleConfig& a, const RuleConfig& b) {
+    return a.prefix == b.prefix && a.cache == b.cache && a.allow_locks == b.allow_locks &&
+           a.ttl == b.ttl && a.ttl_jitter == b.ttl_jitter && a.negative_ttl == b.negative_ttl &&
+           a.entry_bytes_max == b.entry_bytes_max;
+  }
+};
+
+// Whether the server tells us about changed keys (CLIENT TRACKING).
+struct TrackingConfig {
+  enum class Mode : std::uint8_t {
+    kAuto,      // use tracking; where the server has none, only rules with a ttl are cached
+    kRequired,  // never cache without tracking
+    kOff,       // never ask for tracking; only rules with a ttl are cached
+  };
+  Mode mode = Mode::kAuto;
+
+  friend bool operator==(const TrackingConfig&, const TrackingConfig&) = default;
+};
+
+// One upstream read for many equal reads that arrive while it is under way.
+struct CoalescingConfig {
+  bool enabled = true;
+  std::uint32_t waiters_max = 10'000;  // on one read; who comes later is forwarded alone
+
+  friend bool operator==(const CoalescingConfig&, const CoalescingConfig&) = default;
+};
+
+// What one client, and all of them together, may take.
+struct LimitsConfig {
+  std::uint32_t clients_max = 10'000;
+  std::uint32_t pipeline_max = 1'024;      // unanswered requests of a client before reading pauses
+  std::uint64_t request_bytes_max = kGib;  // one request, all its arguments and framing
+  std::uint64_t bulk_bytes_max = 512 * kMib;   // one argument
+  std::uint32_t args_max = 1'048'576;          // arguments of one request
+  std::uint64_t inline_bytes_max = 64 * kKib;  // one line of the inline protocol
+  std::uint64_t output_bytes_max = 64 * kMib;  // replies a client has not read; beyond: closed
+  Duration client_idle_timeout{0};             // a silent client is closed; 0: never
+  Duration request_timeout{30'000};            // half a request, then silence; 0: never
+
+  friend bool operator==(const LimitsConfig&, const LimitsConfig&) = default;
+};
+
+// HTTP: /metrics, /startup, /liveness, /readiness.
+struct MetricsConfig {
+  std::string address = "127.0.0.1:9380";  // empty: no HTTP at all
+  bool allow_remote = false;               // a non-loopback address is meant
+
+  friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
+};
+
+// The NEARCACHE command.
+struct AdminConfig {
+  // Empty: answered on loopback and unix listeners. Set: a listener of its own, and only there.
+  std::string address;
+
+  friend bool operator==(const AdminConfig&, const AdminConfig&) = default;
+};
+
+struct DrainConfig {
+  Duration timeout{20'000};  // SIGTERM: what is under way may take this long
+
+  friend bool operator==(const DrainConfig&, const DrainConfig&) = default;
+};
+
+struct LogConfig {
+  std::string level = "info";  // debug, info, warn, error
+
+  friend bool operator==(const LogConfig&, const LogConfig&) = default;
+};
+
+struct Config {
+  std::vector<ListenerConfig> listeners = DefaultListeners();
+  UpstreamConfig upstream;
+  L1Config l1;
+  std::vector<RuleConfig> rules;
+  TrackingConfig tracking;
+  CoalescingConfig coalescing;
+  LimitsConfig limits;
+  MetricsConfig metrics;
+  AdminConfig admin;
+  DrainConfig drain;
+  LogConfig log;
+  std::uint32_t workers = 1;  // event loops; only 1 so far
+
+  static std::vector<ListenerConfig> DefaultListeners();
+
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace nearcached::config
