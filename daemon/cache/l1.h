@@ -1,0 +1,134 @@
+// The L1: the in-memory store of one worker. Keys and encoded replies in, views out.
+//
+// Owned by the worker; loop thread only. Reads no clock (callers pass `now`, which must not go
+// back), opens nothing, logs nothing. Bounded by bytes, with everything counted: entries, index,
+// eviction ghosts, timing wheel, free slots, pinned values. No operation does unbounded work except
+// where its comment says so. README.md in this folder explains the design and gives its figures.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "daemon/base/time.h"
+#include "daemon/cache/stats.h"
+#include "daemon/cache/value_ref.h"
+
+namespace nearcached {
+
+using DbIndex = std::uint32_t;
+
+struct L1Options {
+  std::uint64_t bytes_max = 0;  // 256 KiB and above is sensible; below, most inserts find no room
+  double negative_share = 0.1;  // of bytes_max, the most that negative entries may take (R11)
+};
+
+// Names one entry. `hash` is KeyHasher(key) without the database, because invalidations name keys
+// without one; equal keys of several databases share the hash and differ in the comparison.
+struct CacheKey {
+  DbIndex db = 0;
+  std::string_view key;
+  std::uint64_t hash = 0;
+};
+
+// Which fill link filled an entry, and under which epoch of its connection (R6).
+struct FillOwner {
+  std::uint16_t link = 0;
+  std::uint32_t epoch = 0;
+  bool operator==(const FillOwner&) const = default;
+};
+
+struct L1Hit {
+  std::string_view value;    // valid until the next non-const call on the L1
+  bool negative = false;     // the upstream said "no such key"; value is the encoded nil given then
+  MonoTime deadline;         // the entry is never served at or after this time
+  std::uint32_t handle = 0;  // for Pin; valid as long as `value`
+};
+
+class L1 {
+ public:
+  enum class InsertResult : std::uint8_t {
+    kStored,       // new
+    kReplaced,     // the key was there; it now has this value, deadline and owner
+    kTooLarge,     // key above 64 KiB, or key and value above a quarter of bytes_max
+    kNotAdmitted,  // large and not seen before, so not worth what it would push out
+    kNoRoom,       // the work allowed to one insert did not free enough
+    kExpired,      // the deadline is not after `now`, or the owner has been dropped
+  };
+
+  explicit L1(const L1Options& options);
+  ~L1();
+  L1(const L1&) = delete;
+  L1& operator=(const L1&) = delete;
+
+  // Software prefetch for a batch of pipelined reads: call Prefetch for every key of the batch,
+  // then PrefetchEntry for every key, then Find. Hints only; no effect on any state.
+  void Prefetch(std::uint64_t hash) const;
+  void PrefetchEntry(std::uint64_t hash) const;
+
+  // Looks a key up and counts the outcome. Never returns an entry at or after its deadline, of a
+  // dropped owner, or from before a Clear.
+  [[nodiscard]] std::optional<L1Hit> Find(const CacheKey& key, MonoTime now);
+
+  // Keeps the bytes of a hit alive beyond the next call. Large values (stored outside the slabs)
+  // are shared without copying; small ones are copied, which is cheaper than counting.
+  // REQUIRES: `hit` came from the latest Find and no non-const call was made since.
+  [[nodiscard]] ValueRef Pin(const L1Hit& hit);
+
+  // Stores a value (an encoded reply). Any result but kStored and kReplaced leaves no entry of
+  // that key behind, so a refused fill can never leave an older value in place.
+  InsertResult Insert(const CacheKey& key, std::string_view value, bool negative, MonoTime deadline,
+                      MonoTime now, FillOwner owner);
+
+  // Removes one key of one database. True if it was there and could still have been served.
+  bool Erase(const CacheKey& key);
+
+  // Removes a key in every database: what an invalidation push means (R7). Returns how many.
+  std::size_t EraseInAllDatabases(std::string_view key, std::uint64_t hash);
+
+  // Makes everything that `owner` filled unservable at once, in constant time; later inserts under
+  // this owner are refused. Memory comes back through Tick. An epoch, once dropped, stays dropped:
+  // a link that reconnects must come back with a higher epoch.
+  void DropOwner(FillOwner owner);
+
+  // Makes everything unservable at once, in constant time; memory comes back through Tick. Owners
+  // keep their standing: a fill that arrives later under a living owner is stored.
+  void Clear();
+
+  // Removes the keys that start with `prefix`, of one database or (nullopt) of all. For operators:
+  // visits every entry, so it stalls the loop by about 100 ms per million entries; the step form
+  // does not.
+  std::size_t ErasePrefix(std::optional<DbIndex> db, std::string_view prefix);
+
+  // The same in bounded steps: visits at most about `visits` entries and moves `cursor` on. Start
+  // with cursor 0; done when it is 0 again. Every entry that was there at the start and still is
+  // gets visited, whatever happens between the steps.
+  std::size_t ErasePrefixStep(std::optional<DbIndex> db, std::string_view prefix,
+                              std::uint64_t& cursor, std::size_t visits);
+
+  // Changes the limit. A smaller one takes effect step by step through Tick and Insert.
+  void SetBytesMax(std::uint64_t bytes_max);
+
+  // Housekeeping, called once a loop turn: at most 64 expiries, then bounded shares of shrinking,
+  // reclaiming, index resizing and releasing. False when nothing more is due, true when another
+  // turn soon would find work (the caller may then shorten its sleep).
+  bool Tick(MonoTime now);
+
+  [[nodiscard]] const L1Stats& stats() const { return stats_; }
+  [[nodiscard]] std::uint64_t bytes_used() const;
+  [[nodiscard]] std::uint64_t bytes_max() const { return bytes_max_; }
+  [[nodiscard]] std::uint64_t entries() const;
+  [[nodiscard]] std::uint64_t negative_entries() const;
+  [[nodiscard]] std::uint64_t negative_bytes() const;
+
+  // Walks everything and aborts if I5 (accounted bytes and gauges equal reality) or any structural
+  // invariant is broken. O(entries): for tests and the simulator.
+  void CheckInvariants() const;
+
+ private:
+  L1Stats stats_;
+  std::uint64_t bytes_max_;
+};
+
+}  // namespace nearcached
