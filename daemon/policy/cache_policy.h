@@ -1,0 +1,99 @@
+// What may be cached, and for how long: configuration made quick to ask.
+//
+// Pure: no clock, no I/O, nothing changes after construction; a reload builds a new one. Any thread
+// may ask. An answer is a reference into the policy and lives as long as it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/base/time.h"
+#include "daemon/command/command_row.h"
+#include "daemon/policy/key_patterns.h"
+#include "daemon/policy/prefix_index.h"
+#include "daemon/policy/reason.h"
+
+namespace nearcached {
+
+// What the upstream currently tells us about changed keys (R6).
+enum class TrackingState : std::uint8_t {
+  kArmed,    // every change of a key that we read is pushed to us
+  kTtlOnly,  // this server has no tracking, or it is switched off
+  kDown,     // it has, but it is not armed at the moment
+};
+inline constexpr std::size_t kTrackingStates = 3;
+
+// The answer for one key.
+struct KeyPolicy {
+  bool cache = false;  // look the key up in L1 and fill it; if false, `reason` says why not
+  Reason reason = Reason::kDisabled;
+  std::int32_t rule = -1;  // index in the configuration's rules; -1: the defaults of `l1`
+  Duration ttl{0};
+  Duration negative_ttl{0};  // 0: missing keys are not remembered
+  double ttl_jitter = 0;     // the largest fraction of a ttl that is taken off, 0 … 1
+  std::uint64_t entry_bytes_max = 0;
+};
+
+// The answer to NEARCACHE EXPLAIN.
+struct Explanation {
+  struct Key {
+    std::string_view key;  // points into the arguments
+    bool write = false;
+    KeyPolicy policy;
+    std::string rule;  // `rule "user:" (line 12)` or `defaults of l1`
+    std::string why;   // one sentence without a full stop
+  };
+  bool cacheable = false;                        // every key of the call may be answered from L1
+  Reason reason = Reason::kCommandNotCacheable;  // the first that speaks against it
+  std::string why;                               // one sentence without a full stop
+  std::vector<Key> keys;
+};
+
+class CachePolicy {
+ public:
+  CachePolicy(const config::L1Config& l1, std::span<const config::RuleConfig> rules,
+              config::TrackingConfig::Mode mode);
+
+  // The policy of a key. The rule with the longest prefix of `key` decides alone (of two with the
+  // same prefix the first). A few nanoseconds without rules, under 20 with a hundred; no
+  // allocation.
+  [[nodiscard]] const KeyPolicy& ForKey(std::string_view key, TrackingState state) const;
+
+  // Says in words what would become of the call, for a client without a transaction. `row` is the
+  // row of `args`.
+  [[nodiscard]] Explanation Explain(const CommandRow& row, std::span<const std::string_view> args,
+                                    TrackingState state) const;
+
+ private:
+  // The policies of one rule (or of the defaults) in each tracking state, and for lock-like keys.
+  struct RuleSet {
+    KeyPolicy by_state[kTrackingStates];
+    KeyPolicy lock_like;
+    bool allow_locks = false;
+    std::string text;  // how EXPLAIN calls it
+  };
+  static RuleSet MakeRuleSet(const config::L1Config& l1, const config::RuleConfig* rule,
+                             std::int32_t index, config::TrackingConfig::Mode mode);
+
+  KeyPatterns never_cache_;
+  PrefixIndex prefixes_;
+  std::vector<RuleSet> sets_;  // [0] the defaults, [i + 1] rule i
+};
+
+// Until when a value may be served: sent_at + min(ttl shortened by jitter, what the key has left to
+// live upstream), where `sent_at` is when its read was *sent* (R5, G4) and `pttl_ms` the upstream's
+// answer to PTTL in the same round trip: -1 lives for ever; -2, gone already, or any other value
+// below 1 gives nullopt: do not store. `jitter_unit` is a random number in [0, 1).
+[[nodiscard]] std::optional<MonoTime> EntryDeadline(MonoTime sent_at, const KeyPolicy& policy,
+                                                    std::int64_t pttl_ms, double jitter_unit);
+
+// The same for "no such key" (R11): by negative_ttl; nullopt when that is 0.
+[[nodiscard]] std::optional<MonoTime> NegativeDeadline(MonoTime sent_at, const KeyPolicy& policy,
+                                                       double jitter_unit);
+
+}  // namespace nearcached

@@ -1,0 +1,41 @@
+// Why a read is not answered from L1, or its reply is not stored there. One bounded list: counters
+// are indexed by it, metric labels and NEARCACHE EXPLAIN name it. Plain values, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace nearcached {
+
+enum class Reason : std::uint8_t {
+  kCacheable,            // nothing speaks against it
+  kDisabled,             // L1 is switched off, by configuration or by NEARCACHE DISABLE
+  kCommandNotCacheable,  // the command's cache class is "never"
+  kKeyRuleOff,           // the key's rule says `cache: false`
+  kLockLikeKey,          // the key matches l1.never_cache
+  kNoTrackingNoRule,     // the server has no tracking and no rule with a ttl asks for the key
+  kTrackingRequired,     // the server has no tracking and the configuration insists on it
+  kTrackingDown,         // tracking is being set up or was lost a moment ago
+  kInTransaction,        // the client is between WATCH or MULTI and EXEC (R9)
+  kPrivateIdentity,      // the client has logged in as somebody else (G5)
+  kWritePending,         // a write of the key is under way (R3, R4)
+  kInvalidated,          // the key changed while its value was on the way (R1)
+  kErrorReply,           // errors are never remembered (G7)
+  kNotAString,           // the reply has another shape than the command's cache class
+  kTooLarge,             // key and value exceed entry_bytes_max
+  kTooManyKeys,          // an MGET misses more keys than l1.mget_fill_keys_max
+  kKeyExpired,           // the key's time upstream had run out when the reply came (R5)
+  kNegativeOff,          // the key does not exist and negative_ttl is 0
+  kNoMemory,             // L1 had no room
+};
+
+inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kNoMemory) + 1;
+
+// "lock_like_key": the label of a metric. Static storage.
+[[nodiscard]] std::string_view ReasonName(Reason reason);
+
+// "the key matches the pattern …" is EXPLAIN's; this is the general sentence, without a full stop.
+[[nodiscard]] std::string_view ReasonSentence(Reason reason);
+
+}  // namespace nearcached
