@@ -6,12 +6,11 @@
 // they belong to. A handler may destroy its stream inside any callback.
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
+#include <sys/uio.h>
 
 #include "daemon/base/result.h"
 
@@ -53,9 +52,9 @@ class ByteStream {
 
 // Where an upstream listens.
 struct Endpoint {
-  std::string host;             // name or address; empty when unix_path is set
-  int port = 6379;              // 1..65535
-  std::string unix_path;        // absolute path of a unix socket, else empty
+  std::string host;       // name or address; empty when unix_path is set
+  int port = 6379;        // 1..65535
+  std::string unix_path;  // absolute path of a unix socket, else empty
   [[nodiscard]] std::string ToString() const {
     return unix_path.empty() ? host + ":" + std::to_string(port) : "unix:" + unix_path;
   }

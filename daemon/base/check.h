@@ -1,4 +1,5 @@
-// CHECK: a broken invariant of our own ends the process, in release builds too, with one clear line.
+// CHECK: a broken invariant of our own ends the process, in release builds too, with one clear
+// line.
 //
 // Never CHECK anything that a client, an upstream, a file or the environment can send: those are
 // peer faults and get an error reply or a closed connection.
@@ -7,10 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define NC_CHECK(condition)                                                                \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]] {                                                       \
+#define NC_CHECK(condition)                                                                  \
+  do {                                                                                       \
+    if (!(condition)) [[unlikely]] {                                                         \
       std::fprintf(stderr, "%s:%d: invariant broken: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                        \
-    }                                                                                      \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

@@ -5,10 +5,9 @@
 #pragma once
 
 #define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <cstdint>
 #include <string_view>
+#include <xxhash.h>
 
 namespace nearcached {
 

@@ -1,12 +1,11 @@
 #include "daemon/base/log.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <unistd.h>
 
 namespace nearcached {
 namespace {
@@ -45,8 +44,12 @@ void AppendEscaped(std::string& out, std::string_view text, bool escape_quotes) 
 
 }  // namespace
 
-void SetLogLevel(LogLevel level) { g_level.store(level, std::memory_order_relaxed); }
-LogLevel GetLogLevel() { return g_level.load(std::memory_order_relaxed); }
+void SetLogLevel(LogLevel level) {
+  g_level.store(level, std::memory_order_relaxed);
+}
+LogLevel GetLogLevel() {
+  return g_level.load(std::memory_order_relaxed);
+}
 
 bool ParseLogLevel(std::string_view text, LogLevel& out) {
   for (const LogLevel level :

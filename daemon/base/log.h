@@ -1,7 +1,9 @@
-// The log: events, one line each, to stderr: `2026-11-22T13:00:00.123Z warn upstream_lost link=3 …`.
+// The log: events, one line each, to stderr: `2026-11-22T13:00:00.123Z warn upstream_lost link=3
+// …`.
 //
 // Events, not progress. Session and link ids, never keys or values above debug, never a credential.
-// Log lines are for people: tests never match them. Any thread; a line is written with one write(2).
+// Log lines are for people: tests never match them. Any thread; a line is written with one
+// write(2).
 #pragma once
 
 #include <cstdint>

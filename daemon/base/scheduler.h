@@ -22,7 +22,8 @@ class Scheduler {
   [[nodiscard]] virtual MonoTime Now() const = 0;
 
   // Calls `task` once, at least `delay` from now, from the loop, never before returning.
-  [[nodiscard]] virtual std::unique_ptr<Timer> After(Duration delay, std::function<void()> task) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Timer> After(Duration delay,
+                                                     std::function<void()> task) = 0;
 
   // Calls `hook` at the end of every loop turn, after that turn's I/O callbacks and before the
   // loop sleeps. This is where writes are flushed (once per turn, performance.md 2) and where

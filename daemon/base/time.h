@@ -11,7 +11,9 @@ namespace nearcached {
 using Duration = std::chrono::nanoseconds;
 using MonoTime = std::chrono::time_point<std::chrono::steady_clock, Duration>;
 
-inline double ToSeconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+inline double ToSeconds(Duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 inline std::int64_t ToMillis(Duration d) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
 }

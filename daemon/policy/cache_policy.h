@@ -13,20 +13,13 @@
 
 #include "config/config.h"
 #include "daemon/base/time.h"
+#include "daemon/base/tracking_state.h"
 #include "daemon/command/command_row.h"
 #include "daemon/policy/key_patterns.h"
 #include "daemon/policy/prefix_index.h"
 #include "daemon/policy/reason.h"
 
 namespace nearcached {
-
-// What the upstream currently tells us about changed keys (R6).
-enum class TrackingState : std::uint8_t {
-  kArmed,    // every change of a key that we read is pushed to us
-  kTtlOnly,  // this server has no tracking, or it is switched off
-  kDown,     // it has, but it is not armed at the moment
-};
-inline constexpr std::size_t kTrackingStates = 3;
 
 // The answer for one key.
 struct KeyPolicy {

@@ -1,0 +1,119 @@
+#include "daemon/fetch/coherence.h"
+
+#include <utility>
+
+#include "daemon/base/check.h"
+
+namespace nearcached {
+
+void Coherence::DropKeys(const Footprint& footprint) {
+  if (footprint.flushes_all) {
+    Flush(FlushReason::kCommand);
+    return;
+  }
+  for (const FootprintKey& key : footprint.keys) {
+    stats_.own_entries_dropped.Add(l1_.EraseInAllDatabases(key.key, key.hash));
+    flights_.Poison(key.hash, key.key);
+  }
+}
+
+void Coherence::BeginWrite(const Footprint& footprint) {
+  if (!footprint.write) {
+    return;
+  }
+  stats_.own_writes.Add();
+  DropKeys(footprint);
+  if (footprint.flushes_all) {
+    ++flush_holds_;
+  }
+  for (const FootprintKey& key : footprint.keys) {
+    if (key.write && ++holds_[key.hash] == 1) {
+      stats_.holds.Add();
+    }
+  }
+}
+
+void Coherence::Release(const Footprint& footprint) {
+  if (!footprint.write) {
+    return;
+  }
+  if (footprint.flushes_all) {
+    NC_CHECK(flush_holds_ > 0);
+    --flush_holds_;
+  }
+  for (const FootprintKey& key : footprint.keys) {
+    if (!key.write) {
+      continue;
+    }
+    const auto it = holds_.find(key.hash);
+    NC_CHECK(it != holds_.end());
+    if (--it->second == 0) {
+      holds_.erase(it);
+      stats_.holds.Sub();
+    }
+  }
+}
+
+void Coherence::Finish(std::unique_ptr<Footprint> footprint, Outcome outcome,
+                       Duration hold_after_loss) {
+  DropKeys(*footprint);
+  if (footprint->write && outcome == Outcome::kLost && hold_after_loss > Duration::zero()) {
+    late_releases_.push_back({scheduler_.Now() + hold_after_loss, std::move(footprint)});
+    return;
+  }
+  Release(*footprint);
+}
+
+void Coherence::OnInvalidate(std::span<const std::string_view> keys) {
+  stats_.pushes.Add();
+  stats_.pushed_keys.Add(keys.size());
+  for (const std::string_view key : keys) {
+    const std::uint64_t hash = hasher_(key);
+    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));
+    flights_.Poison(hash, key);
+  }
+}
+
+void Coherence::Flush(FlushReason reason) {
+  switch (reason) {
+    case FlushReason::kPush:
+      stats_.pushes.Add();
+      stats_.flushes_push.Add();
+      break;
+    case FlushReason::kCommand:
+      stats_.flushes_command.Add();
+      break;
+    case FlushReason::kTrackingLost:
+      stats_.flushes_tracking.Add();
+      break;
+    case FlushReason::kAdmin:
+      stats_.flushes_admin.Add();
+      break;
+  }
+  l1_.Clear();
+  flights_.PoisonAll();
+}
+
+void Coherence::OnFillLinkLost(FillOwner owner) {
+  stats_.flushes_tracking.Add();
+  l1_.DropOwner(owner);
+  // The flights on that link are told by the link itself (OnReplyLost), and fill nothing.
+}
+
+std::size_t Coherence::FlushPrefix(std::string_view prefix) {
+  stats_.flushes_admin.Add();
+  flights_.PoisonAll();
+  return l1_.ErasePrefix(std::nullopt, prefix);
+}
+
+void Coherence::Tick(MonoTime now) {
+  while (!late_releases_.empty() && late_releases_.front().at <= now) {
+    const auto late = std::move(late_releases_.front().footprint);
+    late_releases_.pop_front();
+    DropKeys(*late);
+    Release(*late);
+  }
+  l1_.Tick(now);
+}
+
+}  // namespace nearcached

@@ -1,0 +1,106 @@
+// Coherence: the one place that keeps L1 honest (shared contract G1-G7, rules R1-R3, R7, R15).
+//
+// It owns the flight table and the holds, and is told of everything that can make a cached value
+// old: writes that go through this sidecar (twice), replies read past L1, invalidation pushes,
+// flushes, lost links. Session and upstream code never touch L1's contents by themselves.
+//
+// Owned by the worker; loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+
+#include "daemon/base/counter.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/scheduler.h"
+#include "daemon/cache/l1.h"
+#include "daemon/fetch/flight_table.h"
+#include "daemon/fetch/footprint.h"
+
+namespace nearcached {
+
+struct CoherenceStats {
+  Counter pushes;               // invalidation messages
+  Counter pushed_keys;          // keys named in them
+  Counter entries_invalidated;  // entries dropped by a push
+  Counter own_writes;           // writes through this sidecar that touched cacheable keys
+  Counter own_entries_dropped;  // entries dropped by own writes and by reads past L1
+  Counter flushes_push;         // everything dropped: the server flushed
+  Counter flushes_command;      // everything dropped: FLUSHALL, FLUSHDB, SWAPDB through here
+  Counter flushes_tracking;     // everything dropped: tracking was lost or its mode changed
+  Counter flushes_admin;        // everything dropped: NEARCACHE FLUSH or DISABLE
+  Gauge holds;                  // keys held because a write of them is unanswered
+};
+
+enum class FlushReason : std::uint8_t { kPush, kCommand, kTrackingLost, kAdmin };
+
+// How the journey of a command past L1 ended.
+enum class Outcome : std::uint8_t {
+  kAnswered,  // its reply is here and about to be released
+  kLost,      // its link is known closed; it may or may not have been executed
+};
+
+class Coherence {
+ public:
+  Coherence(Scheduler& scheduler, const KeyHasher& hasher, L1& l1, FillChannel& channel)
+      : scheduler_(scheduler), hasher_(hasher), l1_(l1), flights_(scheduler, l1, channel) {}
+
+  FlightTable& flights() { return flights_; }
+
+  // R3, first act, when a command that may write is about to be sent: drop, poison, detach, hold.
+  void BeginWrite(const Footprint& footprint);
+
+  // Second act of a write, and the drop after a read past L1 (R15). REQUIRES: called before the
+  // reply is released. Every footprint that was begun comes here exactly once. A lost write on a
+  // server without tracking stays held for `hold_after_loss` more, since it may still be executed
+  // and nothing would tell us.
+  void Finish(std::unique_ptr<Footprint> footprint, Outcome outcome, Duration hold_after_loss);
+
+  // True while a write of a key with this hash is unanswered: it may be read, but not filled.
+  [[nodiscard]] bool Held(std::uint64_t hash) const {
+    return flush_holds_ != 0 || (!holds_.empty() && holds_.contains(hash));
+  }
+
+  // An invalidation push. The keys name no database: they are dropped in all (R7).
+  void OnInvalidate(std::span<const std::string_view> keys);
+  // Everything is dropped, and every flight poisoned.
+  void Flush(FlushReason reason);
+  // A fill link lost its connection: what it filled is dropped (R6).
+  void OnFillLinkLost(FillOwner owner);
+
+  // Drops the entries whose key begins with `prefix`; returns how many. Administration only: it
+  // looks at every entry. Flights are poisoned whatever their key.
+  std::size_t FlushPrefix(std::string_view prefix);
+
+  // Bounded housekeeping, once a turn.
+  void Tick(MonoTime now);
+
+  [[nodiscard]] const CoherenceStats& stats() const { return stats_; }
+  [[nodiscard]] bool idle() const {
+    return holds_.empty() && flush_holds_ == 0 && flights_.open() == 0;
+  }
+
+ private:
+  void DropKeys(const Footprint& footprint);
+  void Release(const Footprint& footprint);
+
+  struct LateRelease {
+    MonoTime at;
+    std::unique_ptr<Footprint> footprint;
+  };
+
+  Scheduler& scheduler_;
+  const KeyHasher& hasher_;
+  L1& l1_;
+  FlightTable flights_;
+  std::unordered_map<std::uint64_t, std::uint32_t> holds_;  // by hash: a collision only holds more
+  std::uint32_t flush_holds_ = 0;                           // flushing commands unanswered
+  std::deque<LateRelease> late_releases_;                   // in order of `at`
+  CoherenceStats stats_;
+};
+
+}  // namespace nearcached

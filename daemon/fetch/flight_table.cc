@@ -1,0 +1,274 @@
+#include "daemon/fetch/flight_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "daemon/base/check.h"
+
+namespace nearcached {
+namespace {
+
+constexpr std::int64_t kNoExpiry = -1;  // PTTL: the key exists and has no TTL
+constexpr std::int64_t kNoKey = -2;     // PTTL: the key does not exist
+
+}  // namespace
+
+FlightTable::~FlightTable() {
+  NC_CHECK(open() == 0);
+}
+
+std::string_view FlightTable::Join(const CacheKey& key, const FillTerms& terms,
+                                   const FlightWaiter& waiter, bool join,
+                                   std::uint32_t waiters_max) {
+  if (join) {
+    const auto [begin, end] = by_hash_.equal_range(key.hash);
+    for (auto it = begin; it != end; ++it) {
+      Flight& flight = *flights_[it->second];
+      if (flight.joinable && flight.db == key.db && flight.key == key.key &&
+          flight.waiters.size() < waiters_max) {
+        flight.waiters.push_back(waiter);
+        stats_.coalesced.Add();
+        stats_.waiters.Add();
+        return {};
+      }
+    }
+  }
+  const std::uint64_t index = Open(key, terms);
+  Flight& flight = *flights_[index];
+  flight.joinable = join;
+  // Registered before the request is written (R1): nothing that arrives later can be missed.
+  auto sent = channel_.SendFill(key, *this, index);
+  if (const auto* refused = std::get_if<std::string_view>(&sent)) {
+    Close(index);
+    return *refused;
+  }
+  flight.owner = std::get<FillOwner>(sent);
+  flight.replies_due = 2;
+  flight.waiters.push_back(waiter);
+  stats_.started.Add();
+  stats_.waiters.Add();
+  return {};
+}
+
+std::uint64_t FlightTable::Open(const CacheKey& key, const FillTerms& terms) {
+  std::uint64_t index = flights_.size();
+  if (free_.empty()) {
+    flights_.push_back(std::make_unique<Flight>());
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  Flight& flight = *flights_[index];
+  flight.open = true;
+  flight.db = key.db;
+  flight.hash = key.hash;
+  flight.key.assign(key.key);
+  flight.terms = terms;
+  flight.sent_at = scheduler_.Now();
+  flight.listed = true;
+  by_hash_.emplace(key.hash, index);
+  stats_.open.Add();
+  return index;
+}
+
+void FlightTable::Close(std::uint64_t index) {
+  Unlist(index);
+  Flight& flight = *flights_[index];
+  NC_CHECK(flight.open && flight.waiters.empty());
+  // The memory of small keys and values is kept for the next flight, that of large ones is not.
+  std::string key = std::move(flight.key);
+  std::string value = std::move(flight.value);
+  std::vector<FlightWaiter> waiters = std::move(flight.waiters);
+  flight = Flight{};
+  constexpr std::size_t kKeep = 4096;
+  if (key.capacity() <= kKeep) {
+    flight.key = std::move(key);
+  }
+  if (value.capacity() <= kKeep) {
+    flight.value = std::move(value);
+    flight.value.clear();
+  }
+  if (waiters.capacity() <= 64) {
+    flight.waiters = std::move(waiters);
+  }
+  free_.push_back(index);
+  stats_.open.Sub();
+}
+
+void FlightTable::Unlist(std::uint64_t index) {
+  Flight& flight = *flights_[index];
+  if (!flight.listed) {
+    return;
+  }
+  flight.listed = false;
+  flight.joinable = false;
+  const auto [begin, end] = by_hash_.equal_range(flight.hash);
+  const auto it =
+      std::find_if(begin, end, [&](const auto& entry) { return entry.second == index; });
+  NC_CHECK(it != end);
+  by_hash_.erase(it);
+}
+
+void FlightTable::PoisonOne(std::uint64_t index) {
+  Flight& flight = *flights_[index];
+  if (flight.terms.may_fill) {
+    flight.terms.may_fill = false;
+    stats_.fills_poisoned.Add();
+  }
+  stats_.detached.Add();
+  Unlist(index);
+}
+
+void FlightTable::Poison(std::uint64_t hash, std::string_view key) {
+  for (bool again = true; again;) {
+    again = false;
+    const auto [begin, end] = by_hash_.equal_range(hash);
+    for (auto it = begin; it != end; ++it) {
+      if (flights_[it->second]->key == key) {
+        PoisonOne(it->second);
+        again = true;  // the range changed under us
+        break;
+      }
+    }
+  }
+}
+
+void FlightTable::PoisonAll() {
+  while (!by_hash_.empty()) {
+    PoisonOne(by_hash_.begin()->second);
+  }
+}
+
+void FlightTable::OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
+                              bool last) {
+  if (token.seq == FillChannel::kValue) {
+    OnValuePart(token.owner, bytes, info, last);
+  } else if (last) {
+    OnTtl(token.owner, bytes, info);
+  }
+}
+
+void FlightTable::OnValuePart(std::uint64_t index, std::string_view bytes, const ReplyInfo& info,
+                              bool last) {
+  Flight& flight = *flights_[index];
+  flight.info = info;
+  if (!flight.streaming && !last) {
+    // A value in pieces is a large one. One that could be stored is gathered, whatever its size;
+    // one that could not goes straight through, so that nobody has to hold it.
+    const auto limit = flight.terms.may_fill ? flight.terms.entry_bytes_max : 0;
+    if (info.bulk_length < 0 || static_cast<std::uint64_t>(info.bulk_length) > limit) {
+      flight.streaming = true;
+      Unlist(index);  // who comes now would miss the beginning
+    }
+  }
+  if (flight.streaming) {
+    SendToWaiters(index, bytes, last);
+  } else {
+    flight.value.append(bytes);
+  }
+  if (last) {
+    --flight.replies_due;
+    flight.answered = true;
+  }
+}
+
+void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info) {
+  Flight& flight = *flights_[index];
+  --flight.replies_due;
+  std::int64_t pttl_ms = kNoKey;
+  bool known = info.type == ':';
+  if (known) {
+    const std::string_view digits = bytes.substr(1, bytes.size() - 3);
+    known =
+        std::from_chars(digits.data(), digits.data() + digits.size(), pttl_ms).ec == std::errc{};
+  }
+  if (known) {
+    TryFill(flight, pttl_ms);
+  } else if (flight.terms.may_fill) {
+    stats_.fills_refused.Add();
+  }
+  Answer(index);
+}
+
+void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
+  if (!flight.terms.may_fill || !flight.answered) {
+    return;  // counted when it was poisoned
+  }
+  const bool negative = flight.info.null;
+  const bool value = flight.info.type == '$' && !negative;
+  // The two replies are not one atomic read. A change between them is pushed on this link and will
+  // poison or erase; where nothing pushes, a TTL that contradicts the value is not stored.
+  const bool fits = !flight.streaming && (value || negative) && negative == (pttl_ms == kNoKey);
+  Duration ttl = negative ? flight.terms.negative_ttl : flight.terms.ttl;
+  if (pttl_ms >= 0) {
+    constexpr std::int64_t kLong = 1'000'000'000;  // 11 days: beyond any policy TTL
+    ttl = std::min<Duration>(ttl, std::chrono::milliseconds(std::min(pttl_ms, kLong)));
+  }
+  if (!fits || ttl <= Duration::zero() ||
+      flight.key.size() + flight.value.size() > flight.terms.entry_bytes_max) {
+    stats_.fills_refused.Add();
+    return;
+  }
+  const MonoTime now = scheduler_.Now();
+  const CacheKey key{flight.db, flight.key, flight.hash};
+  const auto result =
+      l1_.Insert(key, negative ? std::string_view{} : std::string_view(flight.value), negative,
+                 flight.sent_at + ttl, now, flight.owner);
+  if (result == L1::InsertResult::kStored || result == L1::InsertResult::kReplaced) {
+    stats_.fills_stored.Add();
+  } else {
+    stats_.fills_refused.Add();
+  }
+}
+
+void FlightTable::Answer(std::uint64_t index) {
+  Unlist(index);
+  if (!flights_[index]->streaming) {
+    SendToWaiters(index, flights_[index]->value, true);
+  }
+  Close(index);
+}
+
+void FlightTable::SendToWaiters(std::uint64_t index, std::string_view bytes, bool last) {
+  // The flight is unlisted: nobody can join while we call out, and no call out can close it.
+  Flight& flight = *flights_[index];
+  const MonoTime now = scheduler_.Now();
+  for (std::size_t i = 0; i < flight.waiters.size(); ++i) {
+    const FlightWaiter waiter = flight.waiters[i];
+    if (last) {
+      stats_.wait.Observe(now - waiter.since);
+      stats_.waiters.Sub();
+    }
+    sink_->OnFlightPart(waiter, bytes, flight.info, last);
+  }
+  if (last) {
+    flight.waiters.clear();
+  }
+}
+
+void FlightTable::OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) {
+  Flight& flight = *flights_[token.owner];
+  const bool value_lost = token.seq == FillChannel::kValue;
+  --flight.replies_due;
+  flight.terms.may_fill = false;
+  Unlist(token.owner);
+  if (value_lost) {
+    flight.answered = false;
+    stats_.lost.Add();
+    const auto waiters = std::exchange(flight.waiters, {});
+    for (const FlightWaiter& waiter : waiters) {
+      stats_.waiters.Sub();
+      sink_->OnFlightLost(waiter, error_line, mid_reply && flight.streaming);
+    }
+  }
+  if (flight.replies_due == 0) {
+    if (flight.answered && !flight.waiters.empty()) {
+      Answer(token.owner);  // the value came, only its TTL did not
+    } else {
+      Close(token.owner);
+    }
+  }
+}
+
+}  // namespace nearcached

@@ -1,0 +1,41 @@
+// How an answer comes back: the one door through which upstream replies reach those who asked.
+//
+// Sinks are long-lived (the server's session registry, the flight table), never a session itself:
+// a session may die while its request is on the wire, and the token then simply finds nobody.
+// Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace nearcached {
+
+// Says which request of a sink a reply belongs to. The sink chose it; nobody else looks inside.
+struct RequestToken {
+  std::uint64_t owner = 0;  // session id, or flight index
+  std::uint64_t seq = 0;    // request number within the owner
+};
+
+// What the proxy must know of a reply it does not otherwise look into.
+struct ReplyInfo {
+  char type = 0;                  // first byte of the reply: '+', '-', ':', '$', '*', '_', …
+  bool null = false;              // "$-1", "*-1" or "_"
+  std::int64_t bulk_length = -1;  // payload bytes of a bulk string, else -1
+};
+
+class ReplySink {
+ public:
+  // The next piece of the reply to `token`, verbatim. Replies below the streaming threshold come
+  // whole, in one piece with `last` set. The view is gone when the call returns.
+  virtual void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
+                           bool last) = 0;
+
+  // There will be no (more) reply. `error_line` is what to tell the client, without '-' and CRLF.
+  // `mid_reply`: pieces were already delivered, so the client's stream cannot be mended.
+  virtual void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) = 0;
+
+ protected:
+  ~ReplySink() = default;
+};
+
+}  // namespace nearcached

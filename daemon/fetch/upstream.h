@@ -1,0 +1,82 @@
+// The seam to the upstream as sessions see it: lanes that answer in order, and links lent to one
+// client alone. Implemented by upstream/pool. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "daemon/base/time.h"
+#include "daemon/cache/l1.h"
+#include "daemon/fetch/footprint.h"
+#include "daemon/fetch/reply_sink.h"
+#include "proto/protocol.h"
+
+namespace nearcached {
+
+// One request on its way out.
+struct SendRequest {
+  std::string_view bytes;  // a whole RESP request; copied
+  ReplySink* sink = nullptr;
+  RequestToken token;
+  std::unique_ptr<Footprint> footprint;  // null when the command touches nothing cacheable
+  Duration timeout{};                    // zero: waits for ever (blocking commands)
+};
+
+// One ordered lane. Requests are answered in the order they were sent, each exactly once: by its
+// reply, or by OnReplyLost on timeout or loss. A late reply is counted off and thrown away (R13).
+class UpstreamLink {
+ public:
+  // Queues the request; it leaves at the end of the turn, or as soon as the link stands. Returns an
+  // empty view, or, when the request cannot be taken, the error line for the client (valid until
+  // the next call); then the sink hears nothing and `request.footprint` is still the caller's.
+  virtual std::string_view Send(SendRequest&& request) = 0;
+
+ protected:
+  ~UpstreamLink() = default;
+};
+
+// Receives everything that a passthrough link says, verbatim.
+class PassthroughSink {
+ public:
+  virtual void OnPassthrough(std::uint64_t session, std::string_view bytes) = 0;
+  virtual void OnPassthroughLost(std::uint64_t session, std::string_view error_line) = 0;
+
+ protected:
+  ~PassthroughSink() = default;
+};
+
+// A link that belongs to one client for a while: transactions, blocking commands, subscriptions.
+class ExclusiveLink : public UpstreamLink {
+ public:
+  // From now on the client and the server talk through: whatever arrives is handed to `sink` as it
+  // comes, and the replies to what is sent only settle footprints. Cannot be undone.
+  virtual void StartPassthrough(PassthroughSink& sink, std::uint64_t session) = 0;
+
+ protected:
+  ~ExclusiveLink() = default;
+};
+
+class Upstream {
+ public:
+  // The lane of a client in one database and protocol. Stays the same link for a given session, and
+  // outlives it.
+  virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) = 0;
+
+  // Lends a link, most recently used first. Null when the limit is reached: then `error_line` says
+  // so, naming the setting.
+  virtual ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol,
+                                std::string_view& error_line) = 0;
+  // Gives it back. `reusable`: nothing is unanswered on it and it carries no state of the client;
+  // otherwise it is closed, which also makes the server forget a blocked command.
+  virtual void Return(ExclusiveLink* link, bool reusable) = 0;
+
+  // False once the upstream is known not to speak RESP3.
+  [[nodiscard]] virtual bool speaks_resp3() const = 0;
+  // What the upstream calls itself in HELLO or INFO: "7.0.15"; empty while unknown.
+  [[nodiscard]] virtual std::string_view server_version() const = 0;
+
+ protected:
+  ~Upstream() = default;
+};
+
+}  // namespace nearcached
