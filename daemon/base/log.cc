@@ -72,7 +72,7 @@ void Log(LogLevel level, std::string_view event, std::string_view fields) {
   const std::time_t seconds = static_cast<std::time_t>(millis / 1000);
   std::tm utc{};
   (void)gmtime_r(&seconds, &utc);
-  std::array<char, 40> stamp{};
+  std::array<char, 96> stamp{};  // wide enough for any ints, so that no compiler need guess
   (void)std::snprintf(stamp.data(), stamp.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ",
                       utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
                       utc.tm_sec, static_cast<int>(millis % 1000));
