@@ -54,24 +54,29 @@ class ReplyScanner {
     kType,     // before the first byte of a value within a reply
     kHeader,   // in a line that is a number or short; its bytes so far are in line_
     kText,     // in a line of any length, of which only the end matters
-    kPayload,  // in a payload; skip_ bytes of it and its terminator are to come
+    kPayload,  // in a payload or the CR LF after it
     kFailed,
   };
-  // A length or count never needs more than '-' and 19 digits; the rest is room to be lenient.
+  // No number needs more than a sign, 19 digits and CR LF.
   static constexpr std::size_t kHeaderBytesMax = 64;
 
-  const char* ScanValue(const char* p, const char* end);
+  // Each takes bytes from [p, end), p < end, and returns the first one it did not take.
+  const char* Advance(const char* p, const char* end);
+  const char* ScanType(const char* p, const char* end);
   const char* ScanHeader(const char* p, const char* end);
   const char* ScanText(const char* p, const char* end);
   const char* ScanPayload(const char* p, const char* end);
-  bool TakeHeader(std::string_view line);
-  bool TakeCount(std::string_view line);
+
+  void TakeHeader(std::string_view line);
+  void BeginPayload(std::uint64_t length);
+  void AddValues(std::uint64_t count);
   void FinishValue();
-  bool Fail(std::string_view why);
+  void Fail(std::string_view why);
 
   Step step_ = Step::kBegin;
-  char value_type_ = 0;  // type of the value at hand
-  char last_ = 0;        // kText: the byte before the next one, kPayload: likewise
+  char value_type_ = 0;     // type of the value at hand
+  bool outermost_ = false;  // it is the reply itself, or an attribute before it
+  char last_ = 0;           // kText: the byte before the next one
   std::uint8_t line_size_ = 0;
   // What is known of the whole reply.
   char type_ = 0;
@@ -80,7 +85,7 @@ class ReplyScanner {
   std::uint64_t bytes_ = 0;
 
   std::uint64_t values_left_ = 0;  // values to come until the reply ends, the one at hand included
-  std::uint64_t skip_ = 0;
+  std::uint64_t skip_ = 0;         // kPayload: bytes to come, the terminator included
   std::array<char, kHeaderBytesMax> line_{};
   std::string error_;
 };

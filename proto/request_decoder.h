@@ -50,7 +50,7 @@ struct DecodeVerdict {
 
   // kError: the reply to send before closing, without "-" and CR LF, as in "ERR Protocol error:
   // invalid bulk length". Valid until the decoder is reset or destroyed.
-  std::string_view error;
+  std::string_view error = {};
 };
 
 class RequestDecoder {
@@ -97,19 +97,21 @@ class RequestDecoder {
     std::uint32_t offset;
     std::uint32_t length;
   };
-  struct Line;
+  enum class LineSearch : std::uint8_t { kWhole, kPartial, kTooLong };
 
   DecodeVerdict Start(std::string_view input, std::vector<std::string_view>& args);
   DecodeVerdict NextInline(std::string_view input, std::vector<std::string_view>& args);
   DecodeVerdict NextCount(std::string_view input, std::vector<std::string_view>& args);
   DecodeVerdict NextArguments(std::string_view input, std::vector<std::string_view>& args);
+  void TakeWholeArguments(std::string_view input, std::vector<std::string_view>& args);
+  bool TakeLength(std::string_view input, LineSearch search);
+  LineSearch FindLine(std::string_view input, char terminator, std::size_t bytes);
   DecodeVerdict Complete(std::string_view input, std::size_t base,
                          std::vector<std::string_view>& args);
   DecodeVerdict Suspend(std::string_view input, std::size_t base, std::size_t need,
                         std::vector<std::string_view>& args);
   DecodeVerdict Fail(std::string_view line);
-  bool ReadLength(std::string_view input);
-  Line FindLine(std::string_view input);
+  void ForgetSpans();
 
   // Constant after construction.
   const RequestLimits limits_;

@@ -57,9 +57,6 @@ inline constexpr std::size_t kPeerTextBytesMax = 128;
 // "client|id" for a subcommand.
 [[nodiscard]] std::string WrongArity(std::string_view command);
 
-// "ERR unknown command 'x', with args beginning with: 'a' 'b' ".
-[[nodiscard]] std::string UnknownCommand(std::string_view command, std::string_view first_args);
-
 // "ERR unknown subcommand 'x'. Try CLIENT HELP.". `command` is in upper case.
 [[nodiscard]] std::string UnknownSubcommand(std::string_view command, std::string_view subcommand);
 

@@ -1,0 +1,71 @@
+#include "proto/invalidation.h"
+
+#include <cstddef>
+
+#include "proto/short_length.h"
+
+namespace nearcached::proto {
+namespace {
+
+constexpr std::string_view kName = "$10\r\ninvalidate\r\n";
+constexpr std::size_t kTerminatorBytes = 2;
+
+// Reads "<type><number>\r\n" from the front of `rest`.
+bool TakeLength(std::string_view& rest, char type, std::uint32_t& number) {
+  if (!rest.starts_with(type)) {
+    return false;
+  }
+  const char* const end = rest.data() + rest.size();
+  const char* const after = ReadShortLength(rest.data() + 1, end, number);
+  if (after == nullptr) {
+    return false;
+  }
+  rest.remove_prefix(static_cast<std::size_t>(after - rest.data()));
+  return true;
+}
+
+bool TakeBulk(std::string_view& rest, std::string_view& bytes) {
+  std::uint32_t length = 0;
+  if (!TakeLength(rest, '$', length) || rest.size() < length + kTerminatorBytes ||
+      rest.substr(length, kTerminatorBytes) != "\r\n") {
+    return false;
+  }
+  bytes = rest.substr(0, length);
+  rest.remove_prefix(length + kTerminatorBytes);
+  return true;
+}
+
+// All of `rest` is an array of bulks.
+bool TakeKeys(std::string_view rest, std::vector<std::string_view>& keys) {
+  std::uint32_t count = 0;
+  if (!TakeLength(rest, '*', count)) {
+    return false;
+  }
+  for (; count > 0; --count) {
+    std::string_view key;
+    if (!TakeBulk(rest, key)) {
+      return false;
+    }
+    keys.push_back(key);
+  }
+  return rest.empty();
+}
+
+}  // namespace
+
+PushKind ParseInvalidation(std::string_view frame, std::vector<std::string_view>& keys) {
+  std::uint32_t values = 0;
+  if (!TakeLength(frame, '>', values) || !frame.starts_with(kName)) {
+    return PushKind::kOther;
+  }
+  frame.remove_prefix(kName.size());
+  const std::size_t base = keys.size();
+  if (values == 2 && TakeKeys(frame, keys)) {
+    return PushKind::kInvalidateKeys;
+  }
+  // "_" and "*-1" say so; of anything else we only know that something has changed.
+  keys.resize(base);
+  return PushKind::kInvalidateAll;
+}
+
+}  // namespace nearcached::proto

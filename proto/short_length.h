@@ -1,0 +1,38 @@
+// The one loop that every length line of the hot path goes through. Internal to proto/.
+// Pure, any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nearcached::proto {
+
+// Reads "<digits>\r\n" at `p`, without the type byte before it, and returns the byte after it.
+//
+// Knows only the plain case: all of it before `end`, 1 to 9 digits, no leading zero. Everything
+// else, be it unfinished, larger, negative or wrong, is nullptr with `value` unspecified, and the
+// caller takes a slower path that can tell which. Nine digits cannot overflow 32 bits, which
+// is what keeps the loop free of checks.
+inline const char* ReadShortLength(const char* p, const char* end, std::uint32_t& value) {
+  constexpr std::ptrdiff_t kDigitsMax = 9;
+  const char* const first = p;
+  const char* const digits_end = end - p > kDigitsMax ? p + kDigitsMax : end;
+  std::uint32_t number = 0;
+  for (; p != digits_end; ++p) {
+    const std::uint32_t digit = static_cast<unsigned char>(*p) - std::uint32_t{'0'};
+    if (digit > 9) {
+      break;
+    }
+    number = number * 10 + digit;
+  }
+  if (end - p < 2 || p[0] != '\r' || p[1] != '\n') {
+    return nullptr;
+  }
+  if (p == first || (*first == '0' && p - first > 1)) {
+    return nullptr;
+  }
+  value = number;
+  return p + 2;
+}
+
+}  // namespace nearcached::proto
