@@ -8,10 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define NC_CHECK(condition)                                                                  \
-  do {                                                                                       \
-    if (!(condition)) [[unlikely]] {                                                         \
-      std::fprintf(stderr, "%s:%d: invariant broken: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                          \
-    }                                                                                        \
+#define NC_CHECK(condition)                                                                        \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]] {                                                               \
+      (void)std::fprintf(stderr, "%s:%d: invariant broken: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                                \
+    }                                                                                              \
   } while (false)
