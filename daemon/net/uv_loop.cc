@@ -12,9 +12,8 @@
 // clock never leads the precise one, hence by Now() no timer is early.
 //
 // One libuv timer drives all of ours (timer_queue.h): arming and cancelling a request deadline is
-// then an insert and an erase in a set, without a handle, a close callback or a second allocation
-// that outlives the owner. A cancelled timer leaves the libuv timer armed; the rare spurious wake
-// is cheaper than re-arming at every cancel.
+// then an insert and an erase in a set, without a handle, a close callback or an allocation that
+// outlives the owner. The libuv timer is brought in line with the queue once a turn.
 #include "daemon/net/uv_loop.h"
 
 #include <algorithm>
@@ -132,22 +131,22 @@ MonoTime UvLoop::Now() const {
 }
 
 std::unique_ptr<Timer> UvLoop::After(Duration delay, std::function<void()> task) {
-  const MonoTime due = Now() + std::clamp(delay, Duration::zero(), kLongestDelay);
-  const bool is_first = due < timers_.next_due().value_or(MonoTime::max());
-  auto timer = timers_.Add(due, std::move(task));
-  if (is_first) {
-    ArmTimer();
-  }
-  return timer;
+  return timers_.Add(Now() + std::clamp(delay, Duration::zero(), kLongestDelay), std::move(task));
 }
 
+// Makes the libuv timer agree with the queue, wherever libuv is about to look: before it sleeps and
+// before it asks whether anything is alive.
 void UvLoop::ArmTimer() {
   const auto due = timers_.next_due();
+  if (due == armed_for_) {
+    return;
+  }
+  armed_for_ = due;
   if (!due.has_value()) {
     uv_timer_stop(timer_.get());
     return;
   }
-  const std::int64_t loop_ms = static_cast<std::int64_t>(uv_now(&loop_));
+  const auto loop_ms = static_cast<std::int64_t>(uv_now(&loop_));
   const std::int64_t due_ms =
       std::chrono::ceil<std::chrono::milliseconds>(due->time_since_epoch()).count();
   const auto wait_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(due_ms - loop_ms, 0));
@@ -159,13 +158,13 @@ void UvLoop::OnTimer(uv_timer_t* handle) noexcept {
   if (self == nullptr) {
     return;
   }
+  self->armed_for_.reset();  // OnPrepare follows and arms it again
   const MonoTime now = self->Now();
   const auto due = self->timers_.next_due();
   if (due.has_value() && *due <= now) {
     self->stats_.timer_lag.Observe(now - *due);
     self->timers_.RunDue(now);
   }
-  self->ArmTimer();
 }
 
 // Wakes an idle loop so that its heartbeat proves it could still wake; EndTurn stores the beat.
@@ -209,6 +208,7 @@ void UvLoop::OnCheck(uv_check_t* handle) noexcept {
   if (auto* self = static_cast<UvLoop*>(handle->data); self != nullptr) {
     self->BeginTurn();
     self->RunHooks();
+    self->ArmTimer();
     self->EndTurn();
   }
 }
@@ -220,6 +220,7 @@ void UvLoop::OnPrepare(uv_prepare_t* handle) noexcept {
   }
   const bool did_timers_run = self->is_in_turn_;
   self->RunHooks();
+  self->ArmTimer();
   if (did_timers_run) {
     self->EndTurn();
   }
@@ -254,6 +255,7 @@ void UvLoop::RunPosted() {
 
 void UvLoop::Run() {
   is_running_ = true;
+  ArmTimer();
   uv_run(&loop_, UV_RUN_DEFAULT);
   is_running_ = false;
   is_in_turn_ = false;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -110,7 +111,8 @@ class UvLoop final : public Scheduler {
   bool is_running_ = false;          // inside Run
 
   TimerQueue timers_;
-  std::vector<TurnHook*> hooks_;  // borrowed; null: destroyed while the hooks were running
+  std::optional<MonoTime> armed_for_;  // the due time that timer_ is set to
+  std::vector<TurnHook*> hooks_;       // borrowed; null: destroyed while the hooks were running
   bool is_running_hooks_ = false;
 
   std::mutex posted_mutex_;
