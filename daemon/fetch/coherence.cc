@@ -54,11 +54,10 @@ void Coherence::Release(const Footprint& footprint) {
   }
 }
 
-void Coherence::Finish(std::unique_ptr<Footprint> footprint, Outcome outcome,
-                       Duration hold_after_loss) {
+void Coherence::Finish(std::unique_ptr<Footprint> footprint, Outcome outcome) {
   DropKeys(*footprint);
-  if (footprint->write && outcome == Outcome::kLost && hold_after_loss > Duration::zero()) {
-    late_releases_.push_back({scheduler_.Now() + hold_after_loss, std::move(footprint)});
+  if (footprint->write && outcome == Outcome::kLost && hold_after_loss_ > Duration::zero()) {
+    late_releases_.push_back({scheduler_.Now() + hold_after_loss_, std::move(footprint)});
     return;
   }
   Release(*footprint);

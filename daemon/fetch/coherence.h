@@ -55,10 +55,12 @@ class Coherence {
   void BeginWrite(const Footprint& footprint);
 
   // Second act of a write, and the drop after a read past L1 (R15). REQUIRES: called before the
-  // reply is released. Every footprint that was begun comes here exactly once. A lost write on a
-  // server without tracking stays held for `hold_after_loss` more, since it may still be executed
-  // and nothing would tell us.
-  void Finish(std::unique_ptr<Footprint> footprint, Outcome outcome, Duration hold_after_loss);
+  // reply is released. Every footprint that was begun comes here exactly once.
+  void Finish(std::unique_ptr<Footprint> footprint, Outcome outcome);
+
+  // How much longer a lost write stays held: zero while the server tracks, the command timeout
+  // where it does not, since the write may still be executed and nothing would tell us (R3).
+  void SetHoldAfterLoss(Duration hold) { hold_after_loss_ = hold; }
 
   // True while a write of a key with this hash is unanswered: it may be read, but not filled.
   [[nodiscard]] bool Held(std::uint64_t hash) const {
@@ -99,7 +101,8 @@ class Coherence {
   FlightTable flights_;
   std::unordered_map<std::uint64_t, std::uint32_t> holds_;  // by hash: a collision only holds more
   std::uint32_t flush_holds_ = 0;                           // flushing commands unanswered
-  std::deque<LateRelease> late_releases_;                   // in order of `at`
+  Duration hold_after_loss_{};
+  std::deque<LateRelease> late_releases_;  // in order of `at`
   CoherenceStats stats_;
 };
 

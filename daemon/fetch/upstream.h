@@ -20,6 +20,7 @@ struct SendRequest {
   RequestToken token;
   std::unique_ptr<Footprint> footprint;  // null when the command touches nothing cacheable
   Duration timeout{};                    // zero: waits for ever (blocking commands)
+  bool follows = false;                  // the second half of the request just taken: never refused
 };
 
 // One ordered lane. Requests are answered in the order they were sent, each exactly once: by its
@@ -35,22 +36,25 @@ class UpstreamLink {
   ~UpstreamLink() = default;
 };
 
-// Receives everything that a passthrough link says, verbatim.
-class PassthroughSink {
+// The session that an exclusive link is lent to, as the link sees it.
+class ExclusiveOwner {
  public:
+  // Passthrough only: what the server says, verbatim.
   virtual void OnPassthrough(std::uint64_t session, std::string_view bytes) = 0;
-  virtual void OnPassthroughLost(std::uint64_t session, std::string_view error_line) = 0;
+  // The connection is lost, and with it whatever state the client had on it. Comes after the loss
+  // of each unanswered request was told. The link stays lent until it is returned, and refuses.
+  virtual void OnExclusiveLost(std::uint64_t session, std::string_view error_line) = 0;
 
  protected:
-  ~PassthroughSink() = default;
+  ~ExclusiveOwner() = default;
 };
 
 // A link that belongs to one client for a while: transactions, blocking commands, subscriptions.
 class ExclusiveLink : public UpstreamLink {
  public:
-  // From now on the client and the server talk through: whatever arrives is handed to `sink` as it
-  // comes, and the replies to what is sent only settle footprints. Cannot be undone.
-  virtual void StartPassthrough(PassthroughSink& sink, std::uint64_t session) = 0;
+  // From now on the client and the server talk through: whatever arrives is handed to the owner as
+  // it comes, and the replies to what is sent only settle footprints. Cannot be undone.
+  virtual void StartPassthrough() = 0;
 
  protected:
   ~ExclusiveLink() = default;
@@ -64,8 +68,8 @@ class Upstream {
 
   // Lends a link, most recently used first. Null when the limit is reached: then `error_line` says
   // so, naming the setting.
-  virtual ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol,
-                                std::string_view& error_line) = 0;
+  virtual ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
+                                std::uint64_t session, std::string_view& error_line) = 0;
   // Gives it back. `reusable`: nothing is unanswered on it and it carries no state of the client;
   // otherwise it is closed, which also makes the server forget a blocked command.
   virtual void Return(ExclusiveLink* link, bool reusable) = 0;

@@ -1,0 +1,135 @@
+#include "daemon/upstream/handshake.h"
+
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+constexpr std::string_view kClientName = "nearcached";
+
+bool IsError(const UpstreamReply& reply) {
+  return reply.kind == UpstreamReply::Kind::kError;
+}
+
+bool Begins(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
+
+}  // namespace
+
+Handshake::Handshake(const HandshakeTerms& terms)
+    : terms_(terms), step_(Step::kHello), protocol_(terms.protocol) {
+  if (protocol_ == proto::Protocol::kResp2) {
+    step_ = terms_.password.empty() ? Step::kSetName : Step::kAuth;
+  }
+}
+
+std::vector<std::string> Handshake::Command() const {
+  switch (step_) {
+    case Step::kHello: {
+      std::vector<std::string> hello = {"HELLO", "3"};
+      if (!terms_.password.empty()) {
+        hello.insert(hello.end(),
+                     {"AUTH", terms_.username.empty() ? "default" : std::string(terms_.username),
+                      std::string(terms_.password)});
+      }
+      hello.insert(hello.end(), {"SETNAME", std::string(kClientName)});
+      return hello;
+    }
+    case Step::kAuth:
+      if (terms_.username.empty()) {
+        return {"AUTH", std::string(terms_.password)};
+      }
+      return {"AUTH", std::string(terms_.username), std::string(terms_.password)};
+    case Step::kSetName:
+      return {"CLIENT", "SETNAME", std::string(kClientName)};
+    case Step::kSelect:
+      return {"SELECT", std::to_string(terms_.db)};
+    case Step::kPing:
+      return {"PING"};
+    case Step::kTracking:
+      return {"CLIENT", "TRACKING", "ON"};
+    case Step::kDone:
+      break;
+  }
+  return {};
+}
+
+Handshake::Verdict Handshake::Fail(std::string_view what, const UpstreamReply& reply) {
+  failure_ = std::string(what) + " was answered with: " + proto::Printable(reply.text);
+  if (Begins(reply.text, "NOAUTH")) {
+    failure_ += "; set upstream.password";
+  } else if (Begins(reply.text, "WRONGPASS") || Begins(reply.text, "ERR invalid password")) {
+    failure_ += "; check upstream.username and upstream.password";
+  }
+  return Verdict::kFailed;
+}
+
+// Moves to `to`, skipping what these terms do not need.
+Handshake::Verdict Handshake::Advance(Step to) {
+  if (to == Step::kSelect && terms_.db == 0) {
+    to = Step::kPing;
+  }
+  if (to == Step::kTracking && (!terms_.track || protocol_ != proto::Protocol::kResp3)) {
+    if (terms_.track) {
+      tracking_refusal_ = "the server does not speak RESP3";
+    }
+    to = Step::kDone;
+  }
+  step_ = to;
+  return to == Step::kDone ? Verdict::kDone : Verdict::kNext;
+}
+
+Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
+  if (!IsError(reply)) {
+    const UpstreamReply* version = reply.Find("version");
+    if (version != nullptr) {
+      server_version_ = proto::Printable(version->text);
+    }
+    return Advance(Step::kSelect);
+  }
+  // Redis before 6 does not know HELLO; servers without RESP3 say NOPROTO. Anything else (wrong
+  // password, loading) is a refusal of ours, not of the protocol.
+  if (!Begins(reply.text, "ERR unknown command") && !Begins(reply.text, "NOPROTO")) {
+    return Fail("HELLO", reply);
+  }
+  resp3_refused_ = true;
+  if (!terms_.fallback_to_resp2) {
+    failure_ = "the upstream does not speak RESP3";
+    return Verdict::kFailed;
+  }
+  protocol_ = proto::Protocol::kResp2;
+  return Advance(terms_.password.empty() ? Step::kSetName : Step::kAuth);
+}
+
+Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
+  switch (step_) {
+    case Step::kHello:
+      return OnHello(reply);
+    case Step::kAuth:
+      return IsError(reply) ? Fail("AUTH", reply) : Advance(Step::kSetName);
+    case Step::kSetName:
+      return Advance(Step::kSelect);  // a name is a courtesy; who refuses it is served all the same
+    case Step::kSelect:
+      return IsError(reply) ? Fail("SELECT " + std::to_string(terms_.db), reply)
+                            : Advance(Step::kPing);
+    case Step::kPing:
+      // Says whether the server is ready for work: LOADING, NOAUTH and MASTERDOWN come out here.
+      // A user who may not PING is let through; what it may do shows by its own commands.
+      if (IsError(reply) && !Begins(reply.text, "NOPERM")) {
+        return Fail("PING", reply);
+      }
+      return Advance(Step::kTracking);
+    case Step::kTracking:
+      armed_ = !IsError(reply);
+      if (!armed_) {
+        tracking_refusal_ = proto::Printable(reply.text);
+      }
+      return Advance(Step::kDone);
+    case Step::kDone:
+      break;
+  }
+  return Verdict::kDone;
+}
+
+}  // namespace nearcached

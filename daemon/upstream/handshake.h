@@ -1,0 +1,71 @@
+// What a link says before it carries requests: who we are, which database, and whether the server
+// will tell us of changes. Pure: replies in, the next command or a verdict out.
+//
+// HELLO proto [AUTH user password] [SETNAME name]; where HELLO is unknown or RESP2 is wanted, AUTH
+// and CLIENT SETNAME; then SELECT, and for fill links CLIENT TRACKING ON (consistency.md R6: arm,
+// then fill). https://redis.io/docs/latest/commands/hello/
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/cache/l1.h"
+#include "daemon/upstream/hiredis_reply.h"
+#include "proto/protocol.h"
+
+namespace nearcached {
+
+// What the handshake needs to know. Borrowed strings outlive it.
+struct HandshakeTerms {
+  std::string_view username;  // empty: AUTH with the password alone
+  std::string_view password;  // empty: no AUTH
+  DbIndex db = 0;
+  proto::Protocol protocol = proto::Protocol::kResp2;
+  bool fallback_to_resp2 = false;  // a server without RESP3 will do as well
+  bool track = false;              // ask for CLIENT TRACKING
+};
+
+class Handshake {
+ public:
+  explicit Handshake(const HandshakeTerms& terms);
+
+  enum class Verdict : std::uint8_t { kNext, kDone, kFailed };
+
+  // The command to send now. REQUIRES: the last verdict (if any) was kNext.
+  [[nodiscard]] std::vector<std::string> Command() const;
+
+  // Takes the reply to it.
+  Verdict OnReply(const UpstreamReply& reply);
+
+  // After kFailed: why, without credentials, and what would mend it where we know.
+  [[nodiscard]] const std::string& failure() const { return failure_; }
+
+  // After kDone.
+  [[nodiscard]] bool armed() const { return armed_; }
+  [[nodiscard]] const std::string& tracking_refusal() const { return tracking_refusal_; }
+  [[nodiscard]] proto::Protocol protocol() const { return protocol_; }
+  // The server answered HELLO 3 with an error: it knows RESP2 only.
+  [[nodiscard]] bool resp3_refused() const { return resp3_refused_; }
+  // Empty when the server did not say (RESP2 without HELLO).
+  [[nodiscard]] const std::string& server_version() const { return server_version_; }
+
+ private:
+  enum class Step : std::uint8_t { kHello, kAuth, kSetName, kSelect, kPing, kTracking, kDone };
+
+  Verdict Advance(Step to);
+  Verdict Fail(std::string_view what, const UpstreamReply& reply);
+  Verdict OnHello(const UpstreamReply& reply);
+
+  const HandshakeTerms terms_;
+  Step step_;
+  proto::Protocol protocol_;
+  bool armed_ = false;
+  bool resp3_refused_ = false;
+  std::string tracking_refusal_;
+  std::string server_version_;
+  std::string failure_;
+};
+
+}  // namespace nearcached

@@ -1,0 +1,201 @@
+// One connection to the upstream: connects, shakes hands, carries pipelined requests and hands each
+// reply to whoever waits for it, verbatim and in order.
+//
+// A link lives as long as its pool and reconnects in place, with backoff. It never matches a reply
+// by guess: replies belong to requests by position alone; a request that timed out keeps its
+// position until its late reply is counted off (R13); a byte that nobody is due ends the
+// connection.
+//
+// Owned by the pool; loop thread only. May call its sinks from OnBytes, OnEnd and timers, never
+// from Send. Sinks may call Send from there.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+#include "daemon/base/byte_stream.h"
+#include "daemon/base/out_buffer.h"
+#include "daemon/base/ring.h"
+#include "daemon/base/rng.h"
+#include "daemon/base/scheduler.h"
+#include "daemon/fetch/coherence.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/upstream/backoff.h"
+#include "daemon/upstream/handshake.h"
+#include "daemon/upstream/topology.h"
+#include "daemon/upstream/upstream_stats.h"
+#include "proto/reply_scanner.h"
+
+namespace nearcached {
+
+class Link;
+
+// What a link tells its pool.
+class LinkObserver {
+ public:
+  virtual void OnLinkReady(Link& link, const Handshake& handshake) = 0;
+  // The link stood and was lost, or could not be made. Called before its requests are told.
+  virtual void OnLinkDown(Link& link, std::string_view why) = 0;
+  // A push frame that is not the reply to anything (fill links).
+  virtual void OnLinkPush(Link& link, std::string_view frame) = 0;
+  // Something was queued: Flush is due at the end of the turn.
+  virtual void OnLinkDirty(Link& link) = 0;
+
+ protected:
+  ~LinkObserver() = default;
+};
+
+// Everything a link borrows. All of it outlives the link.
+struct LinkContext {
+  Scheduler& scheduler;
+  Dialer& dialer;
+  const Topology& topology;
+  const config::UpstreamConfig& config;  // may change between turns (reload)
+  Rng& rng;
+  Coherence& coherence;
+  UpstreamStats& stats;
+  LinkObserver& observer;
+};
+
+class Link final : public ExclusiveLink, private ByteStreamHandler {
+ public:
+  enum class Purpose : std::uint8_t {
+    kLane,       // requests of many clients
+    kFill,       // the reads that fill L1, and the pushes that empty it
+    kExclusive,  // one client at a time
+  };
+  struct Spec {
+    Purpose purpose = Purpose::kLane;
+    DbIndex db = 0;
+    proto::Protocol protocol = proto::Protocol::kResp2;
+    bool track = false;    // kFill: ask for tracking
+    std::uint16_t id = 0;  // kFill: FillOwner::link; else for logs
+    bool retry = true;     // reconnect by itself after a loss, without waiting for a request
+  };
+  enum class State : std::uint8_t { kClosed, kConnecting, kHandshake, kReady, kBackoff };
+
+  Link(const LinkContext& context, const Spec& spec);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // Starts connecting if nothing is under way or waiting.
+  void Open();
+
+  std::string_view Send(SendRequest&& request) override;
+  void StartPassthrough() override { passthrough_ = true; }
+
+  // kExclusive: to whom it is lent, or null while it is idle.
+  void Lend(ExclusiveOwner* owner, std::uint64_t session) {
+    lent_to_ = owner;
+    lent_session_ = session;
+  }
+
+  // Sends a command of the daemon's own; `done` gets the parsed reply, or null when there is none.
+  // REQUIRES: state() == kReady.
+  void Ask(std::vector<std::string> command, std::function<void(const UpstreamReply*)> done);
+
+  // Writes what is queued. Called by the pool at the end of the turn.
+  void Flush();
+
+  // Sends a PING when one is due, and gives the link up when too many stayed unanswered. Called
+  // every health_interval.
+  void CheckHealth();
+
+  // Closes without waiting; requests are told they are lost. Stays closed until Open or Send.
+  void Close(std::string_view why);
+
+  [[nodiscard]] State state() const { return state_; }
+  [[nodiscard]] const Spec& spec() const { return spec_; }
+  [[nodiscard]] bool armed() const { return state_ == State::kReady && armed_; }
+  [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
+  [[nodiscard]] std::size_t unanswered() const { return requests_.size(); }
+  // Nothing unanswered, no passthrough: fit to be lent again.
+  [[nodiscard]] bool clean() const {
+    return state_ == State::kReady && requests_.empty() && !passthrough_;
+  }
+  [[nodiscard]] MonoTime last_used() const { return last_used_; }
+  [[nodiscard]] bool dirty() const { return dirty_; }
+
+ private:
+  struct Request {
+    ReplySink* sink = nullptr;  // null: abandoned after its timeout, or the daemon's own
+    RequestToken token;
+    std::unique_ptr<Footprint> footprint;
+    std::function<void(const UpstreamReply*)> own;  // the daemon's own question
+    MonoTime sent_at{};
+    MonoTime deadline = MonoTime::max();
+    bool abandoned = false;
+    bool settled = false;  // the footprint's second act is done
+    bool begun = false;    // pieces of the reply were delivered
+  };
+
+  void OnOpen() override;
+  void OnBytes(std::span<char> bytes) override;
+  void OnWritable() override;
+  void OnEnd(const Error& why) override;
+
+  void StartConnecting();
+  void SendHandshake();
+  void OnHandshakeReply(std::string_view frame);
+  void OnReady();
+  void TakeReplies(std::string_view input);
+  void TakePiece(std::string_view piece, bool last);
+  void TakeOwnReply(std::string_view frame);
+  void DeliverPiece(std::string_view piece, bool last);
+  void DeliverPassthrough(std::string_view piece, bool last);
+  void Deliver(std::string_view bytes, bool last);
+  Request PopRequest();
+  void Settle(Request& request, Outcome outcome);
+  void Enqueue(Request request);
+  void Lose(Counter& reason, std::string_view why, std::string_view error_line);
+  void Reconnect();
+  void FailRequests(std::string_view error_line);
+  void ArmDeadline();
+  void OnDeadline();
+  void MarkDirty();
+
+  const LinkContext context_;
+  const Spec spec_;
+
+  State state_ = State::kClosed;
+  std::uint32_t epoch_ = 0;  // rises with every connection
+  std::unique_ptr<ByteStream> stream_;
+  std::optional<Handshake> handshake_;
+  Backoff backoff_;
+  std::unique_ptr<Timer> timer_;           // connect timeout, or the wait before the next attempt
+  std::unique_ptr<Timer> deadline_timer_;  // for the oldest request
+  MonoTime deadline_armed_for_ = MonoTime::max();
+
+  OutBuffer handshake_out_;
+  OutBuffer out_;  // requests; waits while the link does not stand
+  Ring<Request> requests_;
+  std::size_t first_waiting_ = 0;  // requests before this one are abandoned
+  bool write_blocked_ = false;
+  bool dirty_ = false;
+
+  proto::ReplyScanner scanner_;
+  std::string carry_;  // beginning of a reply whose end has not come
+  bool streaming_ = false;
+  bool armed_ = false;
+
+  // kExclusive.
+  bool passthrough_ = false;
+  bool spent_ = false;  // its connection was lost: whoever has it must not go on with a new one
+  ExclusiveOwner* lent_to_ = nullptr;
+  std::uint64_t lent_session_ = 0;
+
+  MonoTime last_received_{};
+  MonoTime last_used_{};
+  MonoTime ready_since_{};
+  bool failing_ = false;    // the last attempt failed: refuse at once instead of queueing
+  std::string error_line_;  // the last one returned by Send
+  std::string down_why_;
+};
+
+}  // namespace nearcached

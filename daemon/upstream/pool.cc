@@ -1,0 +1,398 @@
+#include "daemon/upstream/pool.h"
+
+#include <algorithm>
+#include <array>
+
+#include "daemon/base/check.h"
+#include "daemon/base/log.h"
+#include "daemon/upstream/command_reply.h"
+#include "proto/encode.h"
+#include "proto/invalidation.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+// Owner of entries that no push will ever invalidate. Fill links count up from 0 and never get
+// here.
+constexpr std::uint16_t kTtlOnlyOwner = 0xffff;
+
+constexpr std::string_view kErrExhausted =
+    "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
+    "or hold fewer transactions, blocking commands and subscriptions at once";
+constexpr std::string_view kErrShutDown = "ERR nearcached: shutting down; connect again elsewhere";
+
+}  // namespace
+
+Pool::Pool(const Deps& deps) : deps_(deps) {
+  if (deps_.tracking == config::TrackingConfig::Mode::kOff) {
+    ttl_only_ = true;
+    ttl_only_why_ = "tracking.mode is off";
+  }
+  UpdateTrackingGauge();
+}
+
+Pool::~Pool() {
+  NC_CHECK(shut_down_);
+}
+
+std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
+  return std::make_unique<Link>(LinkContext{deps_.scheduler, deps_.dialer, deps_.topology,
+                                            deps_.config, deps_.rng, *coherence_, stats_, *this},
+                                spec);
+}
+
+void Pool::Start(bool fill) {
+  Lane(deps_.config.db, proto::Protocol::kResp2, 0);
+  lanes_.begin()->second.front()->Open();
+  if (fill) {
+    for (std::uint64_t i = 0; i < deps_.config.fill_links; ++i) {
+      FillLink(deps_.config.db, i).Open();
+    }
+  }
+  tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
+}
+
+// ---- lanes --------------------------------------------------------------------------------------
+
+UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) {
+  auto& lanes = lanes_[{db, protocol}];
+  if (lanes.empty()) {
+    for (std::uint32_t i = 0; i < deps_.config.links; ++i) {
+      lanes.push_back(MakeLink({.purpose = Link::Purpose::kLane,
+                                .db = db,
+                                .protocol = protocol,
+                                .track = false,
+                                .id = static_cast<std::uint16_t>(i)}));
+    }
+  }
+  return *lanes[session % lanes.size()];
+}
+
+// ---- fill links ---------------------------------------------------------------------------------
+
+Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
+  auto& links = fill_[db];
+  if (links.empty()) {
+    for (std::uint32_t i = 0; i < deps_.config.fill_links; ++i) {
+      NC_CHECK(next_fill_id_ < kTtlOnlyOwner);
+      links.push_back(MakeLink({.purpose = Link::Purpose::kFill,
+                                .db = db,
+                                .protocol = proto::Protocol::kResp3,
+                                .track = deps_.tracking != config::TrackingConfig::Mode::kOff,
+                                .id = next_fill_id_++}));
+    }
+  }
+  return *links[hash % links.size()];
+}
+
+TrackingState Pool::StateFor(DbIndex db, std::uint64_t hash) {
+  if (ttl_only_) {
+    return TrackingState::kTtlOnly;
+  }
+  Link& link = FillLink(db, hash);
+  if (link.state() == Link::State::kClosed && !shut_down_) {
+    link.Open();
+  }
+  return link.armed() ? TrackingState::kArmed : TrackingState::kDown;
+}
+
+std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, ReplySink& sink,
+                                                         std::uint64_t flight) {
+  if (shut_down_) {
+    return kErrShutDown;
+  }
+  Link& link = FillLink(key.db, key.hash);
+  fill_request_.clear();
+  const std::array<std::string_view, 2> get = {"GET", key.key};
+  proto::AppendCommand(fill_request_, get);
+  const std::size_t get_bytes = fill_request_.size();
+  const std::array<std::string_view, 2> pttl = {"PTTL", key.key};
+  proto::AppendCommand(fill_request_, pttl);
+  const std::string_view both = fill_request_;
+
+  const Duration timeout = deps_.config.command_timeout;
+  const std::string_view refused = link.Send({.bytes = both.substr(0, get_bytes),
+                                              .sink = &sink,
+                                              .token = {flight, kValue},
+                                              .footprint = nullptr,
+                                              .timeout = timeout});
+  if (!refused.empty()) {
+    return refused;
+  }
+  const std::string_view second = link.Send({.bytes = both.substr(get_bytes),
+                                             .sink = &sink,
+                                             .token = {flight, kTtl},
+                                             .footprint = nullptr,
+                                             .timeout = timeout,
+                                             .follows = true});
+  NC_CHECK(second.empty());
+  if (ttl_only_) {
+    return FillOwner{kTtlOnlyOwner, ttl_only_epoch_};
+  }
+  return link.owner();
+}
+
+void Pool::OnFillLinkReady(Link& link, const Handshake& handshake) {
+  if (handshake.resp3_refused()) {
+    speaks_resp3_ = false;
+  }
+  if (link.armed()) {
+    SetTtlOnly(false, {});
+    Log(LogLevel::kInfo, "tracking_armed", "db=" + std::to_string(link.spec().db));
+  } else if (deps_.tracking != config::TrackingConfig::Mode::kOff) {
+    const std::string why = handshake.tracking_refusal();
+    if (deps_.tracking == config::TrackingConfig::Mode::kRequired) {
+      ttl_only_why_ = why;
+      Log(LogLevel::kError, "tracking_refused",
+          "effect=\"nothing is cached, because tracking.mode is required\" why=" + Quoted(why));
+    } else {
+      SetTtlOnly(true, why);
+    }
+  }
+  UpdateTrackingGauge();
+}
+
+void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
+  coherence_->SetHoldAfterLoss(ttl_only ? Duration(deps_.config.command_timeout)
+                                        : Duration::zero());
+  if (ttl_only) {
+    ttl_only_why_.assign(why);
+    Log(LogLevel::kWarn, "tracking_refused",
+        "effect=\"writes made elsewhere show only when an entry's ttl ends; only keys whose rule "
+        "asks for it are cached\" why=" +
+            Quoted(why));
+  }
+  if (ttl_only == ttl_only_) {
+    return;
+  }
+  // What was filled under one regime must not be served under the other: entries without tracking
+  // would never be invalidated.
+  ttl_only_ = ttl_only;
+  ++ttl_only_epoch_;
+  coherence_->Flush(FlushReason::kTrackingLost);
+}
+
+void Pool::UpdateTrackingGauge() {
+  std::int64_t state = 0;
+  if (ttl_only_) {
+    state = 1;
+  } else {
+    for (const auto& [db, links] : fill_) {
+      for (const auto& link : links) {
+        state = link->armed() ? 2 : state;
+      }
+    }
+  }
+  stats_.tracking_state.Set(state);
+}
+
+std::string Pool::TrackingText() const {
+  switch (stats_.tracking_state.value()) {
+    case 2:
+      return "armed";
+    case 1:
+      return "ttl-only (" + ttl_only_why_ + ")";
+    default:
+      return ttl_only_why_.empty() ? "down" : "refused (" + ttl_only_why_ + ")";
+  }
+}
+
+// ---- exclusive links ----------------------------------------------------------------------------
+
+ExclusiveLink* Pool::Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
+                            std::uint64_t session, std::string_view& error_line) {
+  if (shut_down_) {
+    error_line = kErrShutDown;
+    return nullptr;
+  }
+  for (std::size_t i = idle_.size(); i-- > 0;) {
+    Link& link = *idle_[i];
+    if (link.spec().db == db && link.spec().protocol == protocol && link.clean()) {
+      lent_.push_back(std::move(idle_[i]));
+      idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+      stats_.exclusive_idle.Sub();
+      stats_.exclusive_active.Add();
+      lent_.back()->Lend(&owner, session);
+      return lent_.back().get();
+    }
+  }
+  if (lent_.size() + idle_.size() >= deps_.config.exclusive_links_max) {
+    if (idle_.empty()) {
+      stats_.exclusive_exhausted.Add();
+      error_line = kErrExhausted;
+      return nullptr;
+    }
+    GiveUp(std::move(idle_.front()));  // the coldest one makes room
+    idle_.erase(idle_.begin());
+    stats_.exclusive_idle.Sub();
+  }
+  lent_.push_back(MakeLink({.purpose = Link::Purpose::kExclusive,
+                            .db = db,
+                            .protocol = protocol,
+                            .track = false,
+                            .id = 0,
+                            .retry = false}));
+  stats_.exclusive_active.Add();
+  lent_.back()->Lend(&owner, session);
+  return lent_.back().get();
+}
+
+void Pool::Return(ExclusiveLink* link, bool reusable) {
+  const auto it = std::find_if(lent_.begin(), lent_.end(),
+                               [&](const auto& lent) { return lent.get() == link; });
+  NC_CHECK(it != lent_.end());
+  std::unique_ptr<Link> back = std::move(*it);
+  lent_.erase(it);
+  back->Lend(nullptr, 0);
+  stats_.exclusive_active.Sub();
+  if (reusable && back->clean() && idle_.size() < deps_.config.exclusive_links_idle_max) {
+    idle_.push_back(std::move(back));
+    stats_.exclusive_idle.Add();
+    return;
+  }
+  GiveUp(std::move(back));
+}
+
+void Pool::GiveUp(std::unique_ptr<Link> link) {
+  stats_.closed_returned.Add();
+  link->Close("returned");
+  given_up_.push_back(std::move(link));  // may be in the middle of its own callback
+}
+
+// ---- what links say -----------------------------------------------------------------------------
+
+void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
+  if (!handshake.server_version().empty() && handshake.server_version() != server_version_) {
+    server_version_ = handshake.server_version();
+    commands_asked_ = false;
+  }
+  if (link.spec().purpose == Link::Purpose::kFill) {
+    OnFillLinkReady(link, handshake);
+  }
+  if (!commands_asked_ && link.spec().purpose != Link::Purpose::kExclusive) {
+    commands_asked_ = true;
+    LearnCommands(link);
+  }
+}
+
+void Pool::LearnCommands(Link& link) {
+  link.Ask({"COMMAND"}, [this](const UpstreamReply* reply) {
+    if (reply == nullptr || reply->kind != UpstreamReply::Kind::kArray) {
+      commands_asked_ =
+          false;  // asked again with the next link; the built-in table serves till then
+      return;
+    }
+    const auto report = deps_.commands.MergeUpstream(ParseCommandReply(*reply));
+    Log(LogLevel::kInfo, "commands_learned",
+        "added=" + std::to_string(report.added) + " widened=" + std::to_string(report.widened) +
+            " refused=" + std::to_string(report.refused));
+  });
+}
+
+void Pool::OnLinkDown(Link& link, std::string_view why) {
+  Log(shut_down_ ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
+      "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) + " purpose=" +
+          std::to_string(static_cast<int>(link.spec().purpose)) + " why=" + Quoted(why));
+  if (link.spec().protocol == proto::Protocol::kResp3 &&
+      link.spec().purpose != Link::Purpose::kFill && why == "the upstream does not speak RESP3") {
+    speaks_resp3_ = false;
+  }
+  if (link.spec().purpose == Link::Purpose::kFill) {
+    coherence_->OnFillLinkLost(link.owner());
+    UpdateTrackingGauge();
+  }
+}
+
+void Pool::OnLinkPush(Link& link, std::string_view frame) {
+  if (link.spec().purpose != Link::Purpose::kFill) {
+    return;
+  }
+  push_keys_.clear();
+  switch (proto::ParseInvalidation(frame, push_keys_)) {
+    case proto::PushKind::kInvalidateKeys:
+      coherence_->OnInvalidate(push_keys_);
+      break;
+    case proto::PushKind::kInvalidateAll:
+      coherence_->Flush(FlushReason::kPush);
+      break;
+    case proto::PushKind::kOther:
+      break;
+  }
+}
+
+// ---- turns and time -----------------------------------------------------------------------------
+
+void Pool::Flush() {
+  std::vector<Link*> dirty = std::exchange(dirty_, {});
+  for (Link* link : dirty) {
+    link->Flush();
+  }
+  if (dirty_.empty()) {
+    dirty.clear();
+    dirty_ = std::move(dirty);  // keeps its capacity
+  }
+  if (!given_up_.empty()) {
+    std::erase_if(dirty_, [&](const Link* link) {
+      return std::any_of(given_up_.begin(), given_up_.end(),
+                         [&](const auto& gone) { return gone.get() == link; });
+    });
+    given_up_.clear();
+  }
+}
+
+void Pool::OnTick() {
+  for (auto& [key, lanes] : lanes_) {
+    for (auto& link : lanes) {
+      link->CheckHealth();
+    }
+  }
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      link->CheckHealth();
+    }
+  }
+  TickIdleExclusives(deps_.scheduler.Now());
+  tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
+}
+
+void Pool::TickIdleExclusives(MonoTime now) {
+  for (std::size_t i = 0; i < idle_.size();) {
+    Link& link = *idle_[i];
+    link.CheckHealth();
+    const bool stale = now - link.last_used() >= deps_.config.idle_timeout;
+    if (link.state() == Link::State::kReady && !stale) {
+      ++i;
+      continue;
+    }
+    if (stale) {
+      stats_.closed_idle.Add();
+    }
+    GiveUp(std::move(idle_[i]));
+    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
+    stats_.exclusive_idle.Sub();
+  }
+}
+
+void Pool::Shutdown() {
+  shut_down_ = true;
+  tick_.reset();
+  for (auto& [key, lanes] : lanes_) {
+    for (auto& link : lanes) {
+      link->Close("shutting down");
+    }
+  }
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      link->Close("shutting down");
+    }
+  }
+  while (!idle_.empty()) {
+    GiveUp(std::move(idle_.back()));
+    idle_.pop_back();
+    stats_.exclusive_idle.Sub();
+  }
+  Flush();
+}
+
+}  // namespace nearcached

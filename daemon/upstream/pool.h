@@ -1,0 +1,123 @@
+// The upstream of one worker: lanes that many clients share, links that fill L1, and links lent to
+// one client at a time.
+//
+// Per (database, protocol) there are `links` lanes; a client always travels on the same one. Per
+// database there are `fill_links` fill links, chosen by the key's hash, so that all fills and
+// pushes of one key have one order (R15). Nothing is opened before it is needed. The pool asks the
+// topology where to connect, and the server which commands it knows.
+//
+// Owned by the worker; loop thread only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/command/command_table.h"
+#include "daemon/fetch/coherence.h"
+#include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/upstream/link.h"
+#include "daemon/upstream/topology.h"
+#include "daemon/upstream/upstream_stats.h"
+
+namespace nearcached {
+
+class Pool final : public Upstream, public FillChannel, private LinkObserver {
+ public:
+  // Borrowed things outlive the pool. `config` may change between turns (reload).
+  struct Deps {
+    Scheduler& scheduler;
+    Dialer& dialer;
+    const Topology& topology;
+    const config::UpstreamConfig& config;
+    config::TrackingConfig::Mode tracking;
+    Rng& rng;
+    CommandTable& commands;
+  };
+  explicit Pool(const Deps& deps);
+  ~Pool();
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // The coherence and the pool know each other; the worker ties the knot once, before first use.
+  void SetCoherence(Coherence& coherence) { coherence_ = &coherence; }
+
+  // Connects a lane and a fill link of the default database, so that trouble shows at the start.
+  // `fill`: false where L1 is off.
+  void Start(bool fill);
+
+  // Upstream
+  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) override;
+  ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
+                        std::uint64_t session, std::string_view& error_line) override;
+  void Return(ExclusiveLink* link, bool reusable) override;
+  [[nodiscard]] bool speaks_resp3() const override { return speaks_resp3_; }
+  [[nodiscard]] std::string_view server_version() const override { return server_version_; }
+
+  // FillChannel
+  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
+                                                     std::uint64_t flight) override;
+  TrackingState StateFor(DbIndex db, std::uint64_t hash) override;
+
+  // Writes what was queued in this turn, and frees links that were given up. Once a turn.
+  void Flush();
+
+  // Closes every link; whoever waits is told. Nothing is opened afterwards.
+  void Shutdown();
+
+  [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
+  [[nodiscard]] std::string TrackingText() const;
+  [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }
+  // True while a connection of any kind stands.
+  [[nodiscard]] bool up() const { return stats_.links_ready.value() > 0; }
+
+ private:
+  using LaneKey = std::pair<DbIndex, proto::Protocol>;
+
+  void OnLinkReady(Link& link, const Handshake& handshake) override;
+  void OnLinkDown(Link& link, std::string_view why) override;
+  void OnLinkPush(Link& link, std::string_view frame) override;
+  void OnLinkDirty(Link& link) override { dirty_.push_back(&link); }
+
+  std::unique_ptr<Link> MakeLink(const Link::Spec& spec);
+  Link& FillLink(DbIndex db, std::uint64_t hash);
+  void OnFillLinkReady(Link& link, const Handshake& handshake);
+  void SetTtlOnly(bool ttl_only, std::string_view why);
+  void UpdateTrackingGauge();
+  void LearnCommands(Link& link);
+  void OnTick();
+  void TickIdleExclusives(MonoTime now);
+  void GiveUp(std::unique_ptr<Link> link);
+
+  const Deps deps_;
+  Coherence* coherence_ = nullptr;
+  UpstreamStats stats_;
+
+  std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
+  std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;
+  std::uint16_t next_fill_id_ = 0;
+  std::vector<std::unique_ptr<Link>> lent_;
+  std::vector<std::unique_ptr<Link>> idle_;      // most recently used last
+  std::vector<std::unique_ptr<Link>> given_up_;  // freed at the end of the turn
+  std::vector<Link*> dirty_;
+
+  bool shut_down_ = false;
+  bool speaks_resp3_ = true;  // until it says otherwise
+  std::string server_version_;
+  bool commands_asked_ = false;
+  // The server does not track (or is not asked to). Remembered over a loss of the link: what L1
+  // holds then is still good until its TTL.
+  bool ttl_only_ = false;
+  std::string ttl_only_why_;
+  std::uint32_t ttl_only_epoch_ = 0;
+  std::vector<std::string_view> push_keys_;  // reused
+  std::string fill_request_;                 // reused
+  std::unique_ptr<Timer> tick_;
+};
+
+}  // namespace nearcached
