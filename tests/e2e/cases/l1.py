@@ -167,7 +167,7 @@ def expire_shortens_the_life_of_a_warm_entry(env):
 
 @case
 def lock_like_keys_and_volatile_reads_are_always_forwarded(env):
-    redis, daemon = env.stack({"l1": {"never_cache": ["lock:"]}})
+    redis, daemon = env.stack({"l1": {"never_cache": ["lock:*"]}})
     redis.cmd("SET", "lock:a", "holder")
     redis.cmd("SADD", "s", "a", "b", "c")
     with daemon.connect() as conn:

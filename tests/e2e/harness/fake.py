@@ -13,12 +13,19 @@ from .resp import _INCOMPLETE, encode, parse
 
 
 class Action:
-    def __init__(self, name):
+    """What to do instead of answering; `data` is sent first."""
+
+    def __init__(self, name, data=b""):
         self.name = name
+        self.data = data
+
+    def after(self, data):
+        return Action(self.name, data)
 
 
 CLOSE = Action("close")  # drop the connection now
-STALL = Action("stall")  # never answer, keep the connection
+# Keep the connection and answer neither this nor anything behind it until Link.release().
+STALL = Action("stall")
 
 
 def bulk(value):
@@ -28,8 +35,11 @@ def bulk(value):
 class Link:
     """One accepted connection."""
 
-    def __init__(self, sock, number):
+    def __init__(self, fake, sock, number):
+        self.fake = fake
         self.sock = sock
+        self.lock = threading.RLock()  # the link's own thread and the case's, which releases
+        self.backlog = None  # while stalled: the requests behind the one that is
         self.number = number
         self.proto = 2
         self.tracking = False
@@ -37,6 +47,14 @@ class Link:
 
     def send(self, data):
         self.sock.sendall(data)
+
+    def release(self, data):
+        """Sends `data` as the reply that was held back, then answers what came behind it."""
+        with self.lock:
+            backlog, self.backlog = self.backlog, None
+            self.send(data)
+            for args in backlog:
+                self.fake.answer(self, args)
 
     def nil(self):
         return b"_\r\n" if self.proto == 3 else b"$-1\r\n"
@@ -48,7 +66,6 @@ class FakeUpstream:
         self.port = free_port()
         self.links = []
         self.data = {}
-        self._lock = threading.Lock()
         self._listener = None
         self.listen()
 
@@ -89,7 +106,7 @@ class FakeUpstream:
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = Link(sock, len(self.links))
+            link = Link(self, sock, len(self.links))
             self.links.append(link)
             threading.Thread(target=self._serve, args=(link,), daemon=True).start()
 
@@ -108,7 +125,7 @@ class FakeUpstream:
                         break
                     at = end
                     link.seen.append([args[0].upper().decode(), *args[1:]])
-                    if not self._answer(link, args):
+                    if not self.answer(link, args):
                         return
                 del buffer[:at]
         except OSError:
@@ -116,15 +133,24 @@ class FakeUpstream:
         finally:
             link.sock.close()
 
-    def _answer(self, link, args):
-        reply = self.script(link, [args[0].upper().decode(), *args[1:]])
-        if reply is CLOSE:
-            link.sock.close()
+    def answer(self, link, args):
+        """False once the link is to be closed."""
+        with link.lock:
+            if link.backlog is not None:
+                link.backlog.append(args)
+                return True
+            reply = self.script(link, [args[0].upper().decode(), *args[1:]])
+            if reply is None:
+                reply = self.default(link, args)
+            if isinstance(reply, bytes):
+                link.send(reply)
+                return True
+            if reply.data:
+                link.send(reply.data)
+            if reply.name == "stall":
+                link.backlog = []
+                return True
             return False
-        if reply is STALL:
-            return True
-        link.send(self.default(link, args) if reply is None else reply)
-        return True
 
     def default(self, link, args):
         name = args[0].upper().decode()
