@@ -72,7 +72,7 @@ struct L1Config {
   Duration negative_ttl{1'000};            // "no such key" is remembered this long; 0: never
   double negative_share = 0.1;             // fraction of `bytes` that missing keys may use
   std::uint32_t mget_fill_keys_max = 256;  // an MGET that misses more keys than this fills nothing
-  // Keys that are never cached: "prefix*", "*suffix", "*substring*" or a whole key.
+  // Keys that are never cached: "prefix*", "*suffix" or "*substring*".
   std::vector<std::string> never_cache = DefaultNeverCache();
 
   static std::vector<std::string> DefaultNeverCache();

@@ -1,0 +1,397 @@
+// The rows. Longer than the other files of this room because it is a table; there is no logic
+// above the few functions at the end.
+//
+// Reloadable means: when SIGHUP brings another value, the running process can honour it at once
+// and without harming a client. What is bound at start (sockets, links, worker threads) gives the
+// reason why it is not.
+#include "config/schema.h"
+
+#include <array>
+#include <chrono>
+#include <limits>
+
+namespace nearcached::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+// --- The small words rows are written with ---
+
+// A member of a section: At<&Config::l1, &L1Config::ttl>().
+template <auto kSection, auto kMember>
+consteval auto At() {
+  using T = std::remove_cvref_t<decltype(std::declval<Config>().*kSection.*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t) -> T& { return config.*kSection.*kMember; },
+      [](const Config& config, std::size_t) -> const T& { return config.*kSection.*kMember; }};
+}
+
+// A member of Config itself.
+template <auto kMember>
+consteval auto Top() {
+  using T = std::remove_cvref_t<decltype(std::declval<Config>().*kMember)>;
+  return Access<T>{[](Config& config, std::size_t) -> T& { return config.*kMember; },
+                   [](const Config& config, std::size_t) -> const T& { return config.*kMember; }};
+}
+
+// A member of a list's elements.
+template <auto kList, auto kMember>
+consteval auto Each() {
+  using T = std::remove_cvref_t<decltype((std::declval<Config>().*kList)[0].*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t i) -> T& { return (config.*kList)[i].*kMember; },
+      [](const Config& config, std::size_t i) -> const T& { return (config.*kList)[i].*kMember; }};
+}
+
+template <auto kList>
+consteval ElementsAccess Elements() {
+  return {[](const Config& config) { return (config.*kList).size(); },
+          [](Config& config, std::size_t size) { (config.*kList).resize(size); }};
+}
+
+constexpr double kAsMany = 4'294'967'295.0;
+
+consteval Range Count(double min, double max = kAsMany) {
+  return {min, max};
+}
+consteval Range Fraction(double min, double max) {
+  return {min, max};
+}
+consteval Range Time(milliseconds min, milliseconds max) {
+  return {static_cast<double>(min.count()), static_cast<double>(max.count())};
+}
+consteval Range Size(std::uint64_t min, std::uint64_t max) {
+  return {static_cast<double>(min), static_cast<double>(max)};
+}
+
+constexpr std::string_view kLive;
+constexpr std::string_view kSockets = "sockets are bound once, at start";
+constexpr std::string_view kLinks = "links to the upstream are set up with it";
+constexpr std::string_view kTracking =
+    "what is in the cache was admitted under the mode the process started with";
+constexpr std::string_view kThreads = "event loops are started once";
+
+constexpr std::array<std::string_view, 3> kTrackingModes = {"auto", "required", "off"};
+constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
+
+constexpr Range kAny{};
+constexpr std::span<const std::string_view> kFree{};
+constexpr milliseconds kMs{1};
+constexpr milliseconds kDay = hours(24);
+constexpr std::uint64_t kTib = 1024 * kGib;
+
+constexpr auto kPublic = Secrecy::kPublic;
+constexpr auto kSecret = Secrecy::kSecret;
+constexpr auto kOptional = Presence::kOptional;
+constexpr auto kRequired = Presence::kRequired;
+
+// --- The rows ---
+
+constexpr Row kRows[] = {
+    {"listeners", Type::kElements, Elements<&Config::listeners>(), kAny, kFree, kSockets, kPublic,
+     kOptional,
+     "The addresses applications connect to. An element is a map with the keys below, or just an "
+     "address."},
+    {"listeners[].address", Type::kAddress, Each<&Config::listeners, &ListenerConfig::address>(),
+     kAny, kFree, kSockets, kPublic, kRequired,
+     "Where to listen: `127.0.0.1:6380`, `[::1]:6380` or `unix:/run/nearcached/nearcached.sock`. "
+     "An address that other machines can reach needs a password, or "
+     "`allow_unauthenticated_remote`. Port 0 takes any free port."},
+    {"listeners[].unix_mode", Type::kMode, Each<&Config::listeners, &ListenerConfig::unix_mode>(),
+     Count(0, 0777), kFree, kSockets, kPublic, kOptional,
+     "The permission bits of the socket file, in octal; unused for TCP. Whoever may write to the "
+     "file may connect."},
+    {"listeners[].username", Type::kText, Each<&Config::listeners, &ListenerConfig::username>(),
+     kAny, kFree, kSockets, kPublic, kOptional,
+     "The user clients name in AUTH or HELLO, together with `password`. Empty: `default`, which "
+     "is what AUTH with a password alone means."},
+    {"listeners[].password", Type::kText, Each<&Config::listeners, &ListenerConfig::password>(),
+     kAny, kFree, kSockets, kSecret, kOptional,
+     "What clients of this listener must send with AUTH. Empty: nothing is asked."},
+    {"listeners[].allow_unauthenticated_remote", Type::kBool,
+     Each<&Config::listeners, &ListenerConfig::allow_unauthenticated_remote>(), kAny, kFree,
+     kSockets, kPublic, kOptional,
+     "Says in so many words that anybody who can reach this address may read and write all data "
+     "of the upstream."},
+
+    {"upstream.url", Type::kUrl, At<&Config::upstream, &UpstreamConfig::url>(), kAny, kFree, kLinks,
+     kSecret, kOptional,
+     "The Redis primary: `redis://[user:password@]host[:port][/db]` or "
+     "`unix:///path/of/the.sock[?db=N]`. The keys `username`, `password` and `db` come before "
+     "what the URL says, unless the URL was given in a place that counts more (environment before "
+     "file, command line before environment)."},
+    {"upstream.username", Type::kText, At<&Config::upstream, &UpstreamConfig::username>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "The ACL user the links log in as. Empty: AUTH with the password alone."},
+    {"upstream.password", Type::kText, At<&Config::upstream, &UpstreamConfig::password>(), kAny,
+     kFree, kLinks, kSecret, kOptional, "The password of the links. Empty: no AUTH is sent."},
+    {"upstream.db", Type::kCount, At<&Config::upstream, &UpstreamConfig::db>(),
+     Count(0, 2'147'483'647), kFree, kLinks, kPublic, kOptional, "The database clients start in."},
+    {"upstream.connect_timeout", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::connect_timeout>(), Time(10 * kMs, kDay), kFree, kLinks,
+     kPublic, kOptional,
+     "How long connecting, AUTH and arming tracking may take together before it is tried again."},
+    {"upstream.command_timeout", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::command_timeout>(), Time(10 * kMs, kDay), kFree, kLive,
+     kPublic, kOptional,
+     "How long a reply may take before the client gets an error and the link is closed. A blocking "
+     "command's own timeout is added to it."},
+    {"upstream.links", Type::kCount, At<&Config::upstream, &UpstreamConfig::links>(), Count(1, 64),
+     kFree, kLinks, kPublic, kOptional,
+     "Forwarding links for each database and protocol version in use. One link pipelines any "
+     "number "
+     "of clients; more help where single values are large."},
+    {"upstream.fill_links", Type::kCount, At<&Config::upstream, &UpstreamConfig::fill_links>(),
+     Count(1, 64), kFree, kLinks, kPublic, kOptional,
+     "Links that carry the reads which fill the cache. Each is tracked by the server on its own."},
+    {"upstream.exclusive_links_max", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::exclusive_links_max>(), Count(0, 65'536), kFree, kLinks,
+     kPublic, kOptional,
+     "How many clients may hold a link of their own at once, for transactions, blocking commands "
+     "and subscriptions. A client beyond it gets an error."},
+    {"upstream.exclusive_links_idle_max", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::exclusive_links_idle_max>(), Count(0, 65'536), kFree,
+     kLinks, kPublic, kOptional, "How many of those are kept open while nobody needs them."},
+    {"upstream.idle_timeout", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::idle_timeout>(), Time(1'000 * kMs, 7 * kDay), kFree,
+     kLinks, kPublic, kOptional, "An exclusive link that nobody needs is closed after this long."},
+    {"upstream.health_interval", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::health_interval>(), Time(50 * kMs, kDay), kFree, kLinks,
+     kPublic, kOptional,
+     "How often a PING is sent on a link. With `health_misses` it bounds how long a link that died "
+     "in silence can go unnoticed."},
+    {"upstream.health_misses", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::health_misses>(), Count(1, 100), kFree, kLinks, kPublic,
+     kOptional, "How many PINGs in a row may stay unanswered before a link is given up."},
+    {"upstream.reconnect_delay_min", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::reconnect_delay_min>(), Time(kMs, kDay), kFree, kLinks,
+     kPublic, kOptional,
+     "How long to wait before connecting again the first time; it doubles with every failure, with "
+     "jitter."},
+    {"upstream.reconnect_delay_max", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::reconnect_delay_max>(), Time(kMs, kDay), kFree, kLinks,
+     kPublic, kOptional, "The longest such wait."},
+    {"upstream.link_queue_max", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::link_queue_max>(), Count(16, 16'777'216), kFree, kLinks,
+     kPublic, kOptional,
+     "Requests that may wait for a reply on one link; beyond it a request is refused with an "
+     "error."},
+    {"upstream.link_bytes_max", Type::kBytes,
+     At<&Config::upstream, &UpstreamConfig::link_bytes_max>(), Size(64 * kKib, 64 * kGib), kFree,
+     kLinks, kPublic, kOptional,
+     "Bytes of requests that may wait to be sent on one link; beyond it a request is refused with "
+     "an error."},
+
+    {"l1.enabled", Type::kBool, At<&Config::l1, &L1Config::enabled>(), kAny, kFree, kLive, kPublic,
+     kOptional, "Whether anything is answered from memory. Off: every request is forwarded."},
+    {"l1.bytes", Type::kBytes, At<&Config::l1, &L1Config::bytes>(), Size(kMib, 64 * kTib), kFree,
+     kLive, kPublic, kOptional,
+     "Memory for keys, values and their bookkeeping together. When it is used up, what is least "
+     "likely to be read again makes room."},
+    {"l1.entry_bytes_max", Type::kBytes, At<&Config::l1, &L1Config::entry_bytes_max>(),
+     Size(1, 512 * kMib), kFree, kLive, kPublic, kOptional,
+     "The largest key and value, together, that are kept. Larger ones are forwarded."},
+    {"l1.ttl", Type::kDuration, At<&Config::l1, &L1Config::ttl>(), Time(kMs, 365 * kDay), kFree,
+     kLive, kPublic, kOptional,
+     "The longest time a value is used, whatever else happens. While the server tracks our keys a "
+     "changed value is dropped at once and this is only a second line of defence; without tracking "
+     "it is how stale a read may be."},
+    {"l1.ttl_jitter", Type::kFraction, At<&Config::l1, &L1Config::ttl_jitter>(), Fraction(0, 0.9),
+     kFree, kLive, kPublic, kOptional,
+     "The largest fraction by which the ttl of an entry is shortened at random, so that entries "
+     "filled together do not expire together. It is never lengthened."},
+    {"l1.negative_ttl", Type::kDuration, At<&Config::l1, &L1Config::negative_ttl>(),
+     Time(0 * kMs, 365 * kDay), kFree, kLive, kPublic, kOptional,
+     "The longest time the absence of a key is remembered; 0: never. At most `ttl`, to which the "
+     "default is lowered."},
+    {"l1.negative_share", Type::kFraction, At<&Config::l1, &L1Config::negative_share>(),
+     Fraction(0, 1), kFree, kLive, kPublic, kOptional,
+     "The fraction of `bytes` that absent keys may use, so that reading random names cannot push "
+     "out values."},
+    {"l1.mget_fill_keys_max", Type::kCount, At<&Config::l1, &L1Config::mget_fill_keys_max>(),
+     Count(0, 1'048'576), kFree, kLive, kPublic, kOptional,
+     "An MGET with more missing keys than this is answered but fills nothing: a bulk read is no "
+     "sign that its keys will be read again."},
+    {"l1.never_cache", Type::kPattern, At<&Config::l1, &L1Config::never_cache>(), kAny, kFree,
+     kLive, kPublic, kOptional,
+     "Keys that are never cached: `prefix*`, `*suffix` or `*substring*`, compared byte for byte. "
+     "The default are the usual names of locks: a lock that is read from a cache is a lock held by "
+     "two. A list given here replaces the default, `[]` empties it. A rule with "
+     "`allow_locks: true` comes before it for its own keys."},
+
+    {"rules", Type::kElements, Elements<&Config::rules>(), kAny, kFree, kLive, kPublic, kOptional,
+     "What holds for keys with a certain beginning. The rule with the longest matching prefix "
+     "counts alone; what it leaves out comes from `l1`. On a server without tracking only keys "
+     "under a rule that says `ttl` are cached."},
+    {"rules[].prefix", Type::kPrefix, Each<&Config::rules, &RuleConfig::prefix>(), kAny, kFree,
+     kLive, kPublic, kRequired,
+     "The first bytes of the keys, not a pattern: `user:` and not `user:*`. An empty prefix means "
+     "every key no other rule matches."},
+    {"rules[].cache", Type::kBool, Each<&Config::rules, &RuleConfig::cache>(), kAny, kFree, kLive,
+     kPublic, kOptional, "Whether these keys are cached at all."},
+    {"rules[].allow_locks", Type::kBool, Each<&Config::rules, &RuleConfig::allow_locks>(), kAny,
+     kFree, kLive, kPublic, kOptional,
+     "These keys are cached even where `l1.never_cache` matches them."},
+    {"rules[].ttl", Type::kDuration, Each<&Config::rules, &RuleConfig::ttl>(),
+     Time(kMs, 365 * kDay), kFree, kLive, kPublic, kOptional, "As `l1.ttl`, for these keys."},
+    {"rules[].ttl_jitter", Type::kFraction, Each<&Config::rules, &RuleConfig::ttl_jitter>(),
+     Fraction(0, 0.9), kFree, kLive, kPublic, kOptional, "As `l1.ttl_jitter`, for these keys."},
+    {"rules[].negative_ttl", Type::kDuration, Each<&Config::rules, &RuleConfig::negative_ttl>(),
+     Time(0 * kMs, 365 * kDay), kFree, kLive, kPublic, kOptional,
+     "As `l1.negative_ttl`, for these keys."},
+    {"rules[].entry_bytes_max", Type::kBytes, Each<&Config::rules, &RuleConfig::entry_bytes_max>(),
+     Size(1, 512 * kMib), kFree, kLive, kPublic, kOptional,
+     "As `l1.entry_bytes_max`, for these keys."},
+
+    {"tracking.mode", Type::kChoice, At<&Config::tracking, &TrackingConfig::mode>(), kAny,
+     kTrackingModes, kTracking, kPublic, kOptional,
+     "Whether the server tells us about keys that change (CLIENT TRACKING). `auto`: it is used; "
+     "where the server has none, only keys under a rule with a `ttl` are cached, and the log and "
+     "the metrics say so. `required`: nothing is ever cached without it. `off`: it is not asked "
+     "for."},
+
+    {"coalescing.enabled", Type::kBool, At<&Config::coalescing, &CoalescingConfig::enabled>(), kAny,
+     kFree, kLive, kPublic, kOptional,
+     "Whether equal reads that arrive while one is under way share its reply."},
+    {"coalescing.waiters_max", Type::kCount,
+     At<&Config::coalescing, &CoalescingConfig::waiters_max>(), Count(1, 16'777'216), kFree, kLive,
+     kPublic, kOptional,
+     "How many reads may wait for one; a read beyond it is forwarded on its own."},
+
+    {"limits.clients_max", Type::kCount, At<&Config::limits, &LimitsConfig::clients_max>(),
+     Count(1, 1'048'576), kFree, kLive, kPublic, kOptional,
+     "Connected clients over all listeners; one more gets an error and is closed. Lowering it "
+     "closes nobody."},
+    {"limits.pipeline_max", Type::kCount, At<&Config::limits, &LimitsConfig::pipeline_max>(),
+     Count(1, 1'048'576), kFree, kLive, kPublic, kOptional,
+     "Unanswered requests of one client before reading from it pauses."},
+    {"limits.request_bytes_max", Type::kBytes,
+     At<&Config::limits, &LimitsConfig::request_bytes_max>(), Size(4 * kKib, 64 * kGib), kFree,
+     kLive, kPublic, kOptional,
+     "The size of one request with all its arguments. Redis: `client-query-buffer-limit`."},
+    {"limits.bulk_bytes_max", Type::kBytes, At<&Config::limits, &LimitsConfig::bulk_bytes_max>(),
+     Size(kKib, 32 * kGib), kFree, kLive, kPublic, kOptional,
+     "The size of one argument. Redis: `proto-max-bulk-len`."},
+    {"limits.args_max", Type::kCount, At<&Config::limits, &LimitsConfig::args_max>(),
+     Count(8, 16'777'216), kFree, kLive, kPublic, kOptional, "Arguments of one request."},
+    {"limits.inline_bytes_max", Type::kBytes,
+     At<&Config::limits, &LimitsConfig::inline_bytes_max>(), Size(64, kMib), kFree, kLive, kPublic,
+     kOptional, "The length of one line of the inline protocol."},
+    {"limits.output_bytes_max", Type::kBytes,
+     At<&Config::limits, &LimitsConfig::output_bytes_max>(), Size(64 * kKib, 64 * kGib), kFree,
+     kLive, kPublic, kOptional,
+     "Replies that wait because the client does not read; beyond it the client is closed."},
+    {"limits.client_idle_timeout", Type::kDuration,
+     At<&Config::limits, &LimitsConfig::client_idle_timeout>(), Time(0 * kMs, 365 * kDay), kFree,
+     kLive, kPublic, kOptional, "A client that sends nothing for so long is closed; 0: never."},
+    {"limits.request_timeout", Type::kDuration,
+     At<&Config::limits, &LimitsConfig::request_timeout>(), Time(0 * kMs, kDay), kFree, kLive,
+     kPublic, kOptional,
+     "A client that has sent part of a request and then nothing for so long is closed; 0: never."},
+
+    {"metrics.address", Type::kAddress, At<&Config::metrics, &MetricsConfig::address>(), kAny,
+     kFree, kSockets, kPublic, kOptional,
+     "Where `/metrics`, `/startup`, `/liveness` and `/readiness` are served over HTTP. Empty: "
+     "nowhere."},
+    {"metrics.allow_remote", Type::kBool, At<&Config::metrics, &MetricsConfig::allow_remote>(),
+     kAny, kFree, kSockets, kPublic, kOptional,
+     "Says in so many words that other machines may reach `metrics.address`, which has no "
+     "authentication. A scrape from another pod needs it."},
+
+    {"admin.address", Type::kAddress, At<&Config::admin, &AdminConfig::address>(), kAny, kFree,
+     kSockets, kPublic, kOptional,
+     "Where the NEARCACHE command is answered: an address of its own on this machine, preferably a "
+     "unix socket. Empty: on all listeners that only this machine can reach."},
+
+    {"drain.timeout", Type::kDuration, At<&Config::drain, &DrainConfig::timeout>(),
+     Time(0 * kMs, hours(1)), kFree, kLive, kPublic, kOptional,
+     "After SIGTERM, how long requests under way may take before their clients are closed. Keep it "
+     "below the grace period of what sends the signal (Kubernetes: 30s)."},
+
+    {"log.level", Type::kChoice, At<&Config::log, &LogConfig::level>(), kAny, kLogLevels, kLive,
+     kPublic, kOptional, "The least important events that are still written."},
+
+    {"workers", Type::kCount, Top<&Config::workers>(), Count(1, 1), kFree, kThreads, kPublic,
+     kOptional, "Event loops. Only 1 is supported so far."},
+};
+
+constexpr std::string_view kElementMark = "[]";
+
+}  // namespace
+
+std::string_view Row::list() const {
+  const std::size_t mark = path.find(kElementMark);
+  return mark == std::string_view::npos ? std::string_view{} : path.substr(0, mark);
+}
+
+std::span<const Row> Rows() {
+  return kRows;
+}
+
+const Row* FindRow(std::string_view path) {
+  const std::string wanted = WithoutIndexes(path);
+  for (const Row& row : Rows()) {
+    if (row.path == wanted) {
+      return &row;
+    }
+  }
+  return nullptr;
+}
+
+std::string WithoutIndexes(std::string_view path) {
+  std::string out;
+  bool inside = false;
+  for (const char c : path) {
+    if (c == ']') {
+      inside = false;
+    }
+    if (!inside) {
+      out += c;
+    }
+    if (c == '[') {
+      inside = true;
+    }
+  }
+  return out;
+}
+
+std::string WithIndex(std::string_view path, std::size_t index) {
+  std::string out(path);
+  const std::size_t mark = out.find(kElementMark);
+  if (mark != std::string::npos) {
+    out.insert(mark + 1, std::to_string(index));
+  }
+  return out;
+}
+
+Config ExampleConfig() {
+  Config config;
+  for (const Row& row : Rows()) {
+    if (const auto* elements = std::get_if<ElementsAccess>(&row.field)) {
+      elements->resize(config, 0);  // an element of Config's own is no element of defaults
+      elements->resize(config, 1);
+    }
+  }
+  return config;
+}
+
+std::string EnvironmentName(std::string_view path) {
+  std::string out = "NEARCACHED_";
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const char c = path[i];
+    if (path.substr(i).starts_with(kElementMark)) {
+      out += "_<n>";
+      ++i;
+    } else if (c >= 'a' && c <= 'z') {
+      out += static_cast<char>(c - 'a' + 'A');
+    } else if (c >= '0' && c <= '9') {
+      out += c;
+    } else if (c != ']') {
+      out += '_';
+    }
+  }
+  return out;
+}
+
+}  // namespace nearcached::config

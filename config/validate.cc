@@ -1,0 +1,321 @@
+#include "config/validate.h"
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/listen_address.h"
+#include "config/quote.h"
+#include "config/schema.h"
+#include "config/units.h"
+#include "config/value.h"
+
+namespace nearcached::config {
+namespace {
+
+// Where `path` was written, or the nearest thing around it that was.
+Place PlaceOf(const GivenPaths& given, std::string_view path) {
+  while (!path.empty()) {
+    if (const auto at = given.find(path); at != given.end()) {
+      return at->second.place;
+    }
+    const std::size_t cut = path.find_last_of(".[");
+    path = path.substr(0, cut == std::string_view::npos ? 0 : cut);
+  }
+  return {"configuration"};
+}
+
+class Checker {
+ public:
+  Checker(const Config& config, const GivenPaths& given, ProblemList& problems)
+      : config_(config), given_(given), problems_(problems) {}
+
+  void Run() {
+    CheckUpstream();
+    CheckCache();
+    CheckLimits();
+    CheckAddresses();
+    CheckRules();
+  }
+
+ private:
+  // An address that is bound, and the key that says so.
+  struct Bound {
+    std::string path;
+    ListenAddress address;
+  };
+
+  bool Given(std::string_view path) const { return given_.find(path) != given_.end(); }
+
+  void Fail(std::string_view path, std::string message) {
+    problems_.Add(PlaceOf(given_, path), std::string(path), std::move(message));
+  }
+
+  std::string Value(std::string_view path) const {
+    return FormatValue(*FindRow(path), 0, config_) + (Given(path) ? "" : " by default");
+  }
+
+  // Reports that `small` is not at most `large`, at the one somebody wrote.
+  void CheckOrder(bool holds, std::string_view small, std::string_view large) {
+    if (holds || problems_.Holds(small) || problems_.Holds(large)) {
+      return;
+    }
+    const bool blame_small = Given(small) || !Given(large);
+    const std::string_view blamed = blame_small ? small : large;
+    const std::string_view other = blame_small ? large : small;
+    Fail(blamed, "is " + Value(blamed) + ", must be " + (blame_small ? "at most " : "at least ") +
+                     std::string(other) + ", which is " + Value(other));
+  }
+
+  void CheckUpstream() {
+    const UpstreamConfig& upstream = config_.upstream;
+    CheckOrder(upstream.exclusive_links_idle_max <= upstream.exclusive_links_max,
+               "upstream.exclusive_links_idle_max", "upstream.exclusive_links_max");
+    CheckOrder(upstream.reconnect_delay_min <= upstream.reconnect_delay_max,
+               "upstream.reconnect_delay_min", "upstream.reconnect_delay_max");
+    if (!upstream.username.empty() && upstream.password.empty() &&
+        !problems_.Holds("upstream.password")) {
+      Fail("upstream.username",
+           "is given without upstream.password: Redis knows no login by name alone");
+    }
+  }
+
+  void CheckCache() {
+    CheckOrder(config_.l1.entry_bytes_max <= config_.l1.bytes, "l1.entry_bytes_max", "l1.bytes");
+    CheckOrder(config_.l1.negative_ttl <= config_.l1.ttl, "l1.negative_ttl", "l1.ttl");
+  }
+
+  void CheckLimits() {
+    const LimitsConfig& limits = config_.limits;
+    CheckOrder(limits.bulk_bytes_max <= limits.request_bytes_max, "limits.bulk_bytes_max",
+               "limits.request_bytes_max");
+    CheckOrder(limits.inline_bytes_max <= limits.request_bytes_max, "limits.inline_bytes_max",
+               "limits.request_bytes_max");
+  }
+
+  // --- Addresses ---
+
+  void CheckAddresses() {
+    std::vector<Bound> bound;
+    if (config_.listeners.empty()) {
+      Fail("listeners", "is empty: give at least one address, as in [\"127.0.0.1:6380\"]");
+    }
+    for (std::size_t i = 0; i < config_.listeners.size() && !problems_.full(); ++i) {
+      CheckListener(i, bound);
+    }
+    CheckMetrics(bound);
+    CheckAdmin(bound);
+  }
+
+  // The address at `path`, if it is one, after it has been compared to those before.
+  std::optional<ListenAddress> Bind(const std::string& path, const std::string& text,
+                                    std::vector<Bound>& bound) {
+    auto parsed = ParseListenAddress(text);
+    if (!parsed.ok() || problems_.Holds(path)) {
+      return std::nullopt;
+    }
+    for (const Bound& other : bound) {
+      if (Clash(*parsed.value, other.address)) {
+        Fail(path, "is " + parsed.value->ToString() + ", which " + other.path + " (" +
+                       other.address.ToString() + ") has already: give each its own");
+        return std::nullopt;
+      }
+    }
+    bound.push_back({path, *parsed.value});
+    return std::move(parsed.value);
+  }
+
+  void CheckListener(std::size_t i, std::vector<Bound>& bound) {
+    const ListenerConfig& listener = config_.listeners[i];
+    const std::string element = "listeners[" + std::to_string(i) + "]";
+    if (listener.address.empty() && !problems_.Holds(element)) {
+      Fail(element + ".address", "is empty: write an address, as in 127.0.0.1:6380");
+    }
+    const auto address = Bind(element + ".address", listener.address, bound);
+    if (!listener.username.empty() && listener.password.empty()) {
+      Fail(element + ".username",
+           "is given without a password: add password, or drop username to ask for no AUTH");
+    }
+    if (!address) {
+      return;
+    }
+    if (!address->loopback() && listener.password.empty() &&
+        !listener.allow_unauthenticated_remote) {
+      Fail(element + ".address",
+           "is " + address->ToString() +
+               ", which other machines can reach, and has no password: add password, or listen on "
+               "127.0.0.1 or a unix socket, or say allow_unauthenticated_remote: true");
+    }
+    if (IsUpstream(*address)) {
+      Fail(element + ".address", "is " + address->ToString() +
+                                     ", which is upstream.url as well: nearcached would connect to "
+                                     "itself, give one of them another port");
+    }
+  }
+
+  bool IsUpstream(const ListenAddress& address) const {
+    const UpstreamConfig& upstream = config_.upstream;
+    if (problems_.Holds("upstream.url")) {
+      return false;
+    }
+    if (address.is_unix() || !upstream.unix_path.empty()) {
+      return address.unix_path == upstream.unix_path;
+    }
+    const std::string text = upstream.host.find(':') == std::string::npos
+                                 ? upstream.host + ":" + std::to_string(upstream.port)
+                                 : "[" + upstream.host + "]:" + std::to_string(upstream.port);
+    const auto there = ParseListenAddress(text);  // fails for names, which are not looked up
+    if (!there.ok() || there.value->port != address.port) {
+      return false;
+    }
+    return there.value->host == address.host || (there.value->loopback() && address.any());
+  }
+
+  void CheckMetrics(std::vector<Bound>& bound) {
+    const auto address = Bind("metrics.address", config_.metrics.address, bound);
+    if (!address) {
+      return;
+    }
+    if (address->is_unix()) {
+      Fail("metrics.address",
+           "is a unix socket, but HTTP needs a port: write 127.0.0.1:9380, or \"\" for none");
+    } else if (!address->loopback() && !config_.metrics.allow_remote) {
+      Fail("metrics.address",
+           "is " + address->ToString() +
+               ", which other machines can reach without a password: listen on 127.0.0.1, or say "
+               "metrics.allow_remote: true");
+    }
+  }
+
+  void CheckAdmin(std::vector<Bound>& bound) {
+    const auto address = Bind("admin.address", config_.admin.address, bound);
+    if (address && !address->loopback()) {
+      Fail("admin.address",
+           "is " + address->ToString() +
+               ", which other machines can reach: listen on 127.0.0.1 or a unix socket");
+    }
+  }
+
+  // --- Rules ---
+
+  void CheckRules() {
+    std::map<std::string_view, std::size_t> places;
+    for (std::size_t i = 0; i < config_.rules.size() && !problems_.full(); ++i) {
+      const RuleConfig& rule = config_.rules[i];
+      const std::string path = "rules[" + std::to_string(i) + "]";
+      if (problems_.Holds(path)) {
+        continue;
+      }
+      const auto [first, is_new] = places.emplace(rule.prefix, i);
+      if (!is_new) {
+        const std::size_t line = config_.rules[first->second].line;
+        Fail(path + ".prefix", "is " + QuotedForMessage(rule.prefix) +
+                                   ", for which there is a rule already" +
+                                   (line > 0 ? " in line " + std::to_string(line) : std::string()) +
+                                   ": make one rule of the two");
+        continue;
+      }
+      CheckUncached(rule, path);
+      CheckNeverApplies(rule, path);
+      CheckRuleLimits(rule, path);
+    }
+  }
+
+  // Settings of a cache beside "do not cache": one of the two is not meant.
+  void CheckUncached(const RuleConfig& rule, const std::string& path) {
+    if (rule.cache) {
+      return;
+    }
+    const auto refuse = [&](bool set, std::string_view key) {
+      if (set) {
+        Fail(path + "." + std::string(key),
+             "has no effect, the rule says cache: false: drop one of the two");
+      }
+    };
+    refuse(rule.ttl.has_value(), "ttl");
+    refuse(rule.ttl_jitter.has_value(), "ttl_jitter");
+    refuse(rule.negative_ttl.has_value(), "negative_ttl");
+    refuse(rule.entry_bytes_max.has_value(), "entry_bytes_max");
+    refuse(rule.allow_locks, "allow_locks");
+  }
+
+  // A rule that asks for caching where l1.never_cache takes every key it could match.
+  void CheckNeverApplies(const RuleConfig& rule, const std::string& path) {
+    if (!rule.cache || rule.allow_locks || problems_.Holds("l1.never_cache")) {
+      return;
+    }
+    for (const std::string& pattern : config_.l1.never_cache) {
+      if (TakesAllKeysUnder(pattern, rule.prefix)) {
+        Fail(path + ".prefix",
+             "is " + QuotedForMessage(rule.prefix) + ", all of whose keys l1.never_cache (" +
+                 QuotedForMessage(pattern) +
+                 ") keeps out of the cache: add allow_locks: true if they are no locks, or say "
+                 "cache: false");
+        return;
+      }
+    }
+  }
+
+  static bool TakesAllKeysUnder(std::string_view pattern, std::string_view prefix) {
+    if (!pattern.ends_with('*')) {
+      return false;  // what the keys end with is not known
+    }
+    pattern.remove_suffix(1);
+    if (pattern.starts_with('*')) {
+      return prefix.find(pattern.substr(1)) != std::string_view::npos;
+    }
+    return prefix.starts_with(pattern);
+  }
+
+  void CheckRuleLimits(const RuleConfig& rule, const std::string& path) {
+    if (rule.entry_bytes_max.value_or(0) > config_.l1.bytes && !problems_.Holds("l1.bytes")) {
+      Fail(path + ".entry_bytes_max", "is " + FormatBytes(*rule.entry_bytes_max) +
+                                          ", must be at most l1.bytes, which is " +
+                                          Value("l1.bytes"));
+    }
+    const Duration ttl = rule.ttl.value_or(config_.l1.ttl);
+    if (rule.negative_ttl.value_or(Duration{0}) > ttl && !problems_.Holds("l1.ttl")) {
+      Fail(path + ".negative_ttl", "is " + FormatDuration(*rule.negative_ttl) +
+                                       ", must be at most the ttl of the rule, which is " +
+                                       FormatDuration(ttl));
+    }
+  }
+
+  const Config& config_;
+  const GivenPaths& given_;
+  ProblemList& problems_;
+};
+
+}  // namespace
+
+void Validate(const Config& config, const GivenPaths& given, ProblemList& problems) {
+  Checker(config, given, problems).Run();
+}
+
+void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList& warnings) {
+  const auto warn = [&](const std::string& path, std::string message) {
+    warnings.Add(PlaceOf(given, path), path, std::move(message));
+  };
+  for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+    const ListenerConfig& listener = config.listeners[i];
+    const auto address = ParseListenAddress(listener.address);
+    if (address.ok() && !address.value->loopback() && listener.password.empty()) {
+      warn("listeners[" + std::to_string(i) + "].address",
+           "other machines can reach " + address.value->ToString() + " without a password");
+    }
+  }
+  bool any_ttl = false;
+  for (const RuleConfig& rule : config.rules) {
+    any_ttl = any_ttl || rule.ttl.has_value();
+  }
+  if (config.l1.enabled && config.tracking.mode == TrackingConfig::Mode::kOff && !any_ttl) {
+    warn("tracking.mode",
+         "is off and no rule has a ttl, so nothing is ever cached: add rules, or say "
+         "l1.enabled: false");
+  }
+}
+
+}  // namespace nearcached::config
