@@ -14,7 +14,7 @@ constexpr std::string_view kCrLf = "\r\n";
 // is most of what a short header costs.
 template <typename Integer>
 void AppendNumberLine(std::string& out, char type, Integer number) {
-  std::array<char, 1 + 20 + kCrLf.size()> line;
+  std::array<char, 1 + 20 + kCrLf.size()> line{};
   line[0] = type;
   char* end = std::to_chars(line.data() + 1, line.data() + line.size(), number).ptr;
   *end++ = '\r';
@@ -84,7 +84,7 @@ void AppendBool(std::string& out, bool value, Protocol protocol) {
 }
 
 void AppendDouble(std::string& out, double value, Protocol protocol) {
-  std::array<char, 32> digits;  // the longest shortest form of a double takes 24
+  std::array<char, 32> digits{};  // the longest shortest form of a double takes 24
   std::string_view text =
       "nan";  // to_chars would keep the sign of a NaN, which RESP3 does not know
   if (!std::isnan(value)) {

@@ -9,7 +9,7 @@ namespace {
 
 template <typename Integer>
 void AppendDecimal(std::string& out, Integer value) {
-  std::array<char, 20> digits;  // '-' and 19 digits, or 20 digits
+  std::array<char, 20> digits{};  // '-' and 19 digits, or 20 digits
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
   out.append(digits.data(), end.ptr);
 }

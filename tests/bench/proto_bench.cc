@@ -1,6 +1,6 @@
 // What the wire library costs on the paths every request takes, in nanoseconds per operation.
 //
-//   build/proto_bench [repetitions]
+//   build/nearcached_proto_bench [repetitions]
 //
 // The best of several rounds is shown: on a shared machine the other figures measure the others.
 // Not a test: it asserts only that each operation did what it is timed for.
@@ -37,7 +37,7 @@ constexpr int kRounds = 15;
 
 void Require(bool held, const char* what) {
   if (!held) {
-    std::fprintf(stderr, "proto_bench: %s\n", what);
+    static_cast<void>(std::fprintf(stderr, "proto_bench: %s\n", what));
     std::exit(1);
   }
 }
@@ -140,7 +140,7 @@ int main(int argc, char** argv) {
                 repetitions / 50 + 1);
   MeasureDecode("decode inline GET", "GET key:000000012345\r\n", repetitions);
   const std::string million =
-      Command(std::vector<std::string_view>(1024 * 1024, "key:000000012345"));
+      Command(std::vector<std::string_view>(std::size_t{1024} * 1024, "key:000000012345"));
   MeasureCutDecode("decode 1 Mi arguments, whole", million, million.size());
   MeasureCutDecode("decode 1 Mi arguments in reads of 1 KiB", million, 1024);
 

@@ -82,7 +82,7 @@ Outcome Scan(std::string_view stream, const Cut& cut) {
 }
 
 Outcome ScanEveryWay(std::string_view stream) {
-  const Outcome whole = Scan(stream, Uncut(stream.size()));
+  Outcome whole = Scan(stream, Uncut(stream.size()));
   for (const Cut& cut : EveryCut(stream.size())) {
     CAPTURE(cut[0]);
     CAPTURE(cut.size());
