@@ -20,7 +20,7 @@ enum class Handling : std::uint8_t {
   kGet,          // GET: the L1 path of one key
   kMget,         // MGET: the L1 path of many keys
   kTransaction,  // MULTI EXEC DISCARD WATCH UNWATCH: state of the client and of one link
-  kBlocking,     // may wait upstream for as long as an argument says, see BlockingWaitOf()
+  kBlocking,     // may wait upstream for as long as an argument says, see blocking_wait.h
   kSubscribe,    // turns the connection into a subscriber, or back
   kRefused,      // answered with an error; CommandRow::refusal says why
 };
@@ -51,6 +51,7 @@ enum class CommandFlag : std::uint32_t {
   kNoMulti = 1U << 13U,    // never queued inside MULTI
   kSubscribed = 1U << 14U,   // allowed to a RESP2 subscriber
   kBoundToLane = 1U << 15U,  // speaks of what the same upstream connection did before: WAIT
+  kCloses = 1U << 16U,       // the client's connection is closed after the reply: QUIT
 };
 
 // A set of CommandFlag.
@@ -61,6 +62,11 @@ class CommandFlags {
   constexpr CommandFlags(CommandFlag flag) : bits_(static_cast<std::uint32_t>(flag)) {}
   [[nodiscard]] constexpr bool Has(CommandFlag flag) const {
     return (bits_ & static_cast<std::uint32_t>(flag)) != 0;
+  }
+  [[nodiscard]] constexpr CommandFlags Without(CommandFlag flag) const {
+    CommandFlags rest = *this;
+    rest.bits_ &= ~static_cast<std::uint32_t>(flag);
+    return rest;
   }
   friend constexpr CommandFlags operator|(CommandFlags a, CommandFlags b) {
     CommandFlags both;
@@ -118,9 +124,11 @@ struct CommandRow {
     const auto n = static_cast<std::int64_t>(arguments);
     return arity >= 0 ? n == arity : n >= -arity;
   }
-  // Whether the call can change what a later read answers, in any way.
+  // Whether a call can change what a later read answers, in any way. Only then are its keys of
+  // interest to the cache: ExtractKeys().
   [[nodiscard]] constexpr bool MayWrite() const {
-    return Is(CommandFlag::kWrite) || Is(CommandFlag::kWide) || Is(CommandFlag::kFlushesAll);
+    return Is(CommandFlag::kWrite) || Is(CommandFlag::kWide) || Is(CommandFlag::kFlushesAll) ||
+           (key_scan == KeyScan::kEveryArgument && !Is(CommandFlag::kReadOnly));
   }
 };
 

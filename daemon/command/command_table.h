@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "daemon/command/command_row.h"
+#include "daemon/command/learned_row.h"
 #include "daemon/command/upstream_command.h"
 
 namespace nearcached {
@@ -26,7 +27,6 @@ class CommandTable {
   // Bounds on what a confused or hostile upstream can make the table hold.
   static constexpr std::size_t kLearnedRowsMax = 4096;
   static constexpr std::size_t kNameBytesMax = 64;
-  static constexpr std::size_t kSpecsPerRowMax = 16;
 
   CommandTable();
   CommandTable(const CommandTable&) = delete;
@@ -43,10 +43,10 @@ class CommandTable {
 
   // What stands for every command without a row: forwarded, never cached, and taken for a write to
   // each of its arguments (R8).
-  [[nodiscard]] const CommandRow& unknown() const { return rows_.front(); }
+  [[nodiscard]] const CommandRow& unknown() const { return unknown_; }
 
   struct MergeReport {
-    std::size_t added = 0;    // commands learned, or learned anew with other properties
+    std::size_t added = 0;    // commands that were not known before
     std::size_t widened = 0;  // built-in reads that this server calls writes
     std::size_t refused = 0;  // entries beyond a bound or without a usable name
   };
@@ -65,43 +65,37 @@ class CommandTable {
   [[nodiscard]] static std::string_view IdName(std::uint16_t id);
 
  private:
-  // A name in registers: its bytes in lower case in two words (they overlap below 16 bytes). Longer
+  // A name in registers: its bytes in lower case in two words, which overlap below 16 bytes. Longer
   // names keep a hash there and are compared in full.
   struct FoldedName {
     std::uint64_t head = 0;
     std::uint64_t tail = 0;
-    std::uint32_t size = 0;
   };
-  // One place of the open-addressed index: 24 bytes, compared without touching the row.
+  // One place of the open-addressed index: half a cache line, compared without touching the row.
   struct Slot {
     std::uint64_t head = 0;
     std::uint64_t tail = 0;
-    std::uint16_t size = 0;    // of the name, or of the subcommand alone; 0: free
-    std::uint16_t parent = 0;  // row of the container for a subcommand, else 0
-    std::uint16_t row = 0;     // index in rows_
+    CommandRow* row = nullptr;  // null: free
+    std::uint16_t size = 0;     // of the name, or of the subcommand alone
+    std::uint16_t parent = 0;   // number of the container for a subcommand, else 0
+    std::uint16_t number = 0;   // of this row, from 1
   };
-  // Bytes that a learned row points to.
-  struct LearnedStorage {
-    std::string name;
-    std::vector<std::string> keywords;
-    std::vector<KeySpec> specs;
-  };
+  static FoldedName Fold(std::string_view name);
+  [[nodiscard]] static std::size_t HashOf(const FoldedName& name, std::uint16_t parent);
+  [[nodiscard]] const Slot* Lookup(std::string_view name, std::uint16_t parent) const;
+  void Insert(CommandRow& row, std::uint16_t parent);
+  void PlaceSlot(const Slot& slot);
+  // `container` is the slot of the container for a subcommand, else null.
+  void MergeOne(const UpstreamCommand& command, const Slot* container, MergeReport& report);
+  void MergeSubcommands(const UpstreamCommand& command, const Slot& container, MergeReport& report);
+  void Widen(CommandRow& row);
 
-  static bool Fold(std::string_view name, FoldedName& out);
-  [[nodiscard]] std::size_t PlaceOf(const FoldedName& name, std::uint16_t parent) const;
-  [[nodiscard]] std::uint16_t Lookup(std::string_view name, std::uint16_t parent) const;
-  void Insert(std::uint16_t row);
-  void Rehash(std::size_t slots);
-  void MergeOne(const UpstreamCommand& command, MergeReport& report);
-  void Widen(CommandRow& row, MergeReport& report);
-  void Learn(const UpstreamCommand& command, std::uint16_t row, MergeReport& report);
-
-  // rows_[0] is unknown(); the built-in rows follow in order, then the learned ones.
-  std::deque<CommandRow> rows_;
-  std::deque<LearnedStorage> learned_;        // of the rows from learned_from_ on
+  CommandRow unknown_;
+  std::vector<CommandRow> builtin_;           // never grows after construction
+  std::deque<LearnedRow> learned_;            // numbers follow those of builtin_
   std::deque<std::vector<KeySpec>> widened_;  // specifications of widened built-in rows
   std::vector<Slot> slots_;                   // a power of two, at most half full
-  std::size_t used_slots_ = 0;
+  std::uint16_t rows_indexed_ = 0;
 };
 
 }  // namespace nearcached

@@ -35,7 +35,7 @@ inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kNo
 // "lock_like_key": the label of a metric. Static storage.
 [[nodiscard]] std::string_view ReasonName(Reason reason);
 
-// "the key matches the pattern …" is EXPLAIN's; this is the general sentence, without a full stop.
+// One sentence for people, without a full stop. Static storage.
 [[nodiscard]] std::string_view ReasonSentence(Reason reason);
 
 }  // namespace nearcached

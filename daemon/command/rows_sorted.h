@@ -1,0 +1,90 @@
+// Rows of the command table: sorted sets, geo and streams. Sorted by name.
+//
+// Sources: COMMAND of a Redis 7.0.15, and for what came later the command pages of Redis 8 and
+// Valkey 9 (https://redis.io/docs/latest/commands/, https://valkey.io/commands/).
+// Included by command_rows.cc alone.
+#pragma once
+
+#include "daemon/command/row_builders.h"
+
+namespace nearcached::rows {
+
+// clang-format off: one row a line is how a table is read and changed.
+inline constexpr CommandRow kSortedRows[] = {
+    Blocks(Write("bzmpop", -5, kWriteCountedSecond, kBlocking), kFirstSeconds),
+    Blocks(Write("bzpopmax", -3, kWriteAllButLast, kFast | kBlocking | kNoScript), kLastSeconds),
+    Blocks(Write("bzpopmin", -3, kWriteAllButLast, kFast | kBlocking | kNoScript), kLastSeconds),
+    Write("geoadd", -5, kWriteFirst),
+    Read("geodist", -4, kReadFirst),
+    Read("geohash", -2, kReadFirst),
+    Read("geopos", -2, kReadFirst),
+    Scanned(Write("georadius", -6), KeyScan::kGeoRadius),
+    Read("georadius_ro", -6, kReadFirst),
+    Scanned(Write("georadiusbymember", -5), KeyScan::kGeoRadius),
+    Read("georadiusbymember_ro", -5, kReadFirst),
+    Read("geosearch", -7, kReadFirst),
+    Write("geosearchstore", -8, kStoreFromSecond),
+    Scanned(Write("sort", -2), KeyScan::kSort),
+    Read("sort_ro", -2, kReadFirst),
+    Write("xack", -4, kWriteFirst, kFast),
+    Write("xackdel", -6, kWriteFirst, kFast),
+    Write("xadd", -5, kWriteFirst, kFast),
+    Write("xautoclaim", -6, kWriteFirst, kFast),
+    Write("xcfgset", -2, kWriteFirst, kFast),
+    Write("xclaim", -6, kWriteFirst, kFast),
+    Write("xdel", -3, kWriteFirst, kFast),
+    Write("xdelex", -5, kWriteFirst, kFast),
+    Write("xgroup|create", -5, kWriteSecond),
+    Write("xgroup|createconsumer", 5, kWriteSecond),
+    Write("xgroup|delconsumer", 5, kWriteSecond),
+    Write("xgroup|destroy", 4, kWriteSecond),
+    Other("xgroup|help", 2),
+    Write("xgroup|setid", -5, kWriteSecond),
+    Read("xinfo|consumers", 4, kReadSecond, kVolatile),
+    Read("xinfo|groups", 3, kReadSecond, kVolatile),
+    Other("xinfo|help", 2),
+    Read("xinfo|stream", -3, kReadSecond, kVolatile),
+    Read("xlen", 2, kReadFirst, kFast),
+    Read("xpending", -3, kReadFirst, kVolatile),
+    Read("xrange", -4, kReadFirst),
+    Scanned(Blocks(Read("xread", -4, kNoKeys, kBlocking), kBlockOption), KeyScan::kStreams),
+    Scanned(Blocks(Write("xreadgroup", -7, kNoKeys, kBlocking), kBlockOption), KeyScan::kStreams),
+    Read("xrevrange", -4, kReadFirst),
+    Write("xsetid", -3, kWriteFirst, kFast),
+    Write("xtrim", -4, kWriteFirst),
+    Write("zadd", -4, kWriteFirst, kFast),
+    Read("zcard", 2, kReadFirst, kFast),
+    Read("zcount", 4, kReadFirst, kFast),
+    Read("zdiff", -3, kReadCounted),
+    Write("zdiffstore", -4, kStoreCounted),
+    Write("zincrby", 4, kWriteFirst, kFast),
+    Read("zinter", -3, kReadCounted),
+    Read("zintercard", -3, kReadCounted),
+    Write("zinterstore", -4, kStoreCounted),
+    Read("zlexcount", 4, kReadFirst, kFast),
+    Write("zmpop", -4, kWriteCounted),
+    Read("zmscore", -3, kReadFirst, kFast),
+    Write("zpopmax", -2, kWriteFirst, kFast),
+    Write("zpopmin", -2, kWriteFirst, kFast),
+    Read("zrandmember", -2, kReadFirst, kVolatile),
+    Read("zrange", -4, kReadFirst),
+    Read("zrangebylex", -4, kReadFirst),
+    Read("zrangebyscore", -4, kReadFirst),
+    Write("zrangestore", -5, kStoreFromSecond),
+    Read("zrank", 3, kReadFirst, kFast),
+    Write("zrem", -3, kWriteFirst, kFast),
+    Write("zremrangebylex", 4, kWriteFirst),
+    Write("zremrangebyrank", 4, kWriteFirst),
+    Write("zremrangebyscore", 4, kWriteFirst),
+    Read("zrevrange", -4, kReadFirst),
+    Read("zrevrangebylex", -4, kReadFirst),
+    Read("zrevrangebyscore", -4, kReadFirst),
+    Read("zrevrank", 3, kReadFirst, kFast),
+    Read("zscan", -3, kReadFirst, kVolatile),
+    Read("zscore", 3, kReadFirst, kFast),
+    Read("zunion", -3, kReadCounted),
+    Write("zunionstore", -4, kStoreCounted),
+};
+// clang-format on
+
+}  // namespace nearcached::rows

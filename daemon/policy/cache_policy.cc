@@ -1,0 +1,198 @@
+#include "daemon/policy/cache_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "daemon/command/key_extract.h"
+
+namespace nearcached {
+namespace {
+
+std::vector<std::string_view> PrefixesOf(std::span<const config::RuleConfig> rules) {
+  std::vector<std::string_view> prefixes;
+  prefixes.reserve(rules.size());
+  std::transform(rules.begin(), rules.end(), std::back_inserter(prefixes),
+                 [](const config::RuleConfig& rule) { return std::string_view(rule.prefix); });
+  return prefixes;
+}
+
+// Bytes of a key or prefix as a person can read them in one line.
+std::string Printable(std::string_view bytes) {
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text = "\"";
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      text += {'\\', c};
+    } else if (byte >= 0x20 && byte < 0x7f) {
+      text += c;
+    } else {
+      text += {'\\', 'x', kHex[byte >> 4U], kHex[byte & 0xfU]};
+    }
+  }
+  return text + '"';
+}
+
+std::string RuleText(const config::RuleConfig& rule) {
+  std::string text = "rule " + Printable(rule.prefix);
+  if (rule.line != 0) {
+    text += " (line " + std::to_string(rule.line) + ")";
+  }
+  return text;
+}
+
+// What speaks against the keys of a rule in a state of tracking, the most lasting reason first.
+Reason ReasonOf(const config::L1Config& l1, const config::RuleConfig* rule,
+                config::TrackingConfig::Mode mode, TrackingState state) {
+  if (!l1.enabled) {
+    return Reason::kDisabled;
+  }
+  if (rule != nullptr && !rule->cache) {
+    return Reason::kKeyRuleOff;
+  }
+  switch (state) {
+    case TrackingState::kArmed:
+      return Reason::kCacheable;
+    case TrackingState::kDown:
+      return Reason::kTrackingDown;
+    case TrackingState::kTtlOnly:
+      break;
+  }
+  if (mode == config::TrackingConfig::Mode::kRequired) {
+    return Reason::kTrackingRequired;
+  }
+  // Staleness is then bounded by the ttl alone, so somebody has to have chosen one for these keys.
+  return rule != nullptr && rule->ttl ? Reason::kCacheable : Reason::kNoTrackingNoRule;
+}
+
+Duration Shortened(Duration ttl, double jitter, double jitter_unit) {
+  const double cut = std::clamp(jitter * jitter_unit, 0.0, 1.0);
+  return ttl - Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * cut));
+}
+
+std::string CommandSentence(const CommandRow& row) {
+  if (row.handling == Handling::kRefused) {
+    return "the command is refused";
+  }
+  if (row.Is(CommandFlag::kFlushesAll)) {
+    return "the command may change every key: all of L1 is dropped";
+  }
+  if (row.Is(CommandFlag::kWide)) {
+    return "the command may write: the keys it names are dropped from L1, and others as the server "
+           "reports them";
+  }
+  if (row.key_scan == KeyScan::kEveryArgument) {
+    return "nobody knows what the command does: it is taken for a write to each of its arguments";
+  }
+  if (row.MayWrite()) {
+    return "the command writes: its keys are dropped from L1";
+  }
+  if (row.Is(CommandFlag::kVolatile)) {
+    return "two equal calls of the command may have different answers";
+  }
+  return std::string(ReasonSentence(Reason::kCommandNotCacheable));
+}
+
+}  // namespace
+
+CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
+                                              const config::RuleConfig* rule, std::int32_t index,
+                                              config::TrackingConfig::Mode mode) {
+  KeyPolicy policy;
+  policy.rule = index;
+  policy.ttl = l1.ttl;
+  policy.negative_ttl = l1.negative_ttl;
+  policy.ttl_jitter = l1.ttl_jitter;
+  policy.entry_bytes_max = l1.entry_bytes_max;
+  RuleSet set;
+  set.text = "defaults of l1";
+  if (rule != nullptr) {
+    policy.ttl = rule->ttl.value_or(l1.ttl);
+    policy.negative_ttl = rule->negative_ttl.value_or(l1.negative_ttl);
+    policy.ttl_jitter = rule->ttl_jitter.value_or(l1.ttl_jitter);
+    policy.entry_bytes_max = rule->entry_bytes_max.value_or(l1.entry_bytes_max);
+    set.allow_locks = rule->allow_locks;
+    set.text = RuleText(*rule);
+  }
+  set.lock_like = policy;
+  set.lock_like.reason = Reason::kLockLikeKey;
+  for (std::size_t i = 0; i < kTrackingStates; ++i) {
+    policy.reason = ReasonOf(l1, rule, mode, static_cast<TrackingState>(i));
+    policy.cache = policy.reason == Reason::kCacheable;
+    set.by_state[i] = policy;
+  }
+  return set;
+}
+
+CachePolicy::CachePolicy(const config::L1Config& l1, std::span<const config::RuleConfig> rules,
+                         config::TrackingConfig::Mode mode)
+    : never_cache_(l1.never_cache), prefixes_(PrefixesOf(rules)) {
+  sets_.reserve(rules.size() + 1);
+  sets_.push_back(MakeRuleSet(l1, nullptr, -1, mode));
+  for (const config::RuleConfig& rule : rules) {
+    sets_.push_back(MakeRuleSet(l1, &rule, static_cast<std::int32_t>(sets_.size()) - 1, mode));
+  }
+}
+
+const KeyPolicy& CachePolicy::ForKey(std::string_view key, TrackingState state) const {
+  const RuleSet& set = sets_[static_cast<std::size_t>(prefixes_.Find(key) + 1)];
+  const KeyPolicy& policy = set.by_state[static_cast<std::size_t>(state)];
+  if (policy.cache && !set.allow_locks && never_cache_.Match(key)) {
+    return set.lock_like;
+  }
+  return policy;
+}
+
+Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::string_view> args,
+                                 TrackingState state) const {
+  Explanation explanation;
+  std::vector<KeyVisit> visits;
+  const KeysVerdict verdict = ExtractKeys(row, args, visits);
+  const bool command_cacheable =
+      row.cache_class != CacheClass::kNever && verdict == KeysVerdict::kKeys;
+  explanation.reason = command_cacheable ? Reason::kCacheable : Reason::kCommandNotCacheable;
+  explanation.why =
+      command_cacheable ? std::string(ReasonSentence(Reason::kCacheable)) : CommandSentence(row);
+  for (const KeyVisit& visit : visits) {
+    const KeyPolicy& policy = ForKey(visit.key, state);
+    Explanation::Key key{visit.key, visit.write, policy,
+                         sets_[static_cast<std::size_t>(policy.rule + 1)].text,
+                         std::string(ReasonSentence(policy.reason))};
+    if (policy.reason == Reason::kLockLikeKey) {
+      key.why = "the key matches the pattern " + Printable(never_cache_.FindPattern(visit.key)) +
+                " of l1.never_cache";
+    }
+    if (explanation.reason == Reason::kCacheable && !policy.cache) {
+      explanation.reason = policy.reason;
+      explanation.why = key.why;
+    }
+    explanation.keys.push_back(std::move(key));
+  }
+  explanation.cacheable = explanation.reason == Reason::kCacheable;
+  return explanation;
+}
+
+std::optional<MonoTime> EntryDeadline(MonoTime sent_at, const KeyPolicy& policy,
+                                      std::int64_t pttl_ms, double jitter_unit) {
+  constexpr std::int64_t kLivesForever = -1;
+  Duration life = Shortened(policy.ttl, policy.ttl_jitter, jitter_unit);
+  if (pttl_ms != kLivesForever) {
+    if (pttl_ms < 1) {
+      return std::nullopt;
+    }
+    // Compared as milliseconds: a key may live longer than nanoseconds can count.
+    if (pttl_ms < std::chrono::ceil<std::chrono::milliseconds>(life).count()) {
+      life = std::chrono::milliseconds(pttl_ms);
+    }
+  }
+  return life > Duration::zero() ? std::optional(sent_at + life) : std::nullopt;
+}
+
+std::optional<MonoTime> NegativeDeadline(MonoTime sent_at, const KeyPolicy& policy,
+                                         double jitter_unit) {
+  const Duration life = Shortened(policy.negative_ttl, policy.ttl_jitter, jitter_unit);
+  return life > Duration::zero() ? std::optional(sent_at + life) : std::nullopt;
+}
+
+}  // namespace nearcached
