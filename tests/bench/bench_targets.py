@@ -1,0 +1,178 @@
+"""The processes a benchmark compares: redis-server, nutcracker, nearcached, and a relay between."""
+
+import ctypes
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+_LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.path.abspath(os.environ.get("NEARCACHED_BIN", os.path.join(_ROOT, "build/nearcached")))
+
+
+def _die_with_parent():
+    _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def free_port():
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Resp:
+    """Just enough of a client to fill and to ask: pipelines of commands, replies counted."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.sock.makefile("rb", buffering=1 << 20)
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+    def cmd(self, *args):
+        self.sock.sendall(encode(*args))
+        return self.read()
+
+    def read(self):
+        line = self.file.readline()
+        if not line:
+            raise ConnectionError("closed")
+        if line[:1] == b"$":
+            length = int(line[1:])
+            return None if length < 0 else self.file.read(length + 2)[:-2]
+        if line[:1] in b"*%":
+            count = int(line[1:]) * (2 if line[:1] == b"%" else 1)
+            return [self.read() for _ in range(count)]
+        return line[:-2]
+
+    def stream(self, requests, batch):
+        """Sends encoded requests in batches, reads as many replies; returns how many were nil."""
+        nil = 0
+        for at in range(0, len(requests), batch):
+            part = requests[at:at + batch]
+            self.sock.sendall(b"".join(part))
+            for _ in part:
+                nil += self.read() is None
+        return nil
+
+
+def encode(*args):
+    parts = [a if isinstance(a, bytes) else str(a).encode() for a in args]
+    return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
+
+
+class Target:
+    """A process under test and the port its clients use."""
+
+    def __init__(self, name, argv, port, cpu, cwd):
+        self.name = name
+        self.port = port
+        self.log_path = os.path.join(cwd, f"{name.replace(' ', '_')}.log")
+        prefix = ["taskset", "-c", str(cpu)] if cpu is not None else []
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(prefix + argv, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, cwd=cwd, preexec_fn=_die_with_parent)
+        self._wait()
+
+    def _wait(self):
+        deadline = time.monotonic() + 20
+        while True:
+            if self.process.poll() is not None:
+                with open(self.log_path, errors="replace") as log:
+                    raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{log.read()}")
+            try:
+                client = Resp(self.port)
+                # nutcracker knows no PING without a server behind it; a GET is known to all.
+                reply = client.cmd("GET", "bench:ready")
+                client.close()
+                if reply is None or not reply.startswith(b"-"):
+                    return
+            except (ConnectionError, OSError):
+                pass
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} does not answer")
+            time.sleep(0.02)
+
+    def cpu_seconds(self):
+        """CPU of all its threads, by the scheduler's own nanosecond account."""
+        total = 0
+        for task in os.listdir(f"/proc/{self.process.pid}/task"):
+            with open(f"/proc/{self.process.pid}/task/{task}/schedstat") as stat:
+                total += int(stat.read().split()[0])
+        return total / 1e9
+
+    def memory(self, field="VmRSS"):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(rf"{field}:\s+(\d+) kB", status.read()).group(1)) * 1024
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Bench:
+    """Owns the processes of one run."""
+
+    def __init__(self, cpu):
+        self.cpu = cpu  # None: not pinned
+        self.folder = tempfile.mkdtemp(prefix="nc-bench-")
+        self.targets = []
+
+    def _start(self, name, argv, port):
+        target = Target(name, argv, port, self.cpu, self.folder)
+        self.targets.append(target)
+        return target
+
+    def redis(self, name="redis-server"):
+        port = free_port()
+        return self._start(name, ["redis-server", "--port", str(port), "--bind", "127.0.0.1",
+                                  "--save", "", "--appendonly", "no", "--dir", self.folder], port)
+
+    def nutcracker(self, redis):
+        port = free_port()
+        path = os.path.join(self.folder, f"nutcracker-{port}.yml")
+        with open(path, "w") as out:
+            out.write("pool:\n"
+                      f"  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  distribution: ketama\n"
+                      "  redis: true\n  preconnect: true\n  backlog: 1024\n  servers:\n"
+                      f"   - 127.0.0.1:{redis.port}:1\n")
+        return self._start("nutcracker", ["nutcracker", "-c", path, "-s", str(free_port()), "-v", "4"],
+                           port)
+
+    def nearcached(self, redis, name="nearcached", lines=()):
+        """`lines` are more YAML; everything else is the default, with TTLs beyond the run."""
+        port, metrics = free_port(), free_port()
+        path = os.path.join(self.folder, f"nearcached-{port}.yaml")
+        with open(path, "w") as out:
+            out.write(f"listeners:\n  - address: 127.0.0.1:{port}\n"
+                      f"upstream:\n  url: redis://127.0.0.1:{redis.port}\n"
+                      f"metrics:\n  address: 127.0.0.1:{metrics}\n" + "\n".join(lines) + "\n")
+        return self._start(name, [BINARY, "--config", path], port)
+
+    def relay(self, upstream, delay_us):
+        """A port behind which `upstream` is `delay_us` away in each direction."""
+        binary = os.path.join(tempfile.gettempdir(), f"nearcached-delay-relay-{os.getuid()}")
+        source = os.path.join(_ROOT, "tests/bench/delay_relay.cc")
+        if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
+            subprocess.run(["g++", "-std=c++20", "-O2", "-o", binary, source], check=True)
+        port = free_port()
+        return self._start("relay", [binary, str(port), str(upstream.port), str(delay_us)], port)
+
+    def close(self):
+        for target in reversed(self.targets):
+            target.stop()
+        self.targets = []
+        subprocess.run(["rm", "-rf", self.folder], check=False)

@@ -1,0 +1,146 @@
+#!/usr/bin/python3
+"""nearcached beside redis-server and nutcracker, interleaved in one run, as Markdown.
+
+    tests/bench/run.py [--quick] [--only REGEX] [--rounds N] [--cpu N] [--scale X] [--output FILE]
+
+A report, not a test: it prints whether each bar holds and ends with 0 whenever it could measure.
+README.md says how the figures come about. The daemon is $NEARCACHED_BIN or build/nearcached;
+without one the peers are measured alone.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bench_scenarios as scenarios  # noqa: E402
+from bench_targets import BINARY  # noqa: E402
+
+_NAMES = {"redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
+          "hit 50 %": "nearcached, hit 50 %", "hit 0 %": "nearcached, L1 off (forward)",
+          "fill": "nearcached, miss and fill", "set": "nearcached"}
+
+
+def _first_line(*argv):
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except OSError:
+        return "?"
+    return (done.stdout + done.stderr).strip().split("\n")[0]
+
+
+def _machine():
+    with open("/proc/cpuinfo") as info:
+        model = re.search(r"model name\s*:\s*(.*)", info.read())
+    return (f"{model.group(1) if model else 'unknown CPU'}, {os.cpu_count()} CPUs, Linux "
+            f"{platform.release()}, load {os.getloadavg()[0]:.1f} at the start")
+
+
+def _head(options):
+    here = os.path.dirname(os.path.abspath(__file__))
+    redis = re.search(r"v=(\S+)", _first_line("redis-server", "--version"))
+    daemon = _first_line(BINARY, "--version") if os.access(BINARY, os.X_OK) else "not built"
+    return "\n".join([
+        "# Benchmark", "",
+        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
+        f"- command: `tests/bench/run.py {' '.join(sys.argv[1:])}`".replace(" `", "`", 1)
+        if not sys.argv[1:] else f"- command: `tests/bench/run.py {' '.join(sys.argv[1:])}`",
+        f"- machine: {_machine()}",
+        f"- nearcached: {daemon}, commit {_first_line('git', '-C', here, 'rev-parse', '--short', 'HEAD')}",
+        f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V')}",
+        f"- medians of {options.rounds} interleaved rounds; CPU is that of the process under test; "
+        + (f"everything pinned to CPU {options.cpu} unless a table says otherwise"), ""])
+
+
+def _table(result):
+    redis, nutcracker = result.of("redis"), result.of("nutcracker")
+    lines = [f"### {result.scenario}", "",
+             "| process | CPU µs/request | / redis | / nutcracker | requests/s | p50 ms | p99 ms | RSS MB "
+             "| upstream reads/request |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for row in result.rows:
+        s = row.sample
+        against = [f"{s.cpu_us / peer.cpu_us:.2f}" if peer and peer.cpu_us else "-"
+                   for peer in (redis, nutcracker)]
+        lines.append(f"| {_NAMES[row.target]} | {s.cpu_us:.2f} | {against[0]} | {against[1]} "
+                     f"| {s.rps:,.0f} | {s.p50_ms:.3f} | {s.p99_ms:.3f} | {s.rss / 1e6:.1f} "
+                     f"| {s.upstream:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _memory_table(memory):
+    lines = ["### Memory of 1M entries of 64 B (keys of 16 B)", "",
+             "| process | bytes of RSS per entry beyond key and value |", "|---|---|"]
+    for name in ("redis-server", "nearcached"):
+        if name in memory:
+            lines.append(f"| {name} | {memory[name]:.1f} |")
+    reads = memory.get("upstream reads per read afterwards")
+    if reads is not None:
+        lines += ["", f"{reads:.4f} upstream reads per read afterwards: all the entries are there "
+                  "when this is next to nothing."]
+    return "\n".join(lines) + "\n"
+
+
+def _bars(results, memory):
+    lines = ["### The bars", "", "| what | bar | measured | holds |", "|---|---|---|---|"]
+    for what, bar, figure, holds in scenarios.bars(results, memory):
+        if figure is None:
+            lines.append(f"| {what} | <= {bar:g} | not measured | - |")
+        else:
+            shown = f"{figure:.1f}" if bar > 10 else f"{figure:.3f}"
+            lines.append(f"| {what} | <= {bar:g} | {shown} | {'yes' if holds else 'NO'} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Benchmark nearcached against its peers.")
+    parser.add_argument("--quick", action="store_true", help="only what the bars are about, shorter")
+    parser.add_argument("--only", metavar="REGEX", help="only scenarios whose name matches; "
+                        "'memory' is one too")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the requests of a run")
+    parser.add_argument("--output", metavar="FILE", help="write the report there too")
+    options = parser.parse_args()
+    missing = [tool for tool in ("redis-server", "redis-benchmark", "nutcracker", "taskset")
+               if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin")]
+    if missing:
+        print(f"bench: {', '.join(missing)} not found", file=sys.stderr)
+        return 1
+    os.environ["PATH"] += ":/usr/sbin"
+
+    scale = options.scale * (0.5 if options.quick else 1)
+    todo = scenarios.bar_scenarios(scale)
+    if not options.quick:
+        todo += scenarios.matrix_scenarios(scale) + scenarios.unpinned_scenarios(scale)
+    wanted = re.compile(options.only or "", re.I)
+    todo = [scenario for scenario in todo if wanted.search(scenario.name)]
+
+    parts = [_head(options)]
+    results = []
+    for number, scenario in enumerate(todo, 1):
+        results.append(scenarios.run_scenario(
+            scenario, options.rounds, options.cpu,
+            lambda name, n=number: print(f"bench: {n}/{len(todo)} {name}", file=sys.stderr)))
+        parts.append(_table(results[-1]))
+    memory = None
+    if wanted.search("memory"):
+        memory = scenarios.entry_overhead(1_000_000, options.cpu)
+        parts.append(_memory_table(memory))
+    parts.append(_bars(results, memory))
+    report = "\n".join(parts)
+    print(report)
+    if options.output:
+        with open(options.output, "w") as out:
+            out.write(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
