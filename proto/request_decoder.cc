@@ -132,13 +132,10 @@ DecodeVerdict RequestDecoder::NextInline(std::string_view input,
   if (search == LineSearch::kPartial) {
     return {.need = input.size() + 1};
   }
-  std::string_view line = input.substr(0, searched_);
-  if (line.ends_with('\r')) {
-    line.remove_suffix(1);
-  }
   const std::size_t base = args.size();
   std::unique_ptr<char[]> unescaped;
-  if (!SplitInline(line, args, unescaped)) {
+  // A CR before the LF needs no care: it is a blank, or in a quote that is not closed anyway.
+  if (!SplitInline(input.substr(0, searched_), args, unescaped)) {
     return Fail(kUnbalancedQuotes);
   }
   if (args.size() - base > limits_.args_max) {

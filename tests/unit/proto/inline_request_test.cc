@@ -61,8 +61,9 @@ TEST_CASE("lines are split as Redis splits them") {
 }
 
 TEST_CASE("quotes that are not closed, or not where a word ends, are unbalanced") {
-  for (const std::string_view line : {"\"", "'", "a \"b", "a 'b", "\"a\"b", "'a'b", "\"a\"\"b\"",
-                                      "'a''b'", "\"a\\", "\"a\\\"", "'a\\'", "a\"b"}) {
+  for (const std::string_view line :
+       {"\"", "'", "a \"b", "a 'b", "\"a\"b", "'a'b", "\"a\"\"b\"", "'a''b'", "\"a\\", "\"a\\\"",
+        "\"\\x4", "\"\\x", "'a\\'", "a\"b"}) {
     CAPTURE(line);
     CHECK(Split(line) == std::nullopt);
   }

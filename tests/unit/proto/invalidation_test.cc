@@ -78,6 +78,7 @@ TEST_CASE("an invalidation that cannot be read is one of everything, and names n
   }
   CHECK(Parse(">3\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n$1\r\nb\r\n").kind ==
         PushKind::kInvalidateAll);
+  CHECK(Parse(">3\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n").kind == PushKind::kInvalidateAll);
 }
 
 TEST_CASE("no prefix of a frame and no damage to it is read beyond its end") {

@@ -133,6 +133,7 @@ TEST_CASE("every type of reply ends where it ends, and is described") {
       // A lone CR or LF does not end a text.
       {"+a\rb\nc\r\r\n"},
       {"-\n\r\n"},
+      {"+a\rx\n\n\r\n"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.reply);

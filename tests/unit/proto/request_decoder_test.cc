@@ -331,6 +331,7 @@ TEST_CASE("limits beyond what can be represented are as good as none") {
         "ERR Protocol error: too big request");
   CHECK(DecodeEveryWay("*1\r\n$9223372036854775807\r\n", limits).error ==
         "ERR Protocol error: too big request");
+  CHECK(DecodeEveryWay("*1\r\n$-1\r\n", limits).error == "ERR Protocol error: invalid bulk length");
 }
 
 TEST_CASE("a client that has not authenticated may claim little") {

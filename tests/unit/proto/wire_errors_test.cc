@@ -41,6 +41,7 @@ TEST_CASE("long text is cut at 128 bytes, and not inside a character") {
   CHECK(Printable(std::string(126, 'a') + std::string(euro) + "b") == std::string(126, 'a'));
   CHECK(Printable(std::string(125, 'a') + std::string(euro) + "b") ==
         std::string(125, 'a') + std::string(euro));
+  CHECK(Printable(std::string(125, 'a') + "\xf0\x9f\x98\x80") == std::string(125, 'a'));
   CHECK(Printable(std::string(500, '\x80')).size() == 128);
   CHECK(Printable(std::string(10, '\x80')) == std::string(10, '\x80'));
 }
