@@ -1,0 +1,73 @@
+// Decides what becomes of one request. Every branch of the product starts in Dispatch().
+//
+// One per worker, without state of its own beyond reused memory. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/command/key_extract.h"
+#include "daemon/session/session.h"
+#include "daemon/session/session_context.h"
+
+namespace nearcached {
+
+class Dispatcher {
+ public:
+  explicit Dispatcher(SessionContext& context) : context_(context) {}
+
+  // False: the request was not taken, the session is parked and will offer it again.
+  bool Dispatch(Session& session, const Request& request);
+
+ private:
+  bool DispatchPassthrough(Session& session, const Request& request);
+
+  // read_path.cc: GET and MGET.
+  bool Get(Session& session, const Request& request);
+  bool Mget(Session& session, const Request& request);
+  bool AnswerFromL1(Session& session, const CacheKey& key);
+  bool GatherMget(Session& session, const Request& request, std::unique_ptr<MgetGather> gather,
+                  const std::vector<std::uint32_t>& missing);
+  std::string_view JoinFlight(const CacheKey& key, const KeyPolicy& policy,
+                              const FlightWaiter& waiter);
+  bool MustFollowLane(const Session& session, std::uint64_t hash) const;
+
+  // forward_path.cc: everything that goes upstream as it is.
+  struct ForwardOptions {
+    PendingRequest::Kind kind = PendingRequest::Kind::kForward;
+    Duration timeout{};                 // zero: no timeout
+    std::unique_ptr<Footprint> extra;   // joins the command's own footprint (EXEC)
+    std::string_view instead_of_raw{};  // sent in place of the request
+    DbIndex db = 0;                     // kSelect
+  };
+  bool Forward(Session& session, const Request& request, ForwardOptions options);
+  bool ForwardPlain(Session& session, const Request& request);
+  std::unique_ptr<Footprint> FootprintOf(const Request& request);
+  void QueueInMulti(Session& session, const Footprint& footprint, PendingRequest::Kind kind);
+  bool Transaction(Session& session, const Request& request);
+  bool EndTransaction(Session& session, const Request& request);
+  bool Blocking(Session& session, const Request& request);
+  bool StartPassthrough(Session& session, const Request& request);
+  // True when the session holds an exclusive link with nothing unanswered, or the request was
+  // answered with why not (`answered`). False: parked.
+  bool EnsurePinned(Session& session, const Request& request, bool& answered);
+
+  // local_commands.cc: what the sidecar answers itself.
+  bool Local(Session& session, const Request& request);
+  bool Hello(Session& session, const Request& request);
+  bool Auth(Session& session, const Request& request);
+  bool Select(Session& session, const Request& request);
+  bool Client(Session& session, const Request& request);
+  void ClientSetInfo(Session& session, const Request& request);
+  bool Reset(Session& session, const Request& request);
+  bool CheckPassword(Session& session, std::string_view user, std::string_view password);
+  void RefuseInMulti(Session& session, const Request& request, std::string_view line);
+
+  SessionContext& context_;
+  std::vector<KeyVisit> visits_;       // reused
+  std::vector<std::uint64_t> hashes_;  // reused
+};
+
+}  // namespace nearcached

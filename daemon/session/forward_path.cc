@@ -1,0 +1,298 @@
+// Everything that goes upstream as the client wrote it: plain commands on the client's lane, and
+// what needs a connection of its own on an exclusive link.
+//
+// Order. Fills travel on fill links, everything else of a client on its lane, so two links carry
+// one client's requests. Requests that touch the same key must not overtake each other: a command
+// that touches a key for which this client has a read on a fill link waits until that read is
+// answered (a later SET must not show in an earlier GET), and a read behind an unanswered command
+// that touches its key follows on the lane (read_path.cc). Commands whose keys nobody can know wait
+// for all the client's fills, and all its reads follow them.
+#include <memory>
+#include <utility>
+
+#include "daemon/command/blocking_wait.h"
+#include "daemon/session/dispatcher.h"
+#include "proto/encode.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+
+// The keys of the request that L1 could ever hold. Null when there are none: then the request
+// cannot make L1 wrong, and nothing about it needs to be remembered.
+std::unique_ptr<Footprint> Dispatcher::FootprintOf(const Request& request) {
+  const CommandRow& row = *request.row;
+  const KeysVerdict verdict = ExtractKeys(row, request.args, visits_);
+  const bool unknown = verdict == KeysVerdict::kUnknown;
+  const bool flushes_all = row.Is(CommandFlag::kFlushesAll);
+  const bool wide = unknown || row.Is(CommandFlag::kWide) || flushes_all;
+  std::unique_ptr<Footprint> footprint;
+  if (wide) {
+    footprint = std::make_unique<Footprint>();
+    footprint->wide = true;
+    footprint->flushes_all = flushes_all;
+    footprint->write = flushes_all;
+  }
+  for (const KeyVisit& visit : visits_) {
+    if (!context_.policy->ForKey(visit.key, TrackingState::kArmed).cache) {
+      continue;
+    }
+    if (footprint == nullptr) {
+      footprint = std::make_unique<Footprint>();
+    }
+    const bool write = visit.write || unknown;
+    footprint->write = footprint->write || write;
+    footprint->keys.push_back({context_.hasher(visit.key), std::string(visit.key), write});
+  }
+  return footprint;
+}
+
+bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
+  if (request.row->Is(CommandFlag::kBoundToLane) && session.pin.link == nullptr) {
+    session.AnswerError(request.row->id,
+                        proto::NotSupported(request.row->name,
+                                            "it speaks of what this connection wrote, and "
+                                            "connections share links; ask the upstream directly"));
+    return true;
+  }
+  ForwardOptions options;
+  options.timeout = context_.config->upstream.command_timeout;
+  return Forward(session, request, std::move(options));
+}
+
+bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
+  if (session.pin.ending && !session.pin.multi) {
+    session.ParkUntil(Session::Park::kUpstream);  // the exclusive link goes back first
+    return false;
+  }
+  std::unique_ptr<Footprint> footprint =
+      context_.config->l1.enabled ? FootprintOf(request) : nullptr;
+  if (options.extra != nullptr) {
+    if (footprint == nullptr) {
+      footprint = std::make_unique<Footprint>();
+    }
+    footprint->write = footprint->write || options.extra->write;
+    footprint->wide = footprint->wide || options.extra->wide;
+    footprint->flushes_all = footprint->flushes_all || options.extra->flushes_all;
+    std::move(options.extra->keys.begin(), options.extra->keys.end(),
+              std::back_inserter(footprint->keys));
+  }
+  PendingRequest pending;
+  pending.kind = options.kind;
+  pending.command = request.row->id;
+  pending.db = options.db;
+  if (footprint != nullptr) {
+    pending.wide = footprint->wide;
+    bool conflict = footprint->wide && session.fills_open != 0;
+    for (const FootprintKey& key : footprint->keys) {
+      conflict = conflict || session.fills.MayContain(key.hash);
+      if (!pending.hashed) {
+        pending.hash = key.hash;
+        pending.hashed = true;
+      } else {
+        pending.more_hashes.push_back(key.hash);
+      }
+    }
+    if (conflict) {
+      session.ParkUntil(Session::Park::kFills);
+      return false;
+    }
+    QueueInMulti(session, *footprint, options.kind);
+    context_.coherence.BeginWrite(*footprint);
+  }
+  UpstreamLink& link =
+      session.pin.link != nullptr
+          ? *session.pin.link
+          : context_.upstream.Lane(session.client.db, session.client.protocol, session.client_id());
+  const std::uint64_t seq = session.Wait(std::move(pending));
+  SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
+                  .sink = &session.sink(),
+                  .token = {session.id(), seq},
+                  .footprint = std::move(footprint),
+                  .timeout = options.timeout};
+  const std::string_view refused = link.Send(std::move(out));
+  if (!refused.empty()) {
+    if (out.footprint != nullptr) {
+      context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);  // never left
+    }
+    session.FailSlot(seq, refused);
+  }
+  return true;
+}
+
+// Inside MULTI, what a queued command will touch is remembered for EXEC (R9). The command is also
+// treated as if it ran now, so that a MULTI which failed unnoticed cannot leave an old value
+// behind.
+void Dispatcher::QueueInMulti(Session& session, const Footprint& footprint,
+                              PendingRequest::Kind kind) {
+  if (!session.pin.multi || kind != PendingRequest::Kind::kForward || !footprint.write) {
+    return;
+  }
+  constexpr std::size_t kKeysMax = 10'000;
+  if (session.pin.writes == nullptr) {
+    session.pin.writes = std::make_unique<Footprint>();
+  }
+  Footprint& writes = *session.pin.writes;
+  writes.write = true;
+  writes.wide = writes.wide || footprint.wide;
+  writes.flushes_all = writes.flushes_all || footprint.flushes_all ||
+                       writes.keys.size() + footprint.keys.size() > kKeysMax;
+  if (!writes.flushes_all) {
+    writes.keys.insert(writes.keys.end(), footprint.keys.begin(), footprint.keys.end());
+  }
+}
+
+// ---- exclusive links ----------------------------------------------------------------------------
+
+bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& answered) {
+  answered = false;
+  if (session.pin.link != nullptr && !session.pin.ending) {
+    return true;
+  }
+  if (session.fills_open + session.forwards_open != 0) {
+    session.ParkUntil(Session::Park::kUpstream);  // what went before must have been done before
+    return false;
+  }
+  session.Unpin(true);
+  std::string_view error_line;
+  if (!session.Pin(session.client.db, error_line)) {
+    session.AnswerError(request.row->id, error_line);
+    answered = true;
+    return true;
+  }
+  return true;
+}
+
+bool Dispatcher::Transaction(Session& session, const Request& request) {
+  const std::string_view name = request.row->name;
+  if (name == "multi" || name == "watch") {
+    bool answered = false;
+    if (!EnsurePinned(session, request, answered)) {
+      return false;
+    }
+    if (answered) {
+      return true;
+    }
+    ForwardOptions options;
+    options.timeout = context_.config->upstream.command_timeout;
+    if (name == "multi" && !session.pin.multi) {
+      session.pin.multi = true;
+      options.kind = PendingRequest::Kind::kMulti;
+    } else if (name == "watch" && !session.pin.multi) {
+      session.pin.watching = true;
+    }
+    return Forward(session, request, std::move(options));
+  }
+  return EndTransaction(session, request);
+}
+
+// EXEC, DISCARD, UNWATCH.
+bool Dispatcher::EndTransaction(Session& session, const Request& request) {
+  const bool unwatch = request.row->name == "unwatch";
+  if (session.pin.link == nullptr || (unwatch ? session.pin.multi : false) ||
+      (!unwatch && !session.pin.multi)) {
+    return ForwardPlain(session, request);  // the upstream knows what to say
+  }
+  ForwardOptions options;
+  options.kind = PendingRequest::Kind::kTxnEnd;
+  options.timeout = context_.config->upstream.command_timeout;
+  std::unique_ptr<Footprint> writes = std::move(session.pin.writes);
+  static constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
+  if (request.row->name == "exec" && session.pin.aborted) {
+    options.kind = PendingRequest::Kind::kExecAborted;
+    options.instead_of_raw = kDiscard;
+  } else if (request.row->name == "exec") {
+    options.extra = std::move(writes);
+  }
+  session.pin.multi = false;
+  session.pin.watching = false;
+  session.pin.aborted = false;
+  const bool taken = Forward(session, request, std::move(options));
+  session.pin.ending = session.pin.link != nullptr;
+  return taken;
+}
+
+bool Dispatcher::Blocking(Session& session, const Request& request) {
+  const BlockingWait wait = BlockingWaitOf(*request.row, request.args);
+  if (request.row->Is(CommandFlag::kBoundToLane) || wait.kind == BlockingWait::Kind::kNotBlocking ||
+      session.pin.multi) {
+    return ForwardPlain(session, request);
+  }
+  bool answered = false;
+  if (!EnsurePinned(session, request, answered)) {
+    return false;
+  }
+  if (answered) {
+    return true;
+  }
+  ForwardOptions options;
+  options.kind = PendingRequest::Kind::kTxnEnd;
+  if (wait.kind == BlockingWait::Kind::kFor) {
+    options.timeout = wait.wait + Duration(context_.config->upstream.command_timeout);
+  }
+  const bool taken = Forward(session, request, std::move(options));
+  if (taken && session.pin.link != nullptr) {
+    session.pin.ending = !session.pin.watching;
+    session.ParkUntil(Session::Park::kUpstream);
+  }
+  return taken;
+}
+
+bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
+  if (session.pin.multi) {
+    RefuseInMulti(session, request,
+                  proto::NotSupported(request.row->name, "send it outside MULTI"));
+    return true;
+  }
+  bool answered = false;
+  if (session.fills_open + session.forwards_open != 0) {
+    session.ParkUntil(Session::Park::kUpstream);
+    return false;
+  }
+  if (!EnsurePinned(session, request, answered)) {
+    return false;
+  }
+  if (answered) {
+    return true;
+  }
+  session.pin.passthrough = true;
+  session.pin.link->StartPassthrough();
+  return DispatchPassthrough(session, request);
+}
+
+// The client talks with the server itself; only what concerns L1, and the end, is ours.
+bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
+  const std::string_view name = request.row->name;
+  if (name == "quit" || name == "reset") {
+    return Local(session, request);
+  }
+  if (request.row->handling == Handling::kRefused) {
+    session.AnswerError(request.row->id, request.row->refusal);
+    return true;
+  }
+  std::unique_ptr<Footprint> footprint =
+      context_.config->l1.enabled ? FootprintOf(request) : nullptr;
+  if (footprint != nullptr) {
+    context_.coherence.BeginWrite(*footprint);
+  }
+  SendRequest out{
+      .bytes = request.raw, .sink = nullptr, .token = {}, .footprint = std::move(footprint)};
+  const std::string_view refused = session.pin.link->Send(std::move(out));
+  if (!refused.empty()) {
+    if (out.footprint != nullptr) {
+      context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);
+    }
+    session.AnswerError(request.row->id, refused);
+    session.CloseAfterReplies(context_.stats.closed_upstream);
+  }
+  return true;
+}
+
+// Redis refuses EXEC after a command that it refused to queue; so do we after one of our refusals.
+void Dispatcher::RefuseInMulti(Session& session, const Request& request, std::string_view line) {
+  if (session.pin.multi) {
+    session.pin.aborted = true;
+  }
+  session.AnswerError(request.row->id, line);
+}
+
+}  // namespace nearcached

@@ -1,0 +1,366 @@
+// What the sidecar answers itself: the state of the client's own connection, and NEARCACHE.
+//
+// Words and shapes of the replies are those of Redis 7
+// (https://redis.io/docs/latest/commands/hello/, …/auth/, …/select/, …/client/, …/reset/), answered
+// truthfully for this connection.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+
+#include "daemon/session/dispatcher.h"
+#include "proto/encode.h"
+#include "proto/number.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
+constexpr std::string_view kConnectionHere =
+    "this connection's state lives in the sidecar; send it outside MULTI and WATCH";
+constexpr std::string_view kNoSuchControl = "connect to the upstream directly for it";
+
+char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+bool Is(std::string_view text, std::string_view lower) {
+  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(),
+                                                   [](char a, char b) { return Lower(a) == b; });
+}
+
+// Takes the same time whatever the passwords have in common.
+bool SamePassword(std::string_view given, std::string_view expected) {
+  std::size_t difference = given.size() ^ expected.size();
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    difference |= static_cast<std::size_t>(
+        static_cast<unsigned char>(given[i]) ^
+        static_cast<unsigned char>(expected.empty() ? 0 : expected[i % expected.size()]));
+  }
+  return difference == 0;
+}
+
+// Printable and without blanks, as CLIENT SETNAME and SETINFO demand.
+bool IsPlainWord(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+void Ok(Session& session) {
+  session.Answer([](std::string& out) { proto::AppendSimple(out, "OK"); });
+}
+
+}  // namespace
+
+bool Dispatcher::Local(Session& session, const Request& request) {
+  const CommandRow& row = *request.row;
+  const std::string_view name = row.name.substr(0, row.name.find('|'));
+  if (name == "quit") {
+    Ok(session);
+    session.CloseAfterReplies(context_.stats.closed_by_client);
+    return true;
+  }
+  if (name == "reset") {
+    return Reset(session, request);
+  }
+  if (session.pin.multi) {
+    if (name == "ping" || name == "echo") {
+      return ForwardPlain(session, request);  // queued like any other command
+    }
+    RefuseInMulti(session, request, proto::NotSupported(row.name, kConnectionHere));
+    return true;
+  }
+  if (!row.ArityHolds(request.args.size()) || (name == "ping" && request.args.size() > 2)) {
+    session.AnswerError(row.id, proto::WrongArity(row.name));
+    return true;
+  }
+  if (name == "ping" || name == "echo") {
+    session.Answer([&](std::string& out) {
+      if (request.args.size() == 2) {
+        proto::AppendBulk(out, request.args[1]);
+      } else {
+        proto::AppendSimple(out, "PONG");
+      }
+    });
+    return true;
+  }
+  if (name == "hello") {
+    return Hello(session, request);
+  }
+  if (name == "auth") {
+    return Auth(session, request);
+  }
+  if (name == "select") {
+    return Select(session, request);
+  }
+  if (name == "client") {
+    return Client(session, request);
+  }
+  if (!session.listener().admin) {
+    session.AnswerError(row.id, proto::OwnError("NEARCACHE is answered on loopback and unix "
+                                                "listeners, or on admin.address where it is set"));
+    return true;
+  }
+  session.Answer([&](std::string& out) {
+    context_.admin->Handle({request.args, session.client.protocol, session.client.db}, out);
+  });
+  return true;
+}
+
+// ---- HELLO, AUTH --------------------------------------------------------------------------------
+
+bool Dispatcher::CheckPassword(Session& session, std::string_view user, std::string_view password) {
+  const auto& listener = session.listener().config;
+  const std::string_view expected_user = listener.username.empty() ? "default" : listener.username;
+  // Without a password of its own the listener is as a Redis whose default user has none.
+  const bool right = listener.password.empty()
+                         ? user == "default"
+                         : user == expected_user && SamePassword(password, listener.password);
+  if (right) {
+    session.SetAuthenticated(true);
+  } else {
+    context_.stats.auth_failures.Add();
+  }
+  return right;
+}
+
+bool Dispatcher::Hello(Session& session, const Request& request) {
+  const auto& args = request.args;
+  const std::uint16_t id = request.row->id;
+  proto::Protocol wanted = session.client.protocol;
+  if (args.size() >= 2) {
+    const auto version = proto::ParseInt64(args[1]);
+    if (!version) {
+      session.AnswerError(id, proto::kErrProtoNotInteger);
+      return true;
+    }
+    if ((*version != 2 && *version != 3) || (*version == 3 && !context_.upstream.speaks_resp3())) {
+      session.AnswerError(id, proto::kErrNoProto);
+      return true;
+    }
+    wanted = *version == 3 ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
+  }
+  if (wanted != session.client.protocol) {
+    if (session.pin.link != nullptr && !session.pin.ending) {
+      RefuseInMulti(session, request, proto::NotSupported("HELLO", kConnectionHere));
+      return true;
+    }
+    if (session.unanswered() != 0) {
+      session.ParkUntil(Session::Park::kUpstream);  // earlier replies keep the earlier protocol
+      return false;
+    }
+  }
+  std::string_view name;
+  bool named = false;
+  for (std::size_t i = 2; i < args.size(); ++i) {
+    const std::size_t left = args.size() - i - 1;
+    if (Is(args[i], "auth") && left >= 2) {
+      if (!CheckPassword(session, args[i + 1], args[i + 2])) {
+        session.AnswerError(id, proto::kErrWrongPass);
+        return true;
+      }
+      i += 2;
+    } else if (Is(args[i], "setname") && left >= 1) {
+      name = args[++i];
+      named = true;
+    } else {
+      session.AnswerError(id, proto::HelloSyntax(args[i]));
+      return true;
+    }
+  }
+  if (!session.client.authenticated) {
+    session.AnswerError(id, proto::kErrHelloNoAuth);
+    return true;
+  }
+  if (named && !IsPlainWord(name)) {
+    session.AnswerError(id, proto::kErrClientName);
+    return true;
+  }
+  if (named) {
+    session.client.name.assign(name);
+  }
+  session.SetProtocol(wanted);
+  const std::string_view version = context_.upstream.server_version();
+  session.Answer([&](std::string& out) {
+    proto::AppendMapHeader(out, 7, wanted);
+    proto::AppendBulk(out, "server");
+    proto::AppendBulk(out, "redis");
+    proto::AppendBulk(out, "version");
+    proto::AppendBulk(out, version.empty() ? std::string_view("unknown") : version);
+    proto::AppendBulk(out, "proto");
+    proto::AppendInteger(out, wanted == proto::Protocol::kResp3 ? 3 : 2);
+    proto::AppendBulk(out, "id");
+    proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
+    proto::AppendBulk(out, "mode");
+    proto::AppendBulk(out, "standalone");
+    proto::AppendBulk(out, "role");
+    proto::AppendBulk(out, "master");
+    proto::AppendBulk(out, "modules");
+    proto::AppendArrayHeader(out, 0);
+  });
+  return true;
+}
+
+bool Dispatcher::Auth(Session& session, const Request& request) {
+  const auto& args = request.args;
+  if (args.size() > 3) {
+    session.AnswerError(request.row->id, proto::kErrSyntax);
+    return true;
+  }
+  if (args.size() == 2 && session.listener().config.password.empty()) {
+    session.AnswerError(request.row->id, proto::kErrAuthWithoutPassword);
+    return true;
+  }
+  const auto& configured = session.listener().config.username;
+  const std::string_view user = args.size() == 3     ? args[1]
+                                : configured.empty() ? std::string_view("default")
+                                                     : std::string_view(configured);
+  if (CheckPassword(session, user, args.back())) {
+    Ok(session);
+  } else {
+    session.AnswerError(request.row->id, proto::kErrWrongPass);
+  }
+  return true;
+}
+
+// ---- SELECT, RESET ------------------------------------------------------------------------------
+
+bool Dispatcher::Select(Session& session, const Request& request) {
+  const auto index = proto::ParseInt64(request.args[1]);
+  if (!index) {
+    session.AnswerError(request.row->id, proto::kErrNotInteger);
+    return true;
+  }
+  if (session.unanswered() != 0) {
+    session.ParkUntil(Session::Park::kUpstream);  // databases have lanes of their own
+    return false;
+  }
+  if (session.pin.link != nullptr) {
+    session.AnswerError(request.row->id, proto::NotSupported("SELECT", kConnectionHere));
+    return true;
+  }
+  constexpr std::int64_t kDbMax = 1'000'000;
+  if (*index < 0 || *index > kDbMax) {
+    session.AnswerError(request.row->id, proto::kErrDbIndex);
+    return true;
+  }
+  const auto db = static_cast<DbIndex>(*index);
+  if (db == context_.config->upstream.db || context_.known_dbs.contains(db)) {
+    session.client.db = db;
+    Ok(session);
+    return true;
+  }
+  // Only the upstream knows whether it has this database. A link of the client's own asks it, so
+  // that a wrong number leaves nothing behind.
+  std::string_view error_line;
+  if (!session.Pin(db, error_line)) {
+    session.AnswerError(request.row->id, error_line);
+    return true;
+  }
+  ForwardOptions options;
+  options.kind = PendingRequest::Kind::kSelect;
+  options.timeout = context_.config->upstream.command_timeout;
+  options.instead_of_raw = kPing;
+  options.db = db;
+  (void)Forward(session, request, std::move(options));
+  session.pin.ending = session.pin.link != nullptr;
+  if (session.unanswered() != 0) {
+    session.ParkUntil(Session::Park::kUpstream);
+  }
+  return true;
+}
+
+bool Dispatcher::Reset(Session& session, const Request& request) {
+  if (!request.row->ArityHolds(request.args.size())) {
+    session.AnswerError(request.row->id, proto::WrongArity("reset"));
+    return true;
+  }
+  if (session.unanswered() != 0) {
+    session.ParkUntil(Session::Park::kUpstream);
+    return false;
+  }
+  session.Unpin(false);
+  session.SetProtocol(proto::Protocol::kResp2);
+  session.SetAuthenticated(session.listener().config.password.empty());
+  session.client.db = context_.config->upstream.db;
+  session.client.name.clear();
+  session.Answer([](std::string& out) { proto::AppendSimple(out, "RESET"); });
+  return true;
+}
+
+// ---- CLIENT -------------------------------------------------------------------------------------
+
+bool Dispatcher::Client(Session& session, const Request& request) {
+  const std::string_view full = request.row->name;
+  const std::uint16_t id = request.row->id;
+  if (full == "client") {
+    session.AnswerError(id, proto::UnknownSubcommand("CLIENT", request.args[1]));
+    return true;
+  }
+  const std::string_view sub = full.substr(full.find('|') + 1);
+  const auto& args = request.args;
+  if (sub == "id") {
+    session.Answer([&](std::string& out) {
+      proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
+    });
+  } else if (sub == "getname") {
+    session.Answer([&](std::string& out) {
+      if (session.client.name.empty()) {
+        proto::AppendNull(out, session.client.protocol);
+      } else {
+        proto::AppendBulk(out, session.client.name);
+      }
+    });
+  } else if (sub == "setname") {
+    if (!IsPlainWord(args[2])) {
+      session.AnswerError(id, proto::kErrClientName);
+      return true;
+    }
+    session.client.name.assign(args[2]);
+    Ok(session);
+  } else if (sub == "setinfo") {
+    ClientSetInfo(session, request);
+  } else if (sub == "no-evict" || sub == "no-touch") {
+    if (Is(args[2], "on") || Is(args[2], "off")) {
+      Ok(session);  // clients here are not the upstream's to evict, and links do not carry the mark
+    } else {
+      session.AnswerError(id, proto::kErrSyntax);
+    }
+  } else if (sub == "info" || sub == "list") {
+    const std::string text = sub == "info" ? session.Describe() : session.DescribeAll();
+    session.Answer([&](std::string& out) {
+      proto::AppendVerbatim(out, "txt", text, session.client.protocol);
+    });
+  } else if (sub == "tracking" && Is(args[2], "off")) {
+    Ok(session);  // it is on only in a passthrough, and that does not come here
+  } else if (sub == "tracking") {
+    return StartPassthrough(session, request);
+  } else if (sub == "getredir") {
+    session.Answer([](std::string& out) { proto::AppendInteger(out, -1); });
+  } else {
+    session.AnswerError(id, proto::NotSupported(full, kNoSuchControl));
+  }
+  return true;
+}
+
+void Dispatcher::ClientSetInfo(Session& session, const Request& request) {
+  std::string* field = nullptr;
+  if (Is(request.args[2], "lib-name")) {
+    field = &session.client.lib_name;
+  } else if (Is(request.args[2], "lib-ver")) {
+    field = &session.client.lib_version;
+  }
+  if (field == nullptr) {
+    session.AnswerError(request.row->id,
+                        "ERR Unrecognized option '" + proto::Printable(request.args[2]) + "'");
+  } else if (!IsPlainWord(request.args[3])) {
+    session.AnswerError(request.row->id,
+                        "ERR " + proto::Printable(request.args[2]) +
+                            " cannot contain spaces, newlines or special characters.");
+  } else {
+    field->assign(request.args[3]);
+    Ok(session);
+  }
+}
+
+}  // namespace nearcached

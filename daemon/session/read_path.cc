@@ -1,0 +1,164 @@
+// GET and MGET: answered from L1 where that is right, by joining or starting a flight where it is
+// not there, and past L1 where neither may be.
+//
+// Past L1 goes a read whose key is not cached by policy, or while nothing may be filled, or inside
+// a transaction, or behind the client's own unanswered request that touches the key: that one must
+// see what the earlier request did, so it follows on the same lane (consistency.md R4).
+#include <algorithm>
+#include <memory>
+
+#include "daemon/session/dispatcher.h"
+#include "proto/encode.h"
+
+namespace nearcached {
+
+// The client has something unanswered on a lane that may concern this key.
+bool Dispatcher::MustFollowLane(const Session& session, std::uint64_t hash) const {
+  return session.forwards_open != 0 &&
+         (session.wide_open != 0 || session.forwards.MayContain(hash));
+}
+
+bool Dispatcher::Get(Session& session, const Request& request) {
+  if (!request.hashed || session.pin.link != nullptr) {
+    if (request.hashed) {
+      context_.stats.bypass_transaction.Add();
+    }
+    return ForwardPlain(session, request);
+  }
+  const CacheKey key{session.client.db, request.args[1], request.hash};
+  if (!context_.policy->ForKey(key.key, TrackingState::kArmed).cache) {
+    context_.stats.bypass_policy.Add();
+    return ForwardPlain(session, request);
+  }
+  if (!context_.cache_enabled) {
+    context_.stats.bypass_disabled.Add();
+    return ForwardPlain(session, request);
+  }
+  if (MustFollowLane(session, key.hash)) {
+    context_.stats.bypass_own_write.Add();
+    return ForwardPlain(session, request);
+  }
+  if (AnswerFromL1(session, key)) {
+    return true;
+  }
+  const KeyPolicy& policy =
+      context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
+  if (!policy.cache) {
+    context_.stats.bypass_not_armed.Add();
+    return ForwardPlain(session, request);
+  }
+  context_.stats.misses.Add();
+  PendingRequest pending;
+  pending.kind = PendingRequest::Kind::kFlight;
+  pending.command = request.row->id;
+  pending.hash = key.hash;
+  pending.hashed = true;
+  const std::uint64_t seq = session.Wait(std::move(pending));
+  const std::string_view refused =
+      JoinFlight(key, policy, {{session.id(), seq}, 0, context_.scheduler.Now()});
+  if (!refused.empty()) {
+    session.FailSlot(seq, refused);
+  }
+  return true;
+}
+
+bool Dispatcher::AnswerFromL1(Session& session, const CacheKey& key) {
+  const auto hit = context_.l1.Find(key, context_.scheduler.Now());
+  if (!hit) {
+    return false;
+  }
+  context_.stats.hits.Add();
+  session.AnswerValue(*hit);
+  return true;
+}
+
+std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& policy,
+                                        const FlightWaiter& waiter) {
+  // Jitter only shortens (pitfalls.md 23), so that entries filled together do not end together.
+  const double keep = 1.0 - policy.ttl_jitter * context_.rng.Unit();
+  const auto shorten = [keep](Duration ttl) {
+    return Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * keep));
+  };
+  FillTerms terms;
+  terms.ttl = shorten(policy.ttl);
+  terms.negative_ttl = shorten(policy.negative_ttl);
+  terms.entry_bytes_max = policy.entry_bytes_max;
+  terms.may_fill = !context_.coherence.Held(key.hash);
+  const auto& coalescing = context_.config->coalescing;
+  return context_.coherence.flights().Join(key, terms, waiter, coalescing.enabled,
+                                           coalescing.waiters_max);
+}
+
+bool Dispatcher::Mget(Session& session, const Request& request) {
+  if (session.pin.link != nullptr || request.args.size() < 2 || !context_.cache_enabled) {
+    return ForwardPlain(session, request);
+  }
+  hashes_.clear();
+  std::uint32_t absent = 0;
+  const MonoTime now = context_.scheduler.Now();
+  for (const std::string_view key : request.args.subspan(1)) {
+    const std::uint64_t hash = context_.hasher(key);
+    hashes_.push_back(hash);
+    if (!context_.policy->ForKey(key, TrackingState::kArmed).cache ||
+        MustFollowLane(session, hash)) {
+      context_.stats.bypass_policy.Add();
+      return ForwardPlain(session, request);
+    }
+  }
+  for (const std::uint64_t hash : hashes_) {
+    context_.l1.Prefetch(hash);
+  }
+  auto gather = std::make_unique<MgetGather>();
+  gather->parts.resize(hashes_.size());
+  std::vector<std::uint32_t> missing;
+  for (std::uint32_t i = 0; i < hashes_.size(); ++i) {
+    const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
+    if (const auto hit = context_.l1.Find(key, now)) {
+      gather->parts[i].null = hit->negative;
+      gather->parts[i].value.assign(hit->value);
+      continue;
+    }
+    ++absent;
+    const auto state = context_.fills.StateFor(key.db, key.hash);
+    if (absent > context_.config->l1.mget_fill_keys_max ||
+        !context_.policy->ForKey(key.key, state).cache) {
+      return ForwardPlain(session, request);
+    }
+    missing.push_back(i);
+  }
+  context_.stats.hits.Add(hashes_.size() - missing.size());
+  context_.stats.misses.Add(missing.size());
+  if (missing.empty()) {
+    session.Answer([&](std::string& out) { gather->Render(out, session.client.protocol); });
+    return true;
+  }
+  return GatherMget(session, request, std::move(gather), missing);
+}
+
+// Asks for the missing keys, each by a flight of its own; the last answer completes the reply.
+bool Dispatcher::GatherMget(Session& session, const Request& request,
+                            std::unique_ptr<MgetGather> gather,
+                            const std::vector<std::uint32_t>& missing) {
+  gather->waiting = static_cast<std::uint32_t>(missing.size());
+  PendingRequest pending;
+  pending.kind = PendingRequest::Kind::kMget;
+  pending.command = request.row->id;
+  for (const std::uint32_t i : missing) {
+    pending.more_hashes.push_back(hashes_[i]);
+  }
+  pending.gather = std::move(gather);
+  const std::uint64_t seq = session.Wait(std::move(pending));
+  for (const std::uint32_t i : missing) {
+    const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
+    const KeyPolicy& policy =
+        context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
+    const FlightWaiter waiter{{session.id(), seq}, i, context_.scheduler.Now()};
+    const std::string_view refused = JoinFlight(key, policy, waiter);
+    if (!refused.empty()) {
+      session.OnFlightLost(waiter, refused, false);
+    }
+  }
+  return true;
+}
+
+}  // namespace nearcached

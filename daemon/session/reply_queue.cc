@@ -1,0 +1,53 @@
+#include "daemon/session/reply_queue.h"
+
+#include <utility>
+
+#include "daemon/base/check.h"
+
+namespace nearcached {
+
+std::uint64_t ReplyQueue::Open(PendingRequest pending) {
+  slots_.PushBack({std::move(pending), {}, false});
+  return first_ + slots_.size() - 1;
+}
+
+void ReplyQueue::OpenAnswered(std::string reply) {
+  NC_CHECK(!slots_.empty());
+  held_bytes_ += reply.size();
+  slots_.PushBack({{}, std::move(reply), true});
+}
+
+PendingRequest* ReplyQueue::Find(std::uint64_t seq) {
+  if (seq < first_ || seq - first_ >= slots_.size() || slots_[seq - first_].done) {
+    return nullptr;
+  }
+  return &slots_[seq - first_].pending;
+}
+
+void ReplyQueue::Append(std::uint64_t seq, std::string_view bytes, OutBuffer& out) {
+  NC_CHECK(Find(seq) != nullptr);
+  if (seq == first_) {
+    out.Append(bytes);
+    return;
+  }
+  slots_[seq - first_].held.append(bytes);
+  held_bytes_ += bytes.size();
+}
+
+void ReplyQueue::Finish(std::uint64_t seq, OutBuffer& out) {
+  NC_CHECK(Find(seq) != nullptr);
+  slots_[seq - first_].done = true;
+  while (!slots_.empty() && slots_.front().done) {
+    slots_.PopFront();
+    ++first_;
+    if (!slots_.empty()) {
+      // The new front speaks directly from now on; first what it has said so far.
+      std::string& held = slots_.front().held;
+      held_bytes_ -= held.size();
+      out.Append(held);
+      held = std::string();
+    }
+  }
+}
+
+}  // namespace nearcached

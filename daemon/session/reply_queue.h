@@ -1,0 +1,90 @@
+// Replies leave in the order of the requests, whatever order they come in (I1).
+//
+// A slot per unanswered request. Bytes for the front slot go straight to the output; bytes for a
+// later one wait in it. Owned by a session; loop thread only. Bounded by the session's pipeline_max
+// slots and output_bytes_max bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/out_buffer.h"
+#include "daemon/base/ring.h"
+#include "daemon/base/time.h"
+#include "daemon/session/mget_gather.h"
+
+namespace nearcached {
+
+// What the session must remember of a request until it is answered.
+struct PendingRequest {
+  enum class Kind : std::uint8_t {
+    kLocal,        // answered by the sidecar itself; waits only for its turn
+    kForward,      // on a lane or an exclusive link
+    kFlight,       // waits for a flight
+    kMget,         // waits for several flights
+    kMulti,        // MULTI: an error means that no transaction was opened
+    kTxnEnd,       // EXEC, DISCARD, UNWATCH, or a blocking command: afterwards the link goes back
+    kExecAborted,  // DISCARD sent in place of an EXEC that must fail
+    kSelect,       // a PING sent to find out whether the database exists
+  };
+  Kind kind = Kind::kLocal;
+  bool wide = false;  // kForward: may touch keys it does not name
+  std::uint16_t command = 0;
+  std::uint32_t db = 0;    // kSelect
+  std::uint64_t hash = 0;  // the one key, if `hashed`
+  bool hashed = false;
+  std::vector<std::uint64_t> more_hashes;  // the others
+  std::unique_ptr<MgetGather> gather;      // kMget
+  MonoTime since{};                        // when it was dispatched
+};
+
+class ReplyQueue {
+ public:
+  ReplyQueue() = default;
+  ~ReplyQueue() = default;
+  ReplyQueue(const ReplyQueue&) = delete;
+  ReplyQueue& operator=(const ReplyQueue&) = delete;
+
+  [[nodiscard]] bool empty() const { return slots_.empty(); }
+  [[nodiscard]] std::size_t size() const { return slots_.size(); }
+  // Bytes that wait in slots behind an unanswered one.
+  [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
+
+  // Opens the slot of the next request; returns its number.
+  std::uint64_t Open(PendingRequest pending);
+
+  // The same for one whose reply is already known. REQUIRES: !empty(); an empty queue has no turn
+  // to wait for, the reply goes straight out.
+  void OpenAnswered(std::string reply);
+
+  // The request of an unanswered slot; null when `seq` names none (any more).
+  PendingRequest* Find(std::uint64_t seq);
+
+  // True when bytes for `seq` would go straight out.
+  [[nodiscard]] bool IsFront(std::uint64_t seq) const { return !empty() && seq == first_; }
+
+  // Adds reply bytes. REQUIRES: the slot is open.
+  void Append(std::uint64_t seq, std::string_view bytes, OutBuffer& out);
+
+  // Answers the slot. Everything that is now in order goes to `out`. REQUIRES: the slot is open.
+  void Finish(std::uint64_t seq, OutBuffer& out);
+
+  // Gives memory back. REQUIRES: empty().
+  void Release() { slots_.Release(); }
+
+ private:
+  struct Slot {
+    PendingRequest pending;
+    std::string held;
+    bool done = false;
+  };
+
+  Ring<Slot> slots_;
+  std::uint64_t first_ = 0;  // number of the front slot
+  std::size_t held_bytes_ = 0;
+};
+
+}  // namespace nearcached

@@ -1,0 +1,48 @@
+// The requests decoded from one piece of input, before any of them is dispatched.
+//
+// Decoding ahead lets the cache lines of many keys be fetched from memory at once (performance.md
+// 5). One per worker, reused; valid while the input it was decoded from is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nearcached {
+
+struct RequestBatch {
+  static constexpr std::size_t kMax = 32;
+
+  struct Item {
+    std::size_t first_arg = 0;
+    std::uint32_t argc = 0;
+    std::size_t begin = 0;  // offset of its first byte in the input
+    std::size_t end = 0;    // and behind its last
+    std::string_view raw;   // what to forward
+  };
+
+  std::array<Item, kMax> items{};
+  std::size_t size = 0;
+  std::vector<std::string_view> args;  // of all items
+  std::deque<std::string> encoded;     // requests that did not come in canonical form
+
+  [[nodiscard]] std::span<const std::string_view> ArgsOf(const Item& item) const {
+    return std::span(args).subspan(item.first_arg, item.argc);
+  }
+
+  void Clear() {
+    size = 0;
+    args.clear();
+    encoded.clear();
+    constexpr std::size_t kKeepArgs = 4096;
+    if (args.capacity() > kKeepArgs) {
+      args.shrink_to_fit();  // one client's million arguments are not kept for the others
+    }
+  }
+};
+
+}  // namespace nearcached

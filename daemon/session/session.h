@@ -1,0 +1,217 @@
+// One client: its bytes, its state, its replies in order.
+//
+// Bytes are decoded in batches and dispatched; whatever cannot be dispatched yet stays in the input
+// ("parked") until the client's own earlier requests are answered. Replies go to the output buffer,
+// which the server flushes once a turn. Nothing here knows an upstream connection: requests go out
+// through the seams of fetch/, replies come in through the server by session id.
+//
+// Owned by the server, which alone destroys it, at the end of a turn. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/byte_stream.h"
+#include "daemon/base/out_buffer.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/session/key_filter.h"
+#include "daemon/session/reply_queue.h"
+#include "daemon/session/session_context.h"
+#include "proto/protocol.h"
+#include "proto/request_decoder.h"
+
+namespace nearcached {
+
+class Server;
+class Dispatcher;
+
+// One decoded request. Views are valid while it is being dispatched.
+struct Request {
+  std::span<const std::string_view> args;  // not empty
+  std::string_view raw;                    // the bytes to forward
+  const CommandRow* row = nullptr;
+  std::uint64_t hash = 0;  // of args[1], if `hashed`
+  bool hashed = false;
+};
+
+// What a client has said about itself.
+struct ClientState {
+  proto::Protocol protocol = proto::Protocol::kResp2;
+  DbIndex db = 0;
+  bool authenticated = false;
+  std::string name;
+  std::string lib_name;
+  std::string lib_version;
+};
+
+// A client's hold on an exclusive link, and why it has it.
+struct PinState {
+  ExclusiveLink* link = nullptr;
+  bool watching = false;              // WATCH
+  bool multi = false;                 // MULTI
+  bool aborted = false;               // a queued command was refused here: EXEC must fail
+  bool passthrough = false;           // SUBSCRIBE, MONITOR, CLIENT TRACKING
+  bool ending = false;                // goes back as soon as nothing is unanswered on it
+  std::unique_ptr<Footprint> writes;  // of the queued commands, for EXEC (R9)
+};
+
+class Session final : private ByteStreamHandler {
+ public:
+  // Why the next request waits.
+  enum class Park : std::uint8_t {
+    kNone,
+    kFills,     // until no read of this client is on a fill link
+    kUpstream,  // until nothing of this client is unanswered
+    kPipeline,  // until fewer requests are unanswered
+    kOutput,    // until the client has read more
+  };
+
+  // `listener` outlives the session.
+  Session(std::uint64_t id, std::uint64_t client_id, const ListenerContext& listener,
+          SessionContext& context, Dispatcher& dispatcher, Server& server);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // For whoever makes the stream; then hands it over.
+  ByteStreamHandler& handler() { return *this; }
+  void Attach(std::unique_ptr<ByteStream> stream) { stream_ = std::move(stream); }
+
+  // ---- for the dispatcher ----
+
+  // Answers a request here and now: `write` appends exactly one reply to the string it is given.
+  template <typename Write>
+  void Answer(Write&& write) {
+    if (queue_.empty()) {
+      write(out_.Tail());
+    } else {
+      std::string reply;
+      write(reply);
+      queue_.OpenAnswered(std::move(reply));
+    }
+    MarkDirty();
+  }
+  // The same with an error line (no '-', no CRLF).
+  void AnswerError(std::uint16_t command, std::string_view line);
+  // Answers with an L1 value, without copying a large one.
+  void AnswerValue(const L1Hit& hit);
+
+  // Opens the slot of a request that is answered later.
+  std::uint64_t Wait(PendingRequest pending);
+  // Answers a slot with an error line.
+  void FailSlot(std::uint64_t seq, std::string_view error_line);
+
+  // The request cannot be dispatched now; try it again when `until` holds.
+  void ParkUntil(Park until);
+
+  // Closes once everything before has been answered and sent (QUIT).
+  void CloseAfterReplies(Counter& reason);
+  // Closes now; what is in the output is offered to the kernel once.
+  void CloseNow(Counter& reason);
+
+  // Takes or gives back the exclusive link.
+  bool Pin(DbIndex db, std::string_view& error_line);
+  void Unpin(bool reusable);
+
+  void SetProtocol(proto::Protocol protocol);
+  void SetAuthenticated(bool on);
+  // Where replies to this client's requests go.
+  ReplySink& sink();
+  // The client, or all of them, a line each as CLIENT LIST has them.
+  [[nodiscard]] std::string Describe() const;
+  [[nodiscard]] std::string DescribeAll() const;
+
+  // ---- for the server ----
+
+  void OnReplyPart(std::uint64_t seq, std::string_view bytes, const ReplyInfo& info, bool last);
+  void OnReplyLost(std::uint64_t seq, std::string_view error_line, bool mid_reply);
+  void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
+                    bool last);
+  void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line, bool mid_reply);
+  void OnPassthrough(std::string_view bytes);
+  void OnExclusiveLost(std::string_view error_line);
+
+  // Goes on with parked input if it may.
+  void Resume();
+  // Writes the output; closes if that was all there was to do.
+  void Flush();
+  // Once a second or so: timeouts, and memory that an idle client need not keep.
+  void Tick(MonoTime now);
+  // Drain: answers what was asked, reads no more, closes.
+  void StartDrain();
+
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+  [[nodiscard]] std::uint64_t client_id() const { return client_id_; }
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] const ListenerContext& listener() const { return listener_; }
+  [[nodiscard]] std::string PeerName() const { return stream_->PeerName(); }
+  [[nodiscard]] MonoTime accepted_at() const { return accepted_at_; }
+  [[nodiscard]] MonoTime last_active() const { return last_active_; }
+  [[nodiscard]] std::size_t unanswered() const { return queue_.size(); }
+  [[nodiscard]] std::size_t output_bytes() const { return out_.size() + queue_.held_bytes(); }
+  [[nodiscard]] std::size_t input_bytes() const { return in_.size(); }
+
+  ClientState client;
+  PinState pin;
+  KeyFilter fills;                  // keys of unanswered reads on fill links
+  KeyFilter forwards;               // keys of unanswered requests elsewhere
+  std::uint32_t fills_open = 0;     // unanswered requests on fill links
+  std::uint32_t forwards_open = 0;  // unanswered requests elsewhere
+  std::uint32_t wide_open = 0;      // of those, the ones that may touch any key
+
+  bool dirty = false;      // in the server's flush list
+  bool resumable = false;  // in the server's resume list
+
+ private:
+  void OnBytes(std::span<char> bytes) override;
+  void OnWritable() override;
+  void OnEnd(const Error& why) override;
+
+  std::size_t Process(std::string_view input);
+  bool DecodeBatch(std::string_view input, std::size_t& at);
+  bool DispatchBatch(std::size_t& at);
+  void ProtocolError(std::string_view line);
+  void UpdateReading();
+  [[nodiscard]] bool MayResume() const;
+  void NoteProgress();
+  void Deliver(std::uint64_t seq, std::string_view bytes);
+  void FinishSlot(std::uint64_t seq, bool error);
+  void Settle(PendingRequest& pending);
+  void DeliverMgetPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
+                       bool last);
+  void FinishMgetPart(std::uint64_t seq, PendingRequest& pending);
+  void MarkDirty();
+  void CheckOutput();
+
+  const std::uint64_t id_;
+  const std::uint64_t client_id_;
+  const ListenerContext& listener_;
+  SessionContext& context_;
+  Dispatcher& dispatcher_;
+  Server& server_;
+
+  std::unique_ptr<ByteStream> stream_;
+  proto::RequestDecoder decoder_;
+  bool decoder_failed_ = false;
+  std::string_view decoder_error_;  // lives in decoder_
+  std::string in_;                  // bytes not dispatched yet
+  OutBuffer out_;
+  ReplyQueue queue_;
+
+  Park park_ = Park::kNone;
+  bool reading_ = true;
+  bool write_blocked_ = false;
+  bool eof_ = false;       // the client has sent all it will send
+  bool draining_ = false;  // no more requests are taken
+  bool closing_ = false;   // close once everything is answered and sent
+  bool closed_ = false;    // to be reaped
+  Counter* close_reason_ = nullptr;
+  const MonoTime accepted_at_;
+  MonoTime last_active_;
+};
+
+}  // namespace nearcached

@@ -1,0 +1,109 @@
+// What all the sessions of one worker share, and their counters.
+//
+// Owned by the worker, which outlives its sessions. Loop thread only; counters may be read
+// anywhere.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/base/counter.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/rng.h"
+#include "daemon/base/scheduler.h"
+#include "daemon/cache/l1.h"
+#include "daemon/command/command_table.h"
+#include "daemon/fetch/coherence.h"
+#include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/policy/cache_policy.h"
+#include "daemon/session/request_batch.h"
+#include "proto/protocol.h"
+
+namespace nearcached {
+
+struct SessionStats {
+  Counter accepted;
+  Counter rejected_full;  // limits.clients_max reached
+  Counter rejected_draining;
+  Counter closed_by_client;  // includes QUIT
+  Counter closed_protocol;   // the bytes were no requests
+  Counter closed_output;     // did not read its replies: limits.output_bytes_max
+  Counter closed_idle;       // limits.client_idle_timeout
+  Counter closed_request;    // half a request, then silence: limits.request_timeout
+  Counter closed_upstream;   // lost its exclusive link, or a reply broke off in the middle
+  Counter closed_drain;
+  Counter requests;
+  Counter bytes_received;
+  Counter bytes_sent;
+  Counter auth_failures;
+  Counter parked;              // requests that had to wait for the client's own earlier ones
+  Counter reading_paused;      // times a client was not read because it was ahead of itself
+  Counter local_errors;        // error replies said in our own name
+  Counter hits;                // GET answered from L1, and keys of MGET
+  Counter misses;              // those that had to be asked for
+  Counter bypass_policy;       // cacheable command, key not cached by rule or lock-like
+  Counter bypass_own_write;    // read behind the client's own unanswered request of that key
+  Counter bypass_transaction;  // read inside MULTI or WATCH
+  Counter bypass_not_armed;    // nothing is filled at the moment
+  Counter bypass_disabled;     // NEARCACHE DISABLE
+  Gauge active;
+  Gauge resp3;              // active clients that speak RESP3
+  Gauge pinned;             // active clients that hold an exclusive link
+  Histogram upstream_wait;  // request decoded to reply released, for those the upstream answered
+  std::vector<Counter> commands;        // by command id
+  std::vector<Counter> command_errors;  // error replies, by command id
+  SessionStats() : commands(CommandTable::IdCount()), command_errors(CommandTable::IdCount()) {}
+};
+
+// One address clients connect to.
+struct ListenerContext {
+  config::ListenerConfig config;
+  bool admin = false;  // NEARCACHE is answered here
+};
+
+// The NEARCACHE command. Implemented by admin; answers at once.
+class AdminHandler {
+ public:
+  struct Request {
+    std::span<const std::string_view> args;  // args[0] is NEARCACHE
+    proto::Protocol protocol = proto::Protocol::kResp2;
+    DbIndex db = 0;
+  };
+  // Appends exactly one reply.
+  virtual void Handle(const Request& request, std::string& out) = 0;
+
+ protected:
+  ~AdminHandler() = default;
+};
+
+struct SessionContext {
+  Scheduler& scheduler;
+  const CommandTable& commands;
+  const KeyHasher& hasher;
+  Rng& rng;
+  L1& l1;
+  Coherence& coherence;
+  Upstream& upstream;
+  FillChannel& fills;
+  SessionStats& stats;
+  AdminHandler* admin = nullptr;  // set before the first client
+
+  // Replaced by a reload, between turns.
+  const config::Config* config = nullptr;
+  std::unique_ptr<const CachePolicy> policy;
+
+  bool cache_enabled = true;  // NEARCACHE ENABLE / DISABLE
+
+  // Databases that the upstream has been seen to have; at most as many as it has.
+  std::unordered_set<DbIndex> known_dbs;
+
+  RequestBatch batch;  // of the session that is processing input right now
+};
+
+}  // namespace nearcached
