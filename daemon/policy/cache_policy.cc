@@ -71,7 +71,10 @@ Duration Shortened(Duration ttl, double jitter, double jitter_unit) {
   return ttl - Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * cut));
 }
 
-std::string CommandSentence(const CommandRow& row) {
+std::string CommandSentence(const CommandRow& row, std::size_t arguments) {
+  if (!row.ArityHolds(arguments)) {
+    return "the server refuses this number of arguments";
+  }
   if (row.handling == Handling::kRefused) {
     return "the command is refused";
   }
@@ -149,11 +152,11 @@ Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::str
   Explanation explanation;
   std::vector<KeyVisit> visits;
   const KeysVerdict verdict = ExtractKeys(row, args, visits);
-  const bool command_cacheable =
-      row.cache_class != CacheClass::kNever && verdict == KeysVerdict::kKeys;
+  const bool command_cacheable = row.cache_class != CacheClass::kNever &&
+                                 row.ArityHolds(args.size()) && verdict == KeysVerdict::kKeys;
   explanation.reason = command_cacheable ? Reason::kCacheable : Reason::kCommandNotCacheable;
-  explanation.why =
-      command_cacheable ? std::string(ReasonSentence(Reason::kCacheable)) : CommandSentence(row);
+  explanation.why = command_cacheable ? std::string(ReasonSentence(Reason::kCacheable))
+                                      : CommandSentence(row, args.size());
   for (const KeyVisit& visit : visits) {
     const KeyPolicy& policy = ForKey(visit.key, state);
     Explanation::Key key{visit.key, visit.write, policy,

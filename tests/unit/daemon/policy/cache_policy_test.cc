@@ -1,0 +1,285 @@
+#include "daemon/policy/cache_policy.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "daemon/base/rng.h"
+#include "daemon/command/command_table.h"
+
+namespace nearcached {
+namespace {
+
+using namespace std::chrono_literals;
+using Mode = config::TrackingConfig::Mode;
+
+config::RuleConfig Rule(std::string prefix) {
+  config::RuleConfig rule;
+  rule.prefix = std::move(prefix);
+  return rule;
+}
+
+config::RuleConfig RuleWithTtl(std::string prefix, config::Duration ttl) {
+  config::RuleConfig rule = Rule(std::move(prefix));
+  rule.ttl = ttl;
+  return rule;
+}
+
+TEST_CASE("without rules all keys are cached while tracking is armed, and none otherwise") {
+  const CachePolicy policy({}, {}, Mode::kAuto);
+  const KeyPolicy& armed = policy.ForKey("user:1", TrackingState::kArmed);
+  CHECK(armed.cache);
+  CHECK(armed.reason == Reason::kCacheable);
+  CHECK(armed.rule == -1);
+  CHECK(armed.ttl == 5s);
+  CHECK(armed.negative_ttl == 1s);
+  CHECK(armed.ttl_jitter == 0.1);
+  CHECK(armed.entry_bytes_max == config::kMib);
+  const KeyPolicy& ttl_only = policy.ForKey("user:1", TrackingState::kTtlOnly);
+  CHECK_FALSE(ttl_only.cache);
+  CHECK(ttl_only.reason == Reason::kNoTrackingNoRule);
+  const KeyPolicy& down = policy.ForKey("user:1", TrackingState::kDown);
+  CHECK_FALSE(down.cache);
+  CHECK(down.reason == Reason::kTrackingDown);
+}
+
+TEST_CASE("without tracking a key is cached only where a rule names a ttl") {
+  const std::vector<config::RuleConfig> rules{RuleWithTtl("static:", 60s), Rule("page:")};
+  const CachePolicy policy({}, rules, Mode::kAuto);
+  CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).cache);
+  CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).ttl == 60s);
+  CHECK(policy.ForKey("page:1", TrackingState::kTtlOnly).reason == Reason::kNoTrackingNoRule);
+  CHECK(policy.ForKey("static:1", TrackingState::kDown).reason == Reason::kTrackingDown);
+  const CachePolicy off({}, rules, Mode::kOff);
+  CHECK(off.ForKey("static:1", TrackingState::kTtlOnly).cache);
+}
+
+TEST_CASE("where tracking is required no rule makes up for it") {
+  const std::vector<config::RuleConfig> rules{RuleWithTtl("static:", 60s)};
+  const CachePolicy policy({}, rules, Mode::kRequired);
+  CHECK(policy.ForKey("static:1", TrackingState::kArmed).cache);
+  CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).reason == Reason::kTrackingRequired);
+}
+
+TEST_CASE("a rule decides alone, and takes from l1 what it leaves open") {
+  config::L1Config l1;
+  l1.ttl = 7s;
+  config::RuleConfig wide = RuleWithTtl("a:", 30s);
+  wide.negative_ttl = 0s;
+  config::RuleConfig narrow = Rule("a:b:");
+  narrow.ttl_jitter = 0.5;
+  narrow.entry_bytes_max = 100;
+  const std::vector<config::RuleConfig> rules{wide, narrow};
+  const CachePolicy policy(l1, rules, Mode::kAuto);
+  const KeyPolicy& a = policy.ForKey("a:1", TrackingState::kArmed);
+  CHECK(a.rule == 0);
+  CHECK(a.ttl == 30s);
+  CHECK(a.negative_ttl == 0s);
+  CHECK(a.ttl_jitter == 0.1);
+  const KeyPolicy& ab = policy.ForKey("a:b:1", TrackingState::kArmed);
+  CHECK(ab.rule == 1);
+  CHECK(ab.ttl == 7s);  // not 30: rules do not add up
+  CHECK(ab.negative_ttl == 1s);
+  CHECK(ab.ttl_jitter == 0.5);
+  CHECK(ab.entry_bytes_max == 100);
+}
+
+TEST_CASE("a rule can switch keys off, and a longer one on again") {
+  config::RuleConfig off = Rule("session:");
+  off.cache = false;
+  const std::vector<config::RuleConfig> rules{off, Rule("session:public:")};
+  const CachePolicy policy({}, rules, Mode::kAuto);
+  CHECK(policy.ForKey("session:1", TrackingState::kArmed).reason == Reason::kKeyRuleOff);
+  CHECK(policy.ForKey("session:public:1", TrackingState::kArmed).cache);
+}
+
+TEST_CASE("keys that look like locks are never cached, unless their rule says so") {
+  config::RuleConfig allowed = Rule("furniture:");
+  allowed.allow_locks = true;
+  const std::vector<config::RuleConfig> rules{RuleWithTtl("shop:", 9s), allowed};
+  const CachePolicy policy({}, rules, Mode::kAuto);
+  CHECK(policy.ForKey("lock:1", TrackingState::kArmed).reason == Reason::kLockLikeKey);
+  const KeyPolicy& ruled = policy.ForKey("shop:lock:1", TrackingState::kArmed);
+  CHECK_FALSE(ruled.cache);
+  CHECK(ruled.reason == Reason::kLockLikeKey);
+  CHECK(ruled.rule == 0);
+  CHECK(policy.ForKey("shop:lock:1", TrackingState::kTtlOnly).reason == Reason::kLockLikeKey);
+  CHECK(policy.ForKey("furniture:lock:1", TrackingState::kArmed).cache);
+}
+
+TEST_CASE("where L1 is disabled nothing is cached, whatever the rules") {
+  config::L1Config l1;
+  l1.enabled = false;
+  const std::vector<config::RuleConfig> rules{RuleWithTtl("", 1s)};
+  const CachePolicy policy(l1, rules, Mode::kAuto);
+  for (std::size_t i = 0; i < kTrackingStates; ++i) {
+    CHECK(policy.ForKey("k", static_cast<TrackingState>(i)).reason == Reason::kDisabled);
+  }
+}
+
+TEST_CASE("for random rules the key's policy is that of the longest prefix") {
+  Rng rng(9);
+  const auto word = [&](std::uint64_t longest) {
+    std::string text(rng.Below(longest + 1), 'a');
+    std::generate(text.begin(), text.end(), [&] { return "ab:"[rng.Below(3)]; });
+    return text;
+  };
+  for (int round = 0; round < 200; ++round) {
+    std::vector<config::RuleConfig> rules(rng.Below(40));
+    for (config::RuleConfig& rule : rules) {
+      rule = RuleWithTtl(word(7), std::chrono::seconds(1 + rng.Below(1000)));
+      rule.cache = rng.Below(4) != 0;
+    }
+    const CachePolicy policy({}, rules, Mode::kAuto);
+    for (int i = 0; i < 50; ++i) {
+      const std::string key = word(10);
+      const config::RuleConfig* best = nullptr;
+      for (const config::RuleConfig& rule : rules) {
+        if (key.starts_with(rule.prefix) &&
+            (best == nullptr || rule.prefix.size() > best->prefix.size())) {
+          best = &rule;
+        }
+      }
+      const KeyPolicy& found = policy.ForKey(key, TrackingState::kArmed);
+      CAPTURE(key);
+      REQUIRE(found.rule == (best == nullptr ? -1 : best - rules.data()));
+      REQUIRE(found.cache == (best == nullptr || best->cache));
+      REQUIRE(found.ttl == (best == nullptr ? Duration(5s) : Duration(*best->ttl)));
+    }
+  }
+}
+
+struct DeadlineCase {
+  std::string_view name;
+  Duration ttl;
+  double jitter;
+  std::int64_t pttl_ms;
+  double unit;
+  std::optional<Duration> life;
+};
+
+constexpr std::int64_t kFarAway = std::numeric_limits<std::int64_t>::max();
+
+const DeadlineCase kDeadlines[] = {
+    {"a key without an end lives for its ttl", 10s, 0.0, -1, 0.9, 10s},
+    {"the key's own end comes first", 10s, 0.0, 400, 0.0, 400ms},
+    {"the ttl comes first", 10s, 0.0, 60'000, 0.0, 10s},
+    {"an end beyond all counting is no end", 10s, 0.0, kFarAway, 0.0, 10s},
+    {"jitter shortens the ttl", 10s, 0.2, -1, 0.5, 9s},
+    {"no luck, no jitter", 10s, 0.2, -1, 0.0, 10s},
+    {"jitter does not shorten what the key has left", 10s, 0.2, 400, 0.999, 400ms},
+    {"whole jitter may leave nothing", 10s, 1.0, -1, 1.0, std::nullopt},
+    {"a ttl of less than a millisecond stays", 300us, 0.0, 1, 0.0, 300us},
+    {"the key is gone", 10s, 0.0, -2, 0.0, std::nullopt},
+    {"the key is about to go", 10s, 0.0, 0, 0.0, std::nullopt},
+    {"an answer that PTTL never gives", 10s, 0.0, -3, 0.0, std::nullopt},
+    {"no ttl, no entry", 0s, 0.0, -1, 0.0, std::nullopt},
+};
+
+TEST_CASE("an entry ends with its ttl or with its key, counted from when the read was sent") {
+  const MonoTime sent_at{Duration{123'456'789}};
+  for (const DeadlineCase& c : kDeadlines) {
+    CAPTURE(c.name);
+    KeyPolicy policy;
+    policy.ttl = c.ttl;
+    policy.ttl_jitter = c.jitter;
+    const std::optional<MonoTime> deadline = EntryDeadline(sent_at, policy, c.pttl_ms, c.unit);
+    REQUIRE(deadline.has_value() == c.life.has_value());
+    if (deadline) {
+      CHECK(*deadline - sent_at == *c.life);
+    }
+  }
+}
+
+TEST_CASE("no deadline is ever later than the ttl or the key's own end, nor before sending") {
+  Rng rng(3);
+  const MonoTime sent_at{Duration{1}};
+  for (int i = 0; i < 20'000; ++i) {
+    KeyPolicy policy;
+    policy.ttl = std::chrono::microseconds(rng.Below(10'000'000));
+    policy.ttl_jitter = rng.Unit();
+    const auto pttl = static_cast<std::int64_t>(rng.Below(12'000)) - 2;
+    const std::optional<MonoTime> deadline = EntryDeadline(sent_at, policy, pttl, rng.Unit());
+    if (deadline) {
+      REQUIRE(*deadline > sent_at);
+      REQUIRE(*deadline - sent_at <= policy.ttl);
+      REQUIRE((pttl == -1 || *deadline - sent_at <= std::chrono::milliseconds(pttl)));
+    } else {
+      REQUIRE((pttl == -2 || pttl == 0 || policy.ttl < 1ms || policy.ttl_jitter > 0.99));
+    }
+  }
+}
+
+TEST_CASE("a missing key is remembered for negative_ttl, jittered, or not at all") {
+  const MonoTime sent_at{Duration{5}};
+  KeyPolicy policy;
+  policy.ttl = 10s;
+  policy.negative_ttl = 2s;
+  policy.ttl_jitter = 0.5;
+  CHECK(*NegativeDeadline(sent_at, policy, 0.5) - sent_at == 1500ms);
+  policy.negative_ttl = 0s;
+  CHECK_FALSE(NegativeDeadline(sent_at, policy, 0.0).has_value());
+}
+
+struct Explained {
+  CommandTable table;
+  std::vector<config::RuleConfig> rules;
+  Explanation operator()(const std::vector<std::string_view>& args,
+                         TrackingState state = TrackingState::kArmed) const {
+    return CachePolicy({}, rules, Mode::kAuto).Explain(table.Find(args), args, state);
+  }
+};
+
+TEST_CASE("EXPLAIN names the rule and the times of a key that would be cached") {
+  Explained explain;
+  explain.rules = {RuleWithTtl("user:", 30s)};
+  explain.rules[0].line = 12;
+  const Explanation e = explain({"GET", "user:1"});
+  CHECK(e.cacheable);
+  CHECK(e.reason == Reason::kCacheable);
+  REQUIRE(e.keys.size() == 1);
+  CHECK(e.keys[0].key == "user:1");
+  CHECK(e.keys[0].rule == "rule \"user:\" (line 12)");
+  CHECK(e.keys[0].policy.ttl == 30s);
+  CHECK(explain({"GET", "x"}).keys[0].rule == "defaults of l1");
+}
+
+TEST_CASE("EXPLAIN says what speaks against each key, and of many keys the first reason") {
+  Explained explain;
+  explain.rules = {Rule("off\x01\":")};
+  explain.rules[0].cache = false;
+  const Explanation e = explain({"MGET", "a", "job:lock", "off\x01\":b"});
+  CHECK_FALSE(e.cacheable);
+  CHECK(e.reason == Reason::kLockLikeKey);
+  CHECK(e.why == "the key matches the pattern \"*:lock\" of l1.never_cache");
+  REQUIRE(e.keys.size() == 3);
+  CHECK(e.keys[0].policy.cache);
+  CHECK(e.keys[2].policy.reason == Reason::kKeyRuleOff);
+  CHECK(e.keys[2].rule == "rule \"off\\x01\\\":\"");
+  CHECK(explain({"GET", "a"}, TrackingState::kDown).reason == Reason::kTrackingDown);
+}
+
+TEST_CASE("EXPLAIN tells reads that are not cached from writes, and those from the unknown") {
+  const Explained explain;
+  const auto why = [&](const std::vector<std::string_view>& args) {
+    const Explanation e = explain(args);
+    CHECK_FALSE(e.cacheable);
+    CHECK(e.reason == Reason::kCommandNotCacheable);
+    return e.why;
+  };
+  CHECK(why({"HGET", "k", "f"}) == "the replies of this command are never cached");
+  CHECK(why({"SRANDMEMBER", "k"}).find("different answers") != std::string::npos);
+  CHECK(why({"SET", "k", "v"}).find("writes") != std::string::npos);
+  CHECK(why({"FLUSHALL"}).find("all of L1") != std::string::npos);
+  CHECK(why({"EVAL", "s", "1", "k"}).find("others as the server reports") != std::string::npos);
+  CHECK(why({"NOSUCH", "k"}).find("nobody knows") != std::string::npos);
+  CHECK(why({"MONITOR"}).find("refused") != std::string::npos);
+  CHECK(why({"GET"}).find("number of arguments") != std::string::npos);
+  CHECK(explain({"SET", "k", "v"}).keys.at(0).write);
+}
+
+}  // namespace
+}  // namespace nearcached
