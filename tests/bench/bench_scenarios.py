@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import statistics
 
 from bench_load import Work, fill, median, measure, warm
 from bench_targets import BINARY, Bench
@@ -21,7 +22,11 @@ def half_of(keys):
 @dataclasses.dataclass
 class Row:
     target: str
-    sample: object
+    samples: list  # one a round
+
+    @property
+    def sample(self):
+        return median(self.samples)
 
 
 @dataclasses.dataclass
@@ -29,8 +34,19 @@ class Result:
     scenario: str
     rows: list
 
-    def of(self, target):
-        return next((row.sample for row in self.rows if row.target == target), None)
+    def ratio(self, target, against, field="cpu_us"):
+        """The median over the rounds of their quotients, or None where one was not measured.
+
+        Round by round, because neighbours in time share the noise of the machine.
+        """
+        ours, theirs = self._of(target), self._of(against)
+        if not ours or not theirs or not all(getattr(s, field) for s in theirs.samples):
+            return None
+        return statistics.median(getattr(a, field) / getattr(b, field)
+                                 for a, b in zip(ours.samples, theirs.samples))
+
+    def _of(self, target):
+        return next((row for row in self.rows if row.target == target), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +138,7 @@ def run_scenario(scenario, rounds, cpu, progress):
                 port_owner = upstream if kind == "redis" and scenario.delay_us else target
                 samples[kind].append(_measure(target, port_owner, redis, work, bench.cpu))
         progress(scenario.name)
-        return Result(scenario.name, [Row(kind, median(samples[kind])) for kind, _ in targets])
+        return Result(scenario.name, [Row(kind, samples[kind]) for kind, _ in targets])
     finally:
         bench.close()
 
@@ -181,8 +197,7 @@ def bars(results, memory):
 
     def ratio(scenario, kind, against, field="cpu_us"):
         result = by_name.get(scenario)
-        ours, theirs = (result.of(kind), result.of(against)) if result else (None, None)
-        return getattr(ours, field) / getattr(theirs, field) if ours and theirs else None
+        return result.ratio(kind, against, field) if result else None
 
     get = "GET 64 B, 50 connections, pipeline"
     rows = [

@@ -49,25 +49,23 @@ def _head(options):
     return "\n".join([
         "# Benchmark", "",
         f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
-        f"- command: `tests/bench/run.py {' '.join(sys.argv[1:])}`".replace(" `", "`", 1)
-        if not sys.argv[1:] else f"- command: `tests/bench/run.py {' '.join(sys.argv[1:])}`",
+        f"- command: `{' '.join(['tests/bench/run.py', *sys.argv[1:]])}`",
         f"- machine: {_machine()}",
         f"- nearcached: {daemon}, commit {_first_line('git', '-C', here, 'rev-parse', '--short', 'HEAD')}",
-        f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V')}",
+        f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V').removeprefix('This is ')}",
         f"- medians of {options.rounds} interleaved rounds; CPU is that of the process under test; "
         + (f"everything pinned to CPU {options.cpu} unless a table says otherwise"), ""])
 
 
 def _table(result):
-    redis, nutcracker = result.of("redis"), result.of("nutcracker")
     lines = [f"### {result.scenario}", "",
              "| process | CPU µs/request | / redis | / nutcracker | requests/s | p50 ms | p99 ms | RSS MB "
              "| upstream reads/request |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in result.rows:
         s = row.sample
-        against = [f"{s.cpu_us / peer.cpu_us:.2f}" if peer and peer.cpu_us else "-"
-                   for peer in (redis, nutcracker)]
+        ratios = [result.ratio(row.target, peer) for peer in ("redis", "nutcracker")]
+        against = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         lines.append(f"| {_NAMES[row.target]} | {s.cpu_us:.2f} | {against[0]} | {against[1]} "
                      f"| {s.rps:,.0f} | {s.p50_ms:.3f} | {s.p99_ms:.3f} | {s.rss / 1e6:.1f} "
                      f"| {s.upstream:.2f} |")
@@ -134,6 +132,7 @@ def main():
         memory = scenarios.entry_overhead(1_000_000, options.cpu)
         parts.append(_memory_table(memory))
     parts.append(_bars(results, memory))
+    parts.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.\n")
     report = "\n".join(parts)
     print(report)
     if options.output:
