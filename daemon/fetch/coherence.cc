@@ -105,6 +105,13 @@ std::size_t Coherence::FlushPrefix(std::string_view prefix) {
   return l1_.ErasePrefix(std::nullopt, prefix);
 }
 
+void Coherence::ReleaseAll() {
+  while (!late_releases_.empty()) {
+    Release(*late_releases_.front().footprint);
+    late_releases_.pop_front();
+  }
+}
+
 void Coherence::Tick(MonoTime now) {
   while (!late_releases_.empty() && late_releases_.front().at <= now) {
     const auto late = std::move(late_releases_.front().footprint);

@@ -78,6 +78,9 @@ class Coherence {
   // looks at every entry. Flights are poisoned whatever their key.
   std::size_t FlushPrefix(std::string_view prefix);
 
+  // Shutdown: nothing will be served any more, so nothing needs to be held.
+  void ReleaseAll();
+
   // Bounded housekeeping, once a turn.
   void Tick(MonoTime now);
 

@@ -83,7 +83,8 @@ std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& po
   terms.ttl = shorten(policy.ttl);
   terms.negative_ttl = shorten(policy.negative_ttl);
   terms.entry_bytes_max = policy.entry_bytes_max;
-  terms.may_fill = !context_.coherence.Held(key.hash);
+  terms.may_fill =
+      !context_.coherence.Held(key.hash) && context_.scheduler.Now() >= context_.no_fill_before;
   const auto& coalescing = context_.config->coalescing;
   return context_.coherence.flights().Join(key, terms, waiter, coalescing.enabled,
                                            coalescing.waiters_max);

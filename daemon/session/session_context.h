@@ -99,6 +99,7 @@ struct SessionContext {
   std::unique_ptr<const CachePolicy> policy;
 
   bool cache_enabled = true;  // NEARCACHE ENABLE / DISABLE
+  MonoTime no_fill_before{};  // after a reload: reads are answered, but not stored, until then
 
   // Databases that the upstream has been seen to have; at most as many as it has.
   std::unordered_set<DbIndex> known_dbs;

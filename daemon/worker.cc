@@ -1,0 +1,128 @@
+#include "daemon/worker.h"
+
+#include <chrono>
+
+#include "daemon/base/check.h"
+
+namespace nearcached {
+namespace {
+
+constexpr Duration kTickInterval = std::chrono::milliseconds(100);
+
+Endpoint EndpointOf(const config::UpstreamConfig& upstream) {
+  Endpoint endpoint;
+  endpoint.host = upstream.host;
+  endpoint.port = upstream.port;
+  endpoint.unix_path = upstream.unix_path;
+  return endpoint;
+}
+
+std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
+  return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking.mode);
+}
+
+}  // namespace
+
+Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& dialer,
+               std::uint64_t seed)
+    : config_(config),
+      scheduler_(scheduler),
+      hasher_(seed),
+      rng_(seed + 1),
+      topology_(EndpointOf(config_.upstream)),
+      l1_(L1Options{.bytes_max = config_.l1.bytes, .negative_share = config_.l1.negative_share}),
+      pool_({scheduler_, dialer, topology_, config_.upstream, config_.tracking.mode, rng_,
+             commands_}),
+      coherence_(scheduler_, hasher_, l1_, pool_),
+      context_{.scheduler = scheduler_,
+               .commands = commands_,
+               .hasher = hasher_,
+               .rng = rng_,
+               .l1 = l1_,
+               .coherence = coherence_,
+               .upstream = pool_,
+               .fills = pool_,
+               .stats = session_stats_,
+               .admin = nullptr,
+               .config = &config_,
+               .policy = MakePolicy(config_),
+               .cache_enabled = true,
+               .no_fill_before = {},
+               .known_dbs = {},
+               .batch = {}},
+      server_(context_) {
+  pool_.SetCoherence(coherence_);
+  coherence_.flights().SetSink(server_);
+}
+
+Worker::~Worker() {
+  NC_CHECK(stopped_);
+}
+
+void Worker::Start() {
+  turn_end_ = scheduler_.AtTurnEnd([this] { OnTurnEnd(); });
+  tick_ = scheduler_.After(kTickInterval, [this] { OnTick(); });
+  pool_.Start(config_.l1.enabled);
+}
+
+// What a turn gathered leaves here: first what parked clients can now ask for, then requests to the
+// upstream, then replies to clients, so that nothing waits for the next turn without need.
+void Worker::OnTurnEnd() {
+  server_.ResumeParked();
+  pool_.Flush();
+  server_.Flush();
+  coherence_.Tick(scheduler_.Now());
+}
+
+void Worker::OnTick() {
+  server_.Tick();
+  tick_ = scheduler_.After(kTickInterval, [this] { OnTick(); });
+}
+
+void Worker::Reload(const config::Config& config) {
+  const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
+  config_ = config;
+  if (!policy_changed) {
+    return;
+  }
+  context_.policy = MakePolicy(config_);
+  l1_.SetBytesMax(config_.l1.bytes);
+  coherence_.Flush(FlushReason::kAdmin);
+  // Writes under way were judged by the old rules and hold nothing that only the new ones cache.
+  context_.no_fill_before = scheduler_.Now() + Duration(config_.upstream.command_timeout);
+}
+
+void Worker::Stop() {
+  if (stopped_) {
+    return;
+  }
+  stopped_ = true;
+  tick_.reset();
+  server_.CloseAll();
+  pool_.Shutdown();
+  coherence_.ReleaseAll();
+  turn_end_.reset();
+}
+
+std::size_t Worker::FlushCache(std::string_view prefix) {
+  if (prefix.empty()) {
+    const auto entries = static_cast<std::size_t>(l1_.entries());
+    coherence_.Flush(FlushReason::kAdmin);
+    return entries;
+  }
+  return coherence_.FlushPrefix(prefix);
+}
+
+void Worker::SetCacheEnabled(bool on) {
+  if (context_.cache_enabled && !on) {
+    coherence_.Flush(FlushReason::kAdmin);
+  }
+  context_.cache_enabled = on;
+}
+
+Explanation Worker::Explain(std::span<const std::string_view> command) {
+  const CommandRow& row = commands_.Find(command);
+  return context_.policy->Explain(row, command, pool_.StateFor(config_.upstream.db, 0));
+}
+
+}  // namespace nearcached

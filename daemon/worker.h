@@ -1,0 +1,95 @@
+// One event loop's worth of nearcached: everything between accepted client streams and dialled
+// upstream streams, wired together.
+//
+// A worker owns all it uses but time, the network and the log, so several can run side by side, and
+// the simulator runs it unchanged. Not yet built for more than one: a write would have to reach the
+// L1 of every worker before its reply is released (consistency.md R14).
+//
+// Owned by app (or the simulator), which also owns the scheduler and the dialer and outlives it.
+// Loop thread only; stats may be read from anywhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "config/config.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/rng.h"
+#include "daemon/base/scheduler.h"
+#include "daemon/cache/l1.h"
+#include "daemon/command/command_table.h"
+#include "daemon/fetch/coherence.h"
+#include "daemon/session/server.h"
+#include "daemon/session/session_context.h"
+#include "daemon/upstream/pool.h"
+#include "daemon/upstream/topology.h"
+
+namespace nearcached {
+
+class Worker {
+ public:
+  // Copies `config`, which must be valid. `seed` feeds the hash, jitter and backoff.
+  Worker(const config::Config& config, Scheduler& scheduler, Dialer& dialer, std::uint64_t seed);
+  // REQUIRES: Stop() was called.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Answers NEARCACHE. Set before Start.
+  void SetAdmin(AdminHandler& admin) { context_.admin = &admin; }
+
+  // Connects to the upstream and begins housekeeping.
+  void Start();
+
+  // Takes in a client; see Server::Accept. `listener` outlives the worker.
+  void Accept(const ListenerContext& listener, const Server::OpenStream& open) {
+    server_.Accept(listener, open);
+  }
+
+  // Changes what is reloadable (config::CompareForReload decided what that is). What is cached is
+  // dropped when a rule or an L1 setting changed.
+  void Reload(const config::Config& config);
+
+  // Takes no more requests; clients leave as their last replies are sent.
+  void StartDrain() { server_.StartDrain(); }
+  [[nodiscard]] bool drained() const { return server_.active() == 0; }
+  // Closes everything, now. Nothing is left on the scheduler afterwards.
+  void Stop();
+
+  // NEARCACHE FLUSH, ENABLE, DISABLE, EXPLAIN.
+  std::size_t FlushCache(std::string_view prefix);
+  void SetCacheEnabled(bool on);
+  [[nodiscard]] Explanation Explain(std::span<const std::string_view> command);
+
+  [[nodiscard]] const config::Config& config() const { return config_; }
+  [[nodiscard]] const L1& l1() const { return l1_; }
+  [[nodiscard]] Coherence& coherence() { return coherence_; }
+  [[nodiscard]] const Server& server() const { return server_; }
+  [[nodiscard]] const Pool& pool() const { return pool_; }
+  [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
+
+ private:
+  void OnTurnEnd();
+  void OnTick();
+
+  config::Config config_;
+  Scheduler& scheduler_;
+  const KeyHasher hasher_;
+  Rng rng_;
+  CommandTable commands_;
+  SingleTopology topology_;
+  L1 l1_;
+  Pool pool_;
+  Coherence coherence_;
+  SessionStats session_stats_;
+  SessionContext context_;
+  Server server_;
+  std::unique_ptr<Timer> turn_end_;
+  std::unique_ptr<Timer> tick_;
+  bool stopped_ = false;
+};
+
+}  // namespace nearcached
