@@ -159,6 +159,11 @@ const char* ReplyScanner::ScanType(const char* p, const char* end) {
       }
       return p;
     case ':':
+      if (const char* const after = ReadShortLength(p, end, number)) {
+        FinishValue();
+        return after;
+      }
+      return p;
     case '_':
     case '#':
       return p;
