@@ -28,7 +28,7 @@ class Sample:
     rps: float
     p50_ms: float
     p99_ms: float
-    rss: int
+    peak_rss: int      # bytes, during the run
     upstream: float    # upstream reads per request
 
 
@@ -74,6 +74,7 @@ def measure(target, redis, work, cpu):
             "-d", str(work.size), "-t", work.command, "--csv", "--precision", "3"]
     if cpu is not None:
         argv = ["taskset", "-c", str(cpu), *argv]
+    target.forget_peak()
     reads, before = upstream_reads(redis), target.cpu_seconds()
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=600)
     used = target.cpu_seconds() - before
@@ -82,7 +83,7 @@ def measure(target, redis, work, cpu):
         raise RuntimeError(f"{target.name}: {done.stdout}{done.stderr}")
     row = list(csv.DictReader(io.StringIO(done.stdout)))[0]
     return Sample(used / work.requests * 1e6, float(row["rps"]), float(row["p50_latency_ms"]),
-                  float(row["p99_latency_ms"]), target.memory(), reads / work.requests)
+                  float(row["p99_latency_ms"]), target.memory("VmHWM"), reads / work.requests)
 
 
 def median(samples):

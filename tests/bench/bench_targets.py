@@ -118,6 +118,11 @@ class Target:
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(rf"{field}:\s+(\d+) kB", status.read()).group(1)) * 1024
 
+    def forget_peak(self):
+        """From here on VmHWM, the peak of RSS, counts anew."""
+        with open(f"/proc/{self.process.pid}/clear_refs", "w") as out:
+            out.write("5")
+
     def stop(self):
         self.process.kill()
         self.process.wait()

@@ -59,7 +59,7 @@ def _head(options):
 
 def _table(result):
     lines = [f"### {result.scenario}", "",
-             "| process | CPU µs/request | / redis | / nutcracker | requests/s | p50 ms | p99 ms | RSS MB "
+             "| process | CPU µs/request | / redis | / nutcracker | requests/s | p50 ms | p99 ms | peak RSS MB "
              "| upstream reads/request |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in result.rows:
@@ -67,7 +67,7 @@ def _table(result):
         ratios = [result.ratio(row.target, peer) for peer in ("redis", "nutcracker")]
         against = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
         lines.append(f"| {_NAMES[row.target]} | {s.cpu_us:.2f} | {against[0]} | {against[1]} "
-                     f"| {s.rps:,.0f} | {s.p50_ms:.3f} | {s.p99_ms:.3f} | {s.rss / 1e6:.1f} "
+                     f"| {s.rps:,.0f} | {s.p50_ms:.3f} | {s.p99_ms:.3f} | {s.peak_rss / 1e6:.1f} "
                      f"| {s.upstream:.2f} |")
     return "\n".join(lines) + "\n"
 
