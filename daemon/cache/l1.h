@@ -6,37 +6,32 @@
 // where its comment says so. README.md in this folder explains the design and gives its figures.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "daemon/base/time.h"
+#include "daemon/cache/blob.h"
+#include "daemon/cache/cache_key.h"
+#include "daemon/cache/cohorts.h"
+#include "daemon/cache/entry_queue.h"
+#include "daemon/cache/ghost.h"
+#include "daemon/cache/index.h"
+#include "daemon/cache/share_tuner.h"
+#include "daemon/cache/slab.h"
 #include "daemon/cache/stats.h"
+#include "daemon/cache/timing_wheel.h"
 #include "daemon/cache/value_ref.h"
 
 namespace nearcached {
 
-using DbIndex = std::uint32_t;
-
 struct L1Options {
   std::uint64_t bytes_max = 0;  // 256 KiB and above is sensible; below, most inserts find no room
   double negative_share = 0.1;  // of bytes_max, the most that negative entries may take (R11)
-};
-
-// Names one entry. `hash` is KeyHasher(key) without the database, because invalidations name keys
-// without one; equal keys of several databases share the hash and differ in the comparison.
-struct CacheKey {
-  DbIndex db = 0;
-  std::string_view key;
-  std::uint64_t hash = 0;
-};
-
-// Which fill link filled an entry, and under which epoch of its connection (R6).
-struct FillOwner {
-  std::uint16_t link = 0;
-  std::uint32_t epoch = 0;
-  bool operator==(const FillOwner&) const = default;
 };
 
 struct L1Hit {
@@ -116,19 +111,99 @@ class L1 {
   bool Tick(MonoTime now);
 
   [[nodiscard]] const L1Stats& stats() const { return stats_; }
+  // Everything charged against bytes_max, pinned values included. Never above it after an Insert;
+  // a Pin, or a SetBytesMax below it, may leave it above until Tick has caught up.
   [[nodiscard]] std::uint64_t bytes_used() const;
   [[nodiscard]] std::uint64_t bytes_max() const { return bytes_max_; }
-  [[nodiscard]] std::uint64_t entries() const;
-  [[nodiscard]] std::uint64_t negative_entries() const;
-  [[nodiscard]] std::uint64_t negative_bytes() const;
+  // All entries held: those dropped or expired and not yet reclaimed count too.
+  [[nodiscard]] std::uint64_t entries() const { return index_.size(); }
+  [[nodiscard]] std::uint64_t negative_entries() const {
+    return Queue(QueueKind::kNegative).size();
+  }
+  [[nodiscard]] std::uint64_t negative_bytes() const { return Queue(QueueKind::kNegative).bytes(); }
 
   // Walks everything and aborts if I5 (accounted bytes and gauges equal reality) or any structural
   // invariant is broken. O(entries): for tests and the simulator.
   void CheckInvariants() const;
 
  private:
+  // What an entry will take.
+  struct Shape {
+    bool outlined = false;
+    std::size_t slab_class = 0;
+    std::uint64_t blob_bytes = 0;  // charge of the blob, 0 if inline
+    std::uint64_t charge = 0;      // all of it
+  };
+  // What is to be stored.
+  struct Fill {
+    const CacheKey& key;
+    std::string_view value;
+    std::uint64_t deadline_us = 0;
+    FillOwner owner;
+  };
+  // What a new value inherits from the one it replaces.
+  struct Standing {
+    bool replaces = false;
+    bool proven = false;  // its key was here with a value, or is remembered by the ghost
+    QueueKind queue = QueueKind::kSmall;
+    unsigned frequency = 0;
+  };
+  enum class Removal : std::uint8_t { kForSize, kExpired, kErased, kDropped, kReplaced };
+  struct BlobHeapAbandon {
+    void operator()(BlobHeap* heap) const { heap->Abandon(); }
+  };
+
+  [[nodiscard]] EntryQueue& Queue(QueueKind kind) {
+    return queues_[static_cast<std::size_t>(kind)];
+  }
+  [[nodiscard]] const EntryQueue& Queue(QueueKind kind) const {
+    return queues_[static_cast<std::size_t>(kind)];
+  }
+  [[nodiscard]] EntryId Locate(const CacheKey& key) const;
+  [[nodiscard]] bool Servable(const Entry& entry, MonoTime now) const;
+  [[nodiscard]] std::uint64_t ChargeOf(EntryId id) const;
+  [[nodiscard]] Shape ShapeOf(const CacheKey& key, std::size_t value_size) const;
+  [[nodiscard]] std::uint64_t negative_bytes_max() const;
+  void NoteTime(MonoTime now);
+
+  // Insert, step by step.
+  [[nodiscard]] Standing TakeStanding(const CacheKey& key, bool negative);
+  [[nodiscard]] InsertResult Store(const Fill& fill, Standing standing);
+  [[nodiscard]] EntryId Place(const CacheKey& key, std::string_view value, const Shape& shape);
+
+  // Admission and eviction (eviction.cc).
+  [[nodiscard]] bool Fits(const Shape& shape) const;
+  [[nodiscard]] bool Admit(const Shape& shape, const Standing& standing) const;
+  [[nodiscard]] bool MakeRoom(Shape& shape, bool negative);
+  [[nodiscard]] bool EvictOne();
+  void EvictFrom(QueueKind kind);
+  [[nodiscard]] bool SecondChance(EntryId id, QueueKind kind);
+
+  // Housekeeping.
+  void Remove(EntryId id, Removal why);
+  void Relocated(EntryId from, EntryId to);
+  void CompactSome();
+  void ResizeIndex(std::size_t steps);
+  [[nodiscard]] bool Sweep(std::size_t visits);
+  [[nodiscard]] bool Shrink();
+  void Publish();
+
   L1Stats stats_;
   std::uint64_t bytes_max_;
+  const double negative_share_;
+  MonoTime latest_now_;
+  std::uint32_t sweep_cursor_ = 0;  // where in the index reclaiming goes on
+  std::uint64_t evictions_ = 0;     // since the start; paces the tuner
+  std::vector<EntryId> visited_;    // scratch of Sweep and ErasePrefixStep
+
+  std::unique_ptr<BlobHeap, BlobHeapAbandon> blobs_;
+  SlabArena arena_;
+  HashIndex index_;
+  std::array<EntryQueue, kQueueKinds> queues_;  // by QueueKind
+  TimingWheel wheel_;
+  Ghost ghost_;
+  ShareTuner tuner_;
+  CohortTable cohorts_;
 };
 
 }  // namespace nearcached

@@ -21,7 +21,7 @@ struct L1Stats {
   Counter rejected_no_room;
   Counter rejected_expired;
 
-  // Removals: inserts + replaced - entries == the sum of these and `replaced`.
+  // Removals other than by replacement: their sum is `inserts` minus `entries`.
   Counter evictions_size;
   Counter evictions_expired;
   Counter evictions_erased;  // invalidated, own writes, ErasePrefix
@@ -29,7 +29,8 @@ struct L1Stats {
 
   Gauge entries;  // all entries held, negative and not yet reclaimed ones included
   Gauge negative_entries;
-  Gauge bytes;  // everything charged against bytes_max
+  Gauge dropped_entries;  // of those, the ones that a drop or Clear made unservable
+  Gauge bytes;            // everything charged against bytes_max
   Gauge bytes_max;
   Gauge negative_bytes;
   Gauge pinned_bytes;    // values that left the cache but are still being sent; part of `bytes`

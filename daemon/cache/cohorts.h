@@ -1,0 +1,60 @@
+// Who filled an entry, in two bytes: each entry names a cohort, and a cohort is everything that one
+// fill link stored under one connection epoch since the last Clear. Dropping a cohort makes all its
+// entries unservable at once; they are reclaimed later (consistency.md R6, R7).
+//
+// Loop thread only. Owned by L1.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "daemon/cache/cache_key.h"
+
+namespace nearcached {
+
+using CohortId = std::uint16_t;
+
+class CohortTable {
+ public:
+  CohortTable();
+
+  // The cohort to file new entries of `owner` under, or nullopt if that epoch was dropped, is older
+  // than the link's latest one, or no cohort is free (65,535 of them, all still holding entries). A
+  // higher epoch than the link's latest drops the older one: a link has one connection at a time.
+  [[nodiscard]] std::optional<CohortId> Join(const FillOwner& owner);
+
+  // Drops this epoch of the link and all earlier ones.
+  void Drop(const FillOwner& owner);
+  // Drops every cohort; the links' epochs stay as they are. Costs one step a link ever seen.
+  void DropAll();
+
+  [[nodiscard]] bool alive(CohortId id) const { return cohorts_[id].alive; }
+  void AddEntry(CohortId id) { ++cohorts_[id].entries; }
+  void RemoveEntry(CohortId id);
+
+  // Entries of dropped cohorts that are still held.
+  [[nodiscard]] std::uint64_t dropped_entries() const { return dropped_entries_; }
+  [[nodiscard]] std::uint64_t entries(CohortId id) const { return cohorts_[id].entries; }
+  [[nodiscard]] std::size_t size() const { return cohorts_.size(); }
+  [[nodiscard]] std::uint64_t bytes() const;
+
+ private:
+  struct Cohort {
+    std::uint64_t entries = 0;
+    bool alive = false;
+  };
+  struct Link {
+    std::uint64_t epoch_min = 0;  // below: dropped
+    CohortId cohort = 0;          // 0: none yet
+  };
+
+  void Kill(CohortId id);
+
+  std::vector<Cohort> cohorts_;     // 0 is a dummy
+  std::vector<CohortId> free_ids_;  // dead and empty
+  std::vector<Link> links_;         // by link number
+  std::uint64_t dropped_entries_ = 0;
+};
+
+}  // namespace nearcached

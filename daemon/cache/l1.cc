@@ -1,0 +1,546 @@
+#include "daemon/cache/l1.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "daemon/base/check.h"
+
+// How the parts work together.
+//
+// An entry is on the index (by hash), on one of three queues (probation, main, negative;
+// eviction.cc) and on the timing wheel (by deadline), and belongs to a cohort (who filled it). All
+// four name it by its 4-byte id, the place of its slot in the slab arena. Remove takes it off all
+// of them; Relocated tells all of them when compaction moved it. Nothing else changes these links.
+//
+// What cannot be done at once in bounded time is done lazily. Unservable entries (expired, or of a
+// dropped cohort) stay where they are and are refused by Find until the wheel, the sweep, eviction
+// or Find itself removes them. The index re-spreads a few buckets with each insert. Large values
+// are unmapped piece by piece. A lowered limit is approached 64 evictions at a time.
+//
+// The limit: MakeRoom counts the worst that an insert may allocate (a chunk, a blob, blocks of the
+// index) before it allocates anything, so bytes_used() stays within bytes_max() at every moment.
+
+namespace nearcached {
+namespace {
+
+constexpr std::size_t kKeyBytesMax = 65535;
+constexpr std::size_t kExpiriesPerTick = 64;
+constexpr std::size_t kWheelMovesPerTick = 256;
+constexpr std::size_t kSweepPerTick = 256;
+constexpr std::size_t kEvictionsPerTick = 64;
+constexpr std::size_t kResizeStepsPerTick = 8;
+constexpr std::size_t kResizeStepsPerInsert = 2;
+constexpr std::size_t kMovesPerCompaction = 8;
+constexpr std::size_t kUnmapPerTick = std::size_t{512} << 10U;
+constexpr std::size_t kReclaimAtOnce = 1024;  // entries; fewer are not worth deferring
+constexpr std::uint64_t kPooledChunks = 16;   // empty chunks kept back for reuse
+
+// A chunk is about a thousandth of the budget, so that a partly filled one per class stays small.
+std::uint32_t ChunkBytesFor(std::uint64_t bytes_max) {
+  return static_cast<std::uint32_t>(
+      std::bit_floor(std::clamp<std::uint64_t>(bytes_max / 1024, 4096, 65536)));
+}
+
+std::size_t ShadowCapacityFor(std::uint64_t bytes_max) {
+  return std::clamp<std::size_t>(bytes_max / 32768, 16, 256);
+}
+
+}  // namespace
+
+L1::L1(const L1Options& options)
+    : bytes_max_(options.bytes_max),
+      negative_share_(std::clamp(options.negative_share, 0.0, 1.0)),
+      blobs_(new BlobHeap(stats_)),
+      arena_(ChunkBytesFor(options.bytes_max), options.bytes_max),
+      queues_{EntryQueue(arena_, QueueKind::kSmall), EntryQueue(arena_, QueueKind::kMain),
+              EntryQueue(arena_, QueueKind::kNegative)},
+      wheel_(arena_),
+      tuner_(ShadowCapacityFor(options.bytes_max)) {
+  Publish();
+}
+
+// Outlined values go back to the heap of blobs, which keeps those that are still referred to.
+L1::~L1() {
+  std::uint32_t cursor = 0;
+  do {
+    visited_.clear();
+    cursor = index_.Visit(cursor, visited_);
+    for (const EntryId id : visited_) {
+      if (arena_.At(id).outlined()) {
+        blobs_->LeaveCache(BlobOf(arena_.At(id)));
+      }
+    }
+  } while (cursor != 0);
+}
+
+void L1::Prefetch(std::uint64_t hash) const {
+  index_.Prefetch(IndexHash(hash));
+}
+
+void L1::PrefetchEntry(std::uint64_t hash) const {
+  (void)index_.Find(IndexHash(hash), IndexTag(hash), [this](EntryId id) {
+    const auto* at = reinterpret_cast<const char*>(&arena_.At(id));
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+    return false;
+  });
+}
+
+EntryId L1::Locate(const CacheKey& key) const {
+  return index_.Find(IndexHash(key.hash), IndexTag(key.hash), [this, &key](EntryId id) {
+    const Entry& e = arena_.At(id);
+    if (!e.extended() && !e.outlined()) [[likely]] {
+      return key.db == 0 && e.key_size == key.key.size() &&
+             std::memcmp(BodyOf(e), key.key.data(), key.key.size()) == 0;
+    }
+    return ExtensionOf(e).db == key.db && KeyOf(e) == key.key;
+  });
+}
+
+bool L1::Servable(const Entry& entry, MonoTime now) const {
+  return cohorts_.alive(entry.cohort) && now < entry.deadline();
+}
+
+std::uint64_t L1::ChargeOf(EntryId id) const {
+  const Entry& e = arena_.At(id);
+  return arena_.SlotBytes(id) + (e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0);
+}
+
+void L1::NoteTime(MonoTime now) {
+  latest_now_ = std::max(latest_now_, now);
+}
+
+std::optional<L1Hit> L1::Find(const CacheKey& key, MonoTime now) {
+  const EntryId id = Locate(key);
+  if (id == kNoEntry) {
+    stats_.misses_absent.Add();
+    return std::nullopt;
+  }
+  Entry& e = arena_.At(id);
+  if (!Servable(e, now)) [[unlikely]] {
+    NoteTime(now);
+    const bool dropped = !cohorts_.alive(e.cohort);
+    (dropped ? stats_.misses_dropped : stats_.misses_expired).Add();
+    Remove(id, dropped ? Removal::kDropped : Removal::kExpired);
+    Publish();
+    return std::nullopt;
+  }
+  if (e.frequency() < 3) {
+    e.set_frequency(e.frequency() + 1);
+  }
+  if (e.negative()) {
+    stats_.hits_negative.Add();
+  } else {
+    stats_.hits_value.Add();
+    tuner_.Observe(key.hash);
+  }
+  return L1Hit{ValueOf(e), e.negative(), e.deadline(), id};
+}
+
+ValueRef L1::Pin(const L1Hit& hit) {
+  const Entry& e = arena_.At(hit.handle);
+  if (e.outlined()) {
+    BlobHeap::AddRef(BlobOf(e));
+    return ValueRef(BlobOf(e));
+  }
+  ValueRef copy(blobs_->Make({}, hit.value, false));
+  Publish();
+  return copy;
+}
+
+std::uint64_t L1::negative_bytes_max() const {
+  return static_cast<std::uint64_t>(negative_share_ * static_cast<double>(bytes_max_));
+}
+
+L1::Shape L1::ShapeOf(const CacheKey& key, std::size_t value_size) const {
+  Shape shape;
+  std::size_t slot = InlineBytes(key.db, key.key.size(), value_size);
+  if (slot > arena_.slot_bytes_max()) {
+    shape.outlined = true;
+    shape.blob_bytes = BlobHeap::ChargeFor(key.key.size() + value_size);
+    slot = OutlinedBytes(key.db, key.key.size());
+  }
+  shape.slab_class = arena_.ClassFor(slot);
+  shape.charge = arena_.ClassSlotBytes(shape.slab_class) + shape.blob_bytes;
+  return shape;
+}
+
+// Takes the old entry of the key away, because whatever becomes of the new value, the old one must
+// not be served any more, and says what the new one inherits from it.
+L1::Standing L1::TakeStanding(const CacheKey& key, bool negative) {
+  Standing standing;
+  standing.queue = negative ? QueueKind::kNegative : QueueKind::kSmall;
+  if (const EntryId old = Locate(key); old != kNoEntry) {
+    const Entry& e = arena_.At(old);
+    if (Servable(e, latest_now_)) {
+      standing.replaces = true;
+      if (!negative && !e.negative()) {
+        standing.proven = true;
+        standing.queue = e.queue();
+        standing.frequency = e.frequency();
+      }
+      Remove(old, Removal::kReplaced);
+    } else {
+      Remove(old, cohorts_.alive(e.cohort) ? Removal::kExpired : Removal::kDropped);
+    }
+  }
+  return standing;
+}
+
+L1::InsertResult L1::Insert(const CacheKey& key, std::string_view value, bool negative,
+                            MonoTime deadline, MonoTime now, FillOwner owner) {
+  NoteTime(now);
+  const Standing standing = TakeStanding(key, negative);
+  const InsertResult result = Store({key, value, DeadlineMicros(deadline), owner}, standing);
+  switch (result) {
+    case InsertResult::kStored:
+      stats_.inserts.Add();
+      break;
+    case InsertResult::kReplaced:
+      stats_.replaced.Add();
+      break;
+    case InsertResult::kTooLarge:
+      stats_.rejected_too_large.Add();
+      break;
+    case InsertResult::kNotAdmitted:
+      stats_.rejected_not_admitted.Add();
+      break;
+    case InsertResult::kNoRoom:
+      stats_.rejected_no_room.Add();
+      break;
+    case InsertResult::kExpired:
+      stats_.rejected_expired.Add();
+      break;
+  }
+  if (standing.replaces && result != InsertResult::kReplaced) {
+    stats_.evictions_erased.Add();
+  }
+  Publish();
+  return result;
+}
+
+L1::InsertResult L1::Store(const Fill& fill, Standing standing) {
+  const CacheKey& key = fill.key;
+  if (key.key.size() > kKeyBytesMax || key.key.size() + fill.value.size() > bytes_max_ / 4) {
+    return InsertResult::kTooLarge;
+  }
+  const std::optional<CohortId> cohort = cohorts_.Join(fill.owner);
+  if (MonoTime(std::chrono::microseconds(fill.deadline_us)) <= latest_now_ || !cohort) {
+    return InsertResult::kExpired;
+  }
+  Shape shape = ShapeOf(key, fill.value.size());
+  const bool negative = standing.queue == QueueKind::kNegative;
+  if (!negative && !standing.proven && ghost_.Take(IndexHash(key.hash))) {
+    standing.proven = true;
+    standing.queue = QueueKind::kMain;
+  }
+  if (!Admit(shape, standing)) {
+    if (!negative) {
+      ghost_.Adapt(entries());
+      ghost_.Remember(IndexHash(key.hash));  // the next time it will be known
+      (void)Shrink();                        // the ghost may have grown
+    }
+    return InsertResult::kNotAdmitted;
+  }
+  if (!MakeRoom(shape, negative)) {
+    return InsertResult::kNoRoom;
+  }
+  const EntryId id = Place(key, fill.value, shape);
+  if (id == kNoEntry) {
+    return InsertResult::kNoRoom;
+  }
+  Entry& e = arena_.At(id);
+  e.hash = IndexHash(key.hash);
+  e.cohort = *cohort;
+  e.set_deadline_us(fill.deadline_us);
+  e.set_frequency(standing.frequency);
+  index_.Insert(e.hash, IndexTag(key.hash), id);
+  Queue(standing.queue).PushFront(id, shape.charge);
+  wheel_.Add(id);
+  cohorts_.AddEntry(*cohort);
+  ResizeIndex(kResizeStepsPerInsert);
+  if (!negative) {
+    tuner_.Observe(key.hash);
+  }
+  return standing.replaces ? InsertResult::kReplaced : InsertResult::kStored;
+}
+
+EntryId L1::Place(const CacheKey& key, std::string_view value, const Shape& shape) {
+  const EntryId id = arena_.Allocate(shape.slab_class);
+  if (id == kNoEntry) {
+    return id;
+  }
+  Entry& e = arena_.At(id);
+  char* at = PayloadOf(e);
+  if (NeedsExtension(key.db, key.key.size())) {
+    e.flags |= Entry::kExtended;
+    const EntryExtension x{key.db, static_cast<std::uint32_t>(key.key.size())};
+    std::memcpy(at, &x, sizeof x);
+    at += sizeof x;
+  } else {
+    e.key_size = static_cast<std::uint8_t>(key.key.size());
+  }
+  if (shape.outlined) {
+    e.flags |= Entry::kOutlined;
+    const Blob* blob = blobs_->Make(key.key, value, true);
+    std::memcpy(at, &blob, sizeof blob);
+    return id;
+  }
+  e.value_size = static_cast<std::uint16_t>(value.size());
+  std::copy(key.key.begin(), key.key.end(), at);
+  std::copy(value.begin(), value.end(), at + key.key.size());
+  return id;
+}
+
+void L1::Remove(EntryId id, Removal why) {
+  const Entry& e = arena_.At(id);
+  index_.Erase(e.hash, id);
+  Queue(e.queue()).Remove(id, ChargeOf(id));
+  wheel_.Remove(id);
+  cohorts_.RemoveEntry(e.cohort);
+  if (e.outlined()) {
+    blobs_->LeaveCache(BlobOf(e));
+  }
+  arena_.Free(id);
+  switch (why) {
+    case Removal::kForSize:
+      stats_.evictions_size.Add();
+      break;
+    case Removal::kExpired:
+      stats_.evictions_expired.Add();
+      break;
+    case Removal::kErased:
+      stats_.evictions_erased.Add();
+      break;
+    case Removal::kDropped:
+      stats_.evictions_dropped.Add();
+      break;
+    case Removal::kReplaced:
+      break;
+  }
+}
+
+bool L1::Erase(const CacheKey& key) {
+  const EntryId id = Locate(key);
+  if (id == kNoEntry) {
+    return false;
+  }
+  const bool servable = Servable(arena_.At(id), latest_now_);
+  Remove(id, Removal::kErased);
+  Publish();
+  return servable;
+}
+
+std::size_t L1::EraseInAllDatabases(std::string_view key, std::uint64_t hash) {
+  std::size_t erased = 0;
+  for (;;) {
+    const EntryId id = index_.Find(IndexHash(hash), IndexTag(hash), [this, key](EntryId other) {
+      return KeyOf(arena_.At(other)) == key;
+    });
+    if (id == kNoEntry) {
+      break;
+    }
+    Remove(id, Removal::kErased);
+    ++erased;
+  }
+  if (erased != 0) {
+    Publish();
+  }
+  return erased;
+}
+
+void L1::DropOwner(FillOwner owner) {
+  cohorts_.Drop(owner);
+  if (entries() <= kReclaimAtOnce) {
+    (void)Sweep(2 * kReclaimAtOnce);
+  }
+  Publish();
+}
+
+void L1::Clear() {
+  cohorts_.DropAll();
+  if (entries() <= kReclaimAtOnce) {
+    (void)Sweep(2 * kReclaimAtOnce);
+  }
+  Publish();
+}
+
+std::size_t L1::ErasePrefix(std::optional<DbIndex> db, std::string_view prefix) {
+  std::size_t erased = 0;
+  std::uint64_t cursor = 0;
+  do {
+    erased += ErasePrefixStep(db, prefix, cursor, kSweepPerTick);
+  } while (cursor != 0);
+  return erased;
+}
+
+std::size_t L1::ErasePrefixStep(std::optional<DbIndex> db, std::string_view prefix,
+                                std::uint64_t& cursor, std::size_t visits) {
+  std::size_t erased = 0;
+  std::size_t done = 0;
+  auto at = static_cast<std::uint32_t>(cursor);
+  do {
+    visited_.clear();
+    at = index_.Visit(at, visited_);
+    for (const EntryId id : visited_) {
+      __builtin_prefetch(&arena_.At(id));
+    }
+    for (const EntryId id : visited_) {
+      const Entry& e = arena_.At(id);
+      if (KeyOf(e).starts_with(prefix) && (!db || ExtensionOf(e).db == *db)) {
+        Remove(id, Removal::kErased);
+        ++erased;
+      }
+    }
+    done += 1 + visited_.size();
+  } while (at != 0 && done < visits);
+  cursor = at;
+  Publish();
+  return erased;
+}
+
+void L1::SetBytesMax(std::uint64_t bytes_max) {
+  bytes_max_ = bytes_max;
+  Publish();
+}
+
+bool L1::Tick(MonoTime now) {
+  NoteTime(now);
+  bool more = wheel_.Advance(DeadlineMicros(latest_now_), kExpiriesPerTick, kWheelMovesPerTick,
+                             [this](EntryId id) { Remove(id, Removal::kExpired); });
+  more = Sweep(kSweepPerTick) || more;
+  ResizeIndex(kResizeStepsPerTick);
+  more = Shrink() || more;
+  CompactSome();
+  if (blobs_->release_pending()) {
+    blobs_->Release(kUnmapPerTick);
+  }
+  if (arena_.pool_bytes() > kPooledChunks * arena_.chunk_bytes()) {
+    more = arena_.TrimPool(4) || more;
+  }
+  Publish();
+  return more || index_.resizing() || arena_.compacting() || blobs_->release_pending();
+}
+
+// Comes closer to a limit that was lowered. True if there is more to do.
+bool L1::Shrink() {
+  for (std::size_t i = 0; bytes_used() > bytes_max_ && i < kEvictionsPerTick; ++i) {
+    if (arena_.TrimPool(1)) {
+      continue;
+    }
+    if (blobs_->release_pending()) {
+      blobs_->Release(kUnmapPerTick);
+    } else if (!EvictOne()) {
+      return false;
+    }
+    CompactSome();
+  }
+  return bytes_used() > bytes_max_;
+}
+
+// Removes what was dropped, a stretch of the index at a time. True if there is more.
+bool L1::Sweep(std::size_t visits) {
+  for (std::size_t done = 0; cohorts_.dropped_entries() > 0 && done < visits;) {
+    visited_.clear();
+    sweep_cursor_ = index_.Visit(sweep_cursor_, visited_);
+    for (const EntryId id : visited_) {
+      __builtin_prefetch(&arena_.At(id));
+    }
+    for (const EntryId id : visited_) {
+      if (!cohorts_.alive(arena_.At(id).cohort)) {
+        Remove(id, Removal::kDropped);
+      }
+    }
+    done += 1 + visited_.size();
+  }
+  return cohorts_.dropped_entries() > 0;
+}
+
+void L1::Relocated(EntryId from, EntryId to) {
+  const Entry& e = arena_.At(to);
+  index_.Replace(e.hash, from, to);
+  Queue(e.queue()).Relocated(to);
+  wheel_.Relocated(from, to);
+}
+
+void L1::CompactSome() {
+  (void)arena_.Compact(kMovesPerCompaction,
+                       [this](EntryId from, EntryId to) { Relocated(from, to); });
+}
+
+void L1::ResizeIndex(std::size_t steps) {
+  index_.Resize(
+      steps, [this](EntryId id) { return arena_.At(id).hash; },
+      [this](EntryId id) {
+        if (id != kNoEntry) {
+          __builtin_prefetch(&arena_.At(id));
+        }
+      });
+}
+
+std::uint64_t L1::bytes_used() const {
+  return sizeof(L1) + sizeof(BlobHeap) + arena_.bytes() + blobs_->bytes() + index_.bytes() +
+         ghost_.bytes() + tuner_.bytes() + cohorts_.bytes();
+}
+
+void L1::Publish() {
+  const auto set = [](Gauge& gauge, std::uint64_t v) { gauge.Set(static_cast<std::int64_t>(v)); };
+  const std::uint64_t used = bytes_used();
+  set(stats_.entries, entries());
+  set(stats_.negative_entries, negative_entries());
+  set(stats_.dropped_entries, cohorts_.dropped_entries());
+  set(stats_.bytes, used);
+  set(stats_.bytes_max, bytes_max_);
+  set(stats_.negative_bytes, negative_bytes());
+  set(stats_.pinned_bytes, blobs_->pinned_bytes());
+  set(stats_.overhead_bytes,
+      used - arena_.live_bytes() - blobs_->cached_bytes() - blobs_->pinned_bytes());
+  set(stats_.small_bytes, Queue(QueueKind::kSmall).bytes());
+  set(stats_.main_bytes, Queue(QueueKind::kMain).bytes());
+  set(stats_.ghost_entries, ghost_.size());
+  stats_.small_share_permille.Set(
+      static_cast<std::int64_t>(tuner_.setting().small_share * 1000 + 0.5));
+}
+
+void L1::CheckInvariants() const {
+  arena_.CheckInvariants();
+  ghost_.CheckInvariants();
+  index_.CheckInvariants([this](EntryId id) { return arena_.At(id).hash; });
+  NC_CHECK(arena_.live_slots() == entries());
+  NC_CHECK(wheel_.CheckInvariants() == entries());
+  std::uint64_t queued = 0;
+  std::uint64_t blob_bytes = 0;
+  std::uint64_t charged = 0;
+  std::uint64_t dropped = 0;
+  for (const EntryQueue& queue : queues_) {
+    std::uint64_t size = 0;
+    std::uint64_t bytes = 0;
+    EntryId prev = kNoEntry;
+    for (EntryId id = queue.front(); id != kNoEntry; id = arena_.At(id).queue_next) {
+      const Entry& e = arena_.At(id);
+      NC_CHECK(e.live() && &Queue(e.queue()) == &queue && e.queue_prev == prev);
+      NC_CHECK(index_.Contains(e.hash, id));
+      prev = id;
+      ++size;
+      bytes += ChargeOf(id);
+      blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
+      dropped += cohorts_.alive(e.cohort) ? 0 : 1;
+    }
+    NC_CHECK(queue.back() == prev && queue.size() == size && queue.bytes() == bytes);
+    queued += size;
+    charged += bytes;
+  }
+  NC_CHECK(queued == entries());
+  NC_CHECK(blob_bytes == blobs_->cached_bytes() && charged == arena_.live_bytes() + blob_bytes);
+  NC_CHECK(dropped == cohorts_.dropped_entries());
+  NC_CHECK(stats_.entries.value() == static_cast<std::int64_t>(entries()));
+  NC_CHECK(stats_.bytes.value() == static_cast<std::int64_t>(bytes_used()));
+  NC_CHECK(stats_.pinned_bytes.value() == static_cast<std::int64_t>(blobs_->pinned_bytes()));
+  NC_CHECK(stats_.negative_bytes.value() == static_cast<std::int64_t>(negative_bytes()));
+  NC_CHECK(stats_.inserts.value() ==
+           entries() + stats_.evictions_size.value() + stats_.evictions_expired.value() +
+               stats_.evictions_erased.value() + stats_.evictions_dropped.value());
+}
+
+}  // namespace nearcached
