@@ -6,8 +6,10 @@
 //
 // What it accepts, what it refuses and the words of the refusal are those of Redis 7.0
 // (networking.c, processMultibulkBuffer and processInlineBuffer), and do not depend on how the
-// bytes were cut into reads. Two differences, both where Redis trusts a C string: a NUL inside a
-// length or an inline line does not hide the rest of the line.
+// bytes were cut into reads. The differences: a NUL inside a length or an inline line does not hide
+// the rest of the line (Redis trusts a C string there); more than RequestLimits::args_max arguments
+// have the error that Redis before 7.0 gave for as many; a request beyond request_bytes_max has an
+// error, where Redis closes without a word.
 #pragma once
 
 #include <cstddef>
@@ -73,7 +75,9 @@ class RequestDecoder {
   DecodeVerdict Next(std::string_view input, std::vector<std::string_view>& args);
 
   // The start of a request has been seen and its end has not.
-  [[nodiscard]] bool mid_request() const { return state_ != State::kIdle; }
+  [[nodiscard]] bool mid_request() const {
+    return state_ != State::kIdle && state_ != State::kFailed;
+  }
 
   // Until the client has authenticated: at most 10 arguments of at most 16 KiB, as in Redis since
   // 6.2. Off to begin with; takes effect with the next length line.

@@ -195,6 +195,7 @@ TEST_CASE("an error stays until the decoder is reset") {
   const DecodeVerdict again = decoder.Next("*1\r\n$4\r\nPING\r\n", args);
   CHECK(again.status == DecodeStatus::kError);
   CHECK(again.error == "ERR Protocol error: invalid multibulk length");
+  CHECK_FALSE(decoder.mid_request());
   decoder.Reset();
   CHECK(decoder.Next("*1\r\n$4\r\nPING\r\n", args).status == DecodeStatus::kRequest);
   CHECK(args == std::vector<std::string_view>{"PING"});
