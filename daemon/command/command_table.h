@@ -1,7 +1,7 @@
 // The command table of one worker: finds the row of a call, and learns rows from the upstream.
 //
 // Built from the constant rows of this folder; the worker owns it, loop thread only. Lookups ignore
-// case, never allocate and cost a few nanoseconds (tests/bench). Rows never move and never go away
+// case, never allocate and cost a few nanoseconds. Rows never move and never go away
 // while the table lives, so a `const CommandRow&` may be kept.
 #pragma once
 

@@ -139,7 +139,7 @@ CachePolicy::CachePolicy(const config::L1Config& l1, std::span<const config::Rul
 }
 
 const KeyPolicy& CachePolicy::ForKey(std::string_view key, TrackingState state) const {
-  const RuleSet& set = sets_[static_cast<std::size_t>(prefixes_.Find(key) + 1)];
+  const RuleSet& set = SetOf(prefixes_.Find(key));
   const KeyPolicy& policy = set.by_state[static_cast<std::size_t>(state)];
   if (policy.cache && !set.allow_locks && never_cache_.Match(key)) {
     return set.lock_like;
@@ -159,8 +159,7 @@ Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::str
                                       : CommandSentence(row, args.size());
   for (const KeyVisit& visit : visits) {
     const KeyPolicy& policy = ForKey(visit.key, state);
-    Explanation::Key key{visit.key, visit.write, policy,
-                         sets_[static_cast<std::size_t>(policy.rule + 1)].text,
+    Explanation::Key key{visit.key, visit.write, policy, SetOf(policy.rule).text,
                          std::string(ReasonSentence(policy.reason))};
     if (policy.reason == Reason::kLockLikeKey) {
       key.why = "the key matches the pattern " + Printable(never_cache_.FindPattern(visit.key)) +

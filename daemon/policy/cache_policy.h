@@ -73,6 +73,11 @@ class CachePolicy {
   static RuleSet MakeRuleSet(const config::L1Config& l1, const config::RuleConfig* rule,
                              std::int32_t index, config::TrackingConfig::Mode mode);
 
+  // The policies of a rule, or of the defaults for -1.
+  [[nodiscard]] const RuleSet& SetOf(std::int32_t rule) const {
+    return sets_[static_cast<std::size_t>(rule) + 1];  // -1 wraps around to 0, as it should
+  }
+
   KeyPatterns never_cache_;
   PrefixIndex prefixes_;
   std::vector<RuleSet> sets_;  // [0] the defaults, [i + 1] rule i

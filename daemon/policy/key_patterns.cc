@@ -114,7 +114,7 @@ bool KeyPatterns::MatchGroup(const AnchorGroup& group, std::string_view key) {
   return false;
 }
 
-bool KeyPatterns::Match(std::string_view key) const {
+bool KeyPatterns::MatchAny(std::string_view key) const {
   if (match_all_) {
     return true;
   }

@@ -17,8 +17,10 @@ class KeyPatterns {
  public:
   explicit KeyPatterns(std::span<const std::string> patterns);
 
-  // No allocation; about 5 ns for a key of 40 bytes and the default patterns.
-  [[nodiscard]] bool Match(std::string_view key) const;
+  // No allocation, and one pass over the key for each byte that the substring patterns share.
+  [[nodiscard]] bool Match(std::string_view key) const {
+    return !patterns_.empty() && MatchAny(key);
+  }
 
   // The first pattern that matches, for EXPLAIN; empty when none does. The slow way, pattern by
   // pattern. The view lives as long as this object.
@@ -34,6 +36,7 @@ class KeyPatterns {
     char anchor = 0;
     std::vector<Infix> infixes;
   };
+  [[nodiscard]] bool MatchAny(std::string_view key) const;
   void GroupByAnchor(std::vector<std::string> infixes);
   [[nodiscard]] static bool MatchGroup(const AnchorGroup& group, std::string_view key);
 

@@ -52,7 +52,7 @@ TEST_CASE("an inner place where prefixes part is no prefix itself") {
 TEST_CASE("every byte value parts prefixes") {
   std::vector<std::string> storage;
   for (int byte = 0; byte < 256; ++byte) {
-    storage.push_back(std::string("p") + static_cast<char>(byte) + "x");
+    storage.emplace_back(std::string("p") + static_cast<char>(byte) + "x");
   }
   const std::vector<std::string_view> prefixes(storage.begin(), storage.end());
   const PrefixIndex index(prefixes);
