@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "config/quote.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -85,13 +84,20 @@ std::string_view KindName(Node::Kind kind) {
   return "a map of keys";
 }
 
-// A key as a path segment that cannot forge or flood a message.
+bool IsKeyByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '.';
+}
+
+// A key as a path segment that cannot forge or flood a message. It is cut at the first byte that
+// no key has: of "password:secret", a missing blank, only the first half may be shown.
 std::string SafeKey(std::string_view key) {
-  const bool plain = key.size() <= 60 && std::ranges::all_of(key, [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                              (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-                     });
-  return plain && !key.empty() ? std::string(key) : QuotedForMessage(key);
+  constexpr std::size_t kShown = 60;
+  std::size_t end = 0;
+  while (end < key.size() && end < kShown && IsKeyByte(key[end])) {
+    ++end;
+  }
+  return std::string(key.substr(0, end)) + (end < key.size() || end == 0 ? "…" : "");
 }
 
 }  // namespace
@@ -284,8 +290,11 @@ void Assigner::Unknown(const std::string& path, const Entry& entry) {
   std::string message = "is not a known key";
   const std::string nearest = NearestName(entry.key, names);
   const std::string elsewhere = SameNameElsewhere(entry.key);
+  const std::size_t colon = entry.key.find(':');
   const Row* dotted = path.empty() ? FindRow(entry.key) : nullptr;
-  if (dotted != nullptr && dotted->list().empty()) {
+  if (colon != std::string::npos) {
+    message += ": write a blank after the colon";
+  } else if (dotted != nullptr && dotted->list().empty()) {
     const std::size_t dot = entry.key.find('.');
     message += ": keys are nested, write " + entry.key.substr(dot + 1) + " indented below " +
                entry.key.substr(0, dot);

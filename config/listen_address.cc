@@ -98,8 +98,9 @@ Parsed<ListenAddress> ParseListenAddress(std::string_view text) {
   }
   const auto canonical = CanonicalHost(host);
   if (!canonical) {
-    return Result::Failure(QuotedForMessage(text) + ": " + QuotedForMessage(host) +
-                           " is not a numeric address" + std::string(kForms));
+    // The text as a whole is not repeated: it may be "password:secret" in the wrong place.
+    return Result::Failure(QuotedForMessage(host) + " is not a numeric address" +
+                           std::string(kForms));
   }
   const std::string_view digits = text.substr(colon + 1);
   ListenAddress address;

@@ -136,6 +136,10 @@ class TreeBuilder : public YAML::EventHandler {
     if (top.node.kind == Node::Kind::kList) {
       top.node.items.push_back(std::move(node));
     } else if (top.entry) {
+      if (node.kind == Node::Kind::kNothing) {
+        node.line = top.entry->line;  // yaml-cpp finds nothing where the next thing begins
+        node.column = top.entry->column;
+      }
       top.entry->value = std::move(node);
       top.node.entries.push_back(std::move(*top.entry));
       top.entry.reset();
@@ -288,7 +292,9 @@ class Load {
     Resolve(result_.config, given_);
     Validate(result_.config, given_, problems_);
     ProblemList warnings;
-    CollectWarnings(result_.config, given_, warnings);
+    if (problems_.empty()) {
+      CollectWarnings(result_.config, given_, warnings);
+    }
     result_.problems = problems_.Take();
     result_.warnings = warnings.Take();
     return std::move(result_);

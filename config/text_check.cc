@@ -7,6 +7,8 @@
 namespace nearcached::config {
 namespace {
 
+// Follows quotes, comments and brackets as far as that can be done without parsing. Where it is
+// wrong (a quote at the start of a line of a block text), it errs towards refusing with a line.
 class TextCheck {
  public:
   TextCheck(std::string_view text, const std::string& file, ProblemList& problems)
@@ -17,47 +19,70 @@ class TextCheck {
       return Refuse(0, "is larger than " + FormatBytes(kConfigFileMax) +
                            ", which no configuration needs: is it the right file?");
     }
-    for (std::size_t i = 0; i < text_.size(); ++i) {
-      if (!Step(i)) {
+    for (; at_ < text_.size(); ++at_) {
+      if (!Step()) {
         return false;
       }
     }
-    return true;
+    // yaml-cpp 0.7 accepts a text that the file ends in the middle of, if a newline comes first.
+    return quote_ == '\0' ||
+           Refuse(quote_line_, "opens a quote that is never closed: add the closing " +
+                                   std::string(quote_ == '"' ? "double" : "single") + " quote");
   }
 
  private:
-  bool Step(std::size_t i) {
-    const char c = text_[i];
+  bool Step() {
+    const char c = text_[at_];
     const auto byte = static_cast<unsigned char>(c);
     if ((byte < 0x20 && c != '\n' && c != '\r' && c != '\t') || byte == 0x7f) {
       return Refuse(line_, "holds a control character (byte " + std::to_string(byte) +
                                "), so it is no text: is it the right file?");
     }
-    if (c == '\n') {
-      ++line_;
-    }
-    // A quote opens a text only where a value may begin: "don't" does not.
-    const bool may_begin =
-        i == 0 || std::string_view(" \t\r\n[{,:").find(text_[i - 1]) != std::string_view::npos;
     if (quote_ != '\0') {
-      quote_ = c == quote_ ? '\0' : quote_;
+      StepQuoted(c);
     } else if (in_comment_) {
       in_comment_ = c != '\n';
-    } else if (c == '#' && may_begin) {
-      in_comment_ = true;
-    } else if ((c == '"' || c == '\'') && may_begin) {
-      quote_ = c;
-    } else if (c == '[' || c == '{') {
-      ++open_;
-    } else if ((c == ']' || c == '}') && open_ > 0) {
-      --open_;
+    } else {
+      StepPlain(c);
     }
-    // Well above the depth the loader allows, and reports with more precision.
+    line_ += c == '\n' ? 1 : 0;
+    if (c != ' ' && c != '\t' && c != '\r') {
+      last_ = c;
+    }
+    // Well above the depth the loader allows and reports with more precision.
     constexpr std::size_t kOpenMax = 100;
     return open_ <= kOpenMax ||
            Refuse(line_, "opens more than " + std::to_string(kOpenMax) +
                              " brackets without closing them: check the brackets");
   }
+
+  void StepQuoted(char c) {
+    const bool doubled = c == '\'' && quote_ == '\'' && Next() == '\'';
+    const bool escape = c == '\\' && quote_ == '"' && Next() != '\n' && Next() != '\0';
+    if (doubled || escape) {
+      ++at_;  // what follows is part of the text
+    } else if (c == quote_) {
+      quote_ = '\0';
+    }
+  }
+
+  void StepPlain(char c) {
+    constexpr std::string_view kBeforeValue = "\n:,[{-?";
+    const bool after_blank = at_ == 0 || text_[at_ - 1] == ' ' || text_[at_ - 1] == '\t' ||
+                             text_[at_ - 1] == '\n' || text_[at_ - 1] == '\r';
+    if (c == '#' && after_blank) {
+      in_comment_ = true;
+    } else if ((c == '"' || c == '\'') && kBeforeValue.find(last_) != std::string_view::npos) {
+      quote_ = c;  // "don't" has its quote elsewhere
+      quote_line_ = line_;
+    } else if (c == '[' || c == '{') {
+      ++open_;
+    } else if ((c == ']' || c == '}') && open_ > 0) {
+      --open_;
+    }
+  }
+
+  char Next() const { return at_ + 1 < text_.size() ? text_[at_ + 1] : '\0'; }
 
   bool Refuse(int line, std::string message) {
     problems_.Add({file_, line, 0}, {}, std::move(message));
@@ -67,9 +92,12 @@ class TextCheck {
   std::string_view text_;
   const std::string& file_;
   ProblemList& problems_;
+  std::size_t at_ = 0;
   int line_ = 1;
   std::size_t open_ = 0;
-  char quote_ = '\0';
+  char last_ = '\n';   // the last byte that is no blank
+  char quote_ = '\0';  // the quote we are in, if any
+  int quote_line_ = 0;
   bool in_comment_ = false;
 };
 

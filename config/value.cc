@@ -378,6 +378,9 @@ std::string RangeText(const Row& row) {
   if (row.range.max == 0) {
     return {};
   }
+  if (row.range.min == row.range.max) {
+    return "only " + FormatBound(row.type, row.range.min);
+  }
   return "between " + FormatBound(row.type, row.range.min) + " and " +
          FormatBound(row.type, row.range.max);
 }

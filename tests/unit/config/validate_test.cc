@@ -1,0 +1,145 @@
+#include "config/validate.h"
+
+#include <string>
+
+#include "tests/unit/config/config_cases.h"
+
+namespace nearcached::config {
+namespace {
+
+TEST_CASE("a minimum above its maximum is reported at the one that was written") {
+  CheckOneProblem(Load("upstream:\n  reconnect_delay_min: 6s\n"),
+                  "test.yaml:2: upstream.reconnect_delay_min: ",
+                  {"is 6s", "at most upstream.reconnect_delay_max", "5s by default"});
+  CheckOneProblem(Load("upstream:\n  reconnect_delay_max: 10ms\n"),
+                  "test.yaml:2: upstream.reconnect_delay_max: ",
+                  {"is 10ms", "at least upstream.reconnect_delay_min", "50ms by default"});
+  CheckOneProblem(Load("upstream:\n  exclusive_links_max: 4\n"),
+                  "test.yaml:2: upstream.exclusive_links_max: ", {"exclusive_links_idle_max"});
+  CheckOneProblem(Load("l1:\n  bytes: 2mb\n  entry_bytes_max: 3mb\n"),
+                  "test.yaml:3: l1.entry_bytes_max: ", {"at most l1.bytes, which is 2mb"});
+  CheckOneProblem(Load("l1:\n  negative_ttl: 6s\n"),
+                  "test.yaml:2: l1.negative_ttl: ", {"at most l1.ttl"});
+  CheckOneProblem(Load("limits:\n  bulk_bytes_max: 2gb\n"),
+                  "test.yaml:2: limits.bulk_bytes_max: ", {"limits.request_bytes_max"});
+  CheckOneProblem(
+      Load("limits:\n  request_bytes_max: 8kb\n  bulk_bytes_max: 4kb\n  inline_bytes_max: 16kb\n"),
+      "test.yaml:4: limits.inline_bytes_max: ", {"limits.request_bytes_max"});
+}
+
+TEST_CASE("one mistake is one problem: values that are wrong already are not compared") {
+  CheckOneProblem(Load("l1:\n  bytes: x\n  entry_bytes_max: 100mb\n"),
+                  "test.yaml:2: l1.bytes: ", {});
+}
+
+TEST_CASE("an address that other machines can reach needs a password or the words for it") {
+  CheckOneProblem(Load("listeners:\n  - \"127.0.0.1:1\"\n  - \"0.0.0.0:6380\"\n"),
+                  "test.yaml:3: listeners[1].address: ",
+                  {"other machines can reach", "password", "allow_unauthenticated_remote: true"});
+  CheckOneProblem(Load("listeners: [\"[::]:6380\"]\n"),
+                  "test.yaml:1: listeners[0].address: ", {"other machines can reach"});
+  CHECK(Load("listeners: [{address: \"0.0.0.0:6380\", password: x}]\n").ok());
+  const LoadResult open =
+      Load("listeners: [{address: \"0.0.0.0:6380\", allow_unauthenticated_remote: true}]\n");
+  CHECK(open.ok());
+  REQUIRE(open.warnings.size() == 1);
+  CHECK(open.warnings[0].ToString().find("without a password") != std::string::npos);
+  CheckOneProblem(Load("metrics:\n  address: 0.0.0.0:9380\n"),
+                  "test.yaml:2: metrics.address: ", {"metrics.allow_remote: true"});
+  CHECK(Load("metrics: {address: \"0.0.0.0:9380\", allow_remote: true}\n").ok());
+  CheckOneProblem(Load("admin:\n  address: 10.0.0.1:1\n"),
+                  "test.yaml:2: admin.address: ", {"unix socket"});
+}
+
+TEST_CASE("no two addresses are the same") {
+  CheckOneProblem(Load("listeners:\n  - 127.0.0.1:1\n  - localhost:1\n"),
+                  "test.yaml:3: listeners[1].address: ", {"listeners[0].address"});
+  CheckOneProblem(Load("listeners: [\"127.0.0.1:9380\"]\n"),
+                  "configuration: metrics.address: ", {"listeners[0].address"});
+  CheckOneProblem(Load("admin: {address: \"127.0.0.1:9380\"}\n"),
+                  "test.yaml:1: admin.address: ", {"metrics.address"});
+  CheckOneProblem(Load("admin: {address: \"127.0.0.1:6380\"}\n"),
+                  "test.yaml:1: admin.address: ", {"listeners[0].address"});
+  CHECK(Load("listeners: [\"127.0.0.1:0\", \"127.0.0.1:0\"]\n").ok());
+}
+
+TEST_CASE("the listener is not the upstream") {
+  CheckOneProblem(Load("listeners: [\"127.0.0.1:6379\"]\n"),
+                  "test.yaml:1: listeners[0].address: ", {"connect to itself"});
+  CheckOneProblem(Load("listeners: [{address: \"0.0.0.0:6379\", password: x}]\n"),
+                  "test.yaml:1: listeners[0].address: ", {"connect to itself"});
+  CheckOneProblem(Load("listeners: [\"unix:/a\"]\nupstream: {url: \"unix:///a\"}\n"),
+                  "test.yaml:1: listeners[0].address: ", {"connect to itself"});
+  CHECK(Load("listeners: [\"127.0.0.1:6379\"]\nupstream: {url: \"redis://10.0.0.1\"}\n").ok());
+  CHECK(Load("listeners: [\"127.0.0.1:6379\"]\nupstream: {url: \"redis://db\"}\n").ok());
+}
+
+TEST_CASE("a list of listeners has one, with an address") {
+  CheckOneProblem(Load("listeners: []\n"), "test.yaml:1: listeners: ", {"at least one"});
+  CheckOneProblem(Load("listeners: [\"\"]\n"), "test.yaml:1: listeners[0].address: ", {"is empty"});
+}
+
+TEST_CASE("metrics are served over TCP or not at all") {
+  CheckOneProblem(Load("metrics: {address: \"unix:/m\"}\n"),
+                  "test.yaml:1: metrics.address: ", {"HTTP needs a port"});
+  CHECK(Load("metrics: {address: \"\"}\n").ok());
+}
+
+TEST_CASE("a user without a password is refused") {
+  CheckOneProblem(Load("upstream:\n  username: u\n"),
+                  "test.yaml:2: upstream.username: ", {"without upstream.password"});
+  CheckOneProblem(Load("listeners:\n- address: 127.0.0.1:1\n  username: u\n"),
+                  "test.yaml:3: listeners[0].username: ", {"without a password"});
+}
+
+TEST_CASE("a prefix has one rule") {
+  CheckOneProblem(Load("rules:\n- prefix: a\n- prefix: ab\n- prefix: a\n"),
+                  "test.yaml:4: rules[2].prefix: ", {"\"a\"", "line 2", "one rule"});
+}
+
+TEST_CASE("a rule that does not cache has no settings of a cache") {
+  for (const char* setting : {"ttl: 5s", "ttl_jitter: 0", "negative_ttl: 1s",
+                              "entry_bytes_max: 1kb", "allow_locks: true"}) {
+    const std::string file =
+        "rules:\n- prefix: a\n  cache: false\n  " + std::string(setting) + "\n";
+    const std::string key = std::string(setting).substr(0, std::string(setting).find(':'));
+    CheckOneProblem(Load(file), "test.yaml:4: rules[0]." + key + ": ", {"cache: false"});
+  }
+}
+
+TEST_CASE("a rule for keys that are never cached has to say that they are no locks") {
+  for (const char* prefix : {"lock:", "lock:x", "a:lock:b", "{lock}"}) {
+    const std::string file = "rules:\n- prefix: \"" + std::string(prefix) + "\"\n  ttl: 5s\n";
+    CheckOneProblem(Load(file), "test.yaml:2: rules[0].prefix: ",
+                    {"l1.never_cache", "allow_locks: true", "cache: false"});
+    CHECK(Load(file + "  allow_locks: true\n").ok());
+  }
+  CHECK(Load("rules:\n- {prefix: \"lock:\", cache: false}\n").ok());
+  CHECK(Load("rules:\n- {prefix: \"lo\"}\n- {prefix: \"a:lock\"}\n").ok());
+  CHECK(Load("l1:\n  never_cache: []\nrules:\n- {prefix: \"lock:\"}\n").ok());
+}
+
+TEST_CASE("what a rule asks for fits into the cache and its ttl") {
+  CheckOneProblem(Load("rules:\n- prefix: a\n  entry_bytes_max: 65mb\n"),
+                  "test.yaml:3: rules[0].entry_bytes_max: ", {"l1.bytes", "64mb by default"});
+  CheckOneProblem(Load("rules:\n- prefix: a\n  ttl: 2s\n  negative_ttl: 3s\n"),
+                  "test.yaml:4: rules[0].negative_ttl: ", {"is 3s", "2s"});
+  CheckOneProblem(Load("rules:\n- prefix: a\n  negative_ttl: 6s\n"),
+                  "test.yaml:3: rules[0].negative_ttl: ", {"is 6s", "5s"});
+}
+
+TEST_CASE("a cache that can hold nothing is worth a warning") {
+  CHECK(Load("tracking: {mode: off}\n").warnings.size() == 1);
+  CHECK(Load("tracking: {mode: off}\nl1: {enabled: false}\n").warnings.empty());
+  CHECK(Load("tracking: {mode: off}\nrules: [{prefix: a, ttl: 5s}]\n").warnings.empty());
+  CHECK(Load("").warnings.empty());
+}
+
+TEST_CASE("the defaults are consistent") {
+  ProblemList problems;
+  Validate(Config(), GivenPaths(), problems);
+  CHECK(problems.empty());
+}
+
+}  // namespace
+}  // namespace nearcached::config
