@@ -42,7 +42,8 @@ class MetricsHttp {
                                                                   const HealthState& health);
   MetricsHttp(const MetricsHttp&) = delete;
   MetricsHttp& operator=(const MetricsHttp&) = delete;
-  // Stops listening, lets a request under way finish, and joins the threads.
+  // Stops listening, lets a request under way finish, and joins the threads: milliseconds, or up to
+  // two seconds when a client is connected that says nothing.
   ~MetricsHttp();
 
   // The port that is really listened on.
@@ -59,6 +60,7 @@ class MetricsHttp {
   const MetricsSource& source_;
   const HealthState& health_;
   mg_context* server_ = nullptr;
+  std::string host_;  // the numeric address listened on, without brackets
   int port_ = 0;
 };
 

@@ -205,6 +205,14 @@ TEST_CASE("a taken or impossible address is an error that names it") {
   }
 }
 
+TEST_CASE("stopping does not wait for the library's next poll, two seconds away") {
+  Server server;
+  CHECK(Get(server.http->port(), "/liveness").status == 200);
+  const auto before = std::chrono::steady_clock::now();
+  server.http.reset();
+  CHECK(std::chrono::steady_clock::now() - before < std::chrono::milliseconds(1500));
+}
+
 TEST_CASE("localhost means the IPv4 loopback address") {
   Server server;
   MetricsHttpOptions options;
