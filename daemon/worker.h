@@ -66,7 +66,7 @@ class Worker {
 
   [[nodiscard]] const config::Config& config() const { return config_; }
   [[nodiscard]] const L1& l1() const { return l1_; }
-  [[nodiscard]] Coherence& coherence() { return coherence_; }
+  [[nodiscard]] const Coherence& coherence() const { return coherence_; }
   [[nodiscard]] const Server& server() const { return server_; }
   [[nodiscard]] const Pool& pool() const { return pool_; }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }

@@ -50,6 +50,7 @@ class Coherence {
       : scheduler_(scheduler), hasher_(hasher), l1_(l1), flights_(scheduler, l1, channel) {}
 
   FlightTable& flights() { return flights_; }
+  [[nodiscard]] const FlightTable& flights() const { return flights_; }
 
   // R3, first act, when a command that may write is about to be sent: drop, poison, detach, hold.
   void BeginWrite(const Footprint& footprint);

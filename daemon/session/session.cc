@@ -78,18 +78,17 @@ std::size_t Session::Process(std::string_view input) {
   bool more = true;
   while (more && at < input.size() && park_ == Park::kNone && !closed_ && !closing_) {
     context_.batch.Clear();
-    const std::size_t begin = at;
     more = DecodeBatch(input, at);
     std::size_t dispatched = at;
     if (!DispatchBatch(dispatched)) {
       decoder_.Reset();  // what was decoded ahead will be decoded again
+      decoder_failed_ = false;
       at = dispatched;
       break;
     }
     if (decoder_failed_) {
       ProtocolError(decoder_error_);
     }
-    NC_CHECK(at >= begin);
   }
   return closed_ || closing_ ? input.size() : at;
 }

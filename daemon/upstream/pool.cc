@@ -20,7 +20,6 @@ constexpr std::uint16_t kTtlOnlyOwner = 0xffff;
 constexpr std::string_view kErrExhausted =
     "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
     "or hold fewer transactions, blocking commands and subscriptions at once";
-constexpr std::string_view kErrShutDown = "ERR nearcached: shutting down; connect again elsewhere";
 
 }  // namespace
 
@@ -100,7 +99,7 @@ TrackingState Pool::StateFor(DbIndex db, std::uint64_t hash) {
 std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, ReplySink& sink,
                                                          std::uint64_t flight) {
   if (shut_down_) {
-    return kErrShutDown;
+    return proto::kErrDraining;
   }
   Link& link = FillLink(key.db, key.hash);
   fill_request_.clear();
@@ -203,7 +202,7 @@ std::string Pool::TrackingText() const {
 ExclusiveLink* Pool::Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
                             std::uint64_t session, std::string_view& error_line) {
   if (shut_down_) {
-    error_line = kErrShutDown;
+    error_line = proto::kErrDraining;
     return nullptr;
   }
   for (std::size_t i = idle_.size(); i-- > 0;) {
@@ -264,8 +263,10 @@ void Pool::GiveUp(std::unique_ptr<Link> link) {
 
 void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
   if (!handshake.server_version().empty() && handshake.server_version() != server_version_) {
+    // Another server than before may know other commands; a first name for the same one says
+    // nothing.
+    commands_asked_ = commands_asked_ && server_version_.empty();
     server_version_ = handshake.server_version();
-    commands_asked_ = false;
   }
   if (link.spec().purpose == Link::Purpose::kFill) {
     OnFillLinkReady(link, handshake);

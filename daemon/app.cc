@@ -1,0 +1,256 @@
+#include "daemon/app.h"
+
+#include <csignal>
+#include <random>
+#include <sys/resource.h>
+#include <utility>
+
+#include "config/listen_address.h"
+#include "config/reload.h"
+#include "daemon/admin/process_metrics.h"
+#include "daemon/base/check.h"
+#include "daemon/base/log.h"
+#include "daemon/metrics.h"
+#include "daemon/net/fd_stream.h"
+
+namespace nearcached {
+namespace {
+
+constexpr Duration kWatchInterval = std::chrono::milliseconds(100);
+constexpr rlim_t kOwnDescriptors = 600;  // links, listeners, epoll, log, HTTP
+
+std::uint64_t RandomSeed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+Endpoint EndpointOf(const config::ListenAddress& address) {
+  Endpoint endpoint;
+  endpoint.host = address.host;
+  endpoint.port = address.port;
+  endpoint.unix_path = address.unix_path;
+  return endpoint;
+}
+
+config::ListenAddress AddressOf(const config::ListenerConfig& listener) {
+  const auto parsed = config::ParseListenAddress(listener.address);
+  NC_CHECK(parsed.ok());  // the loader has checked it
+  return *parsed.value;
+}
+
+// Room for the clients that limits.clients_max promises, as far as the system allows.
+void RaiseDescriptorLimit(std::uint32_t clients_max) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return;
+  }
+  const rlim_t wanted = clients_max + kOwnDescriptors;
+  if (limit.rlim_cur < wanted) {
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur < wanted) {
+    Log(LogLevel::kWarn, "few_descriptors",
+        "have=" + std::to_string(limit.rlim_cur) + " wanted=" + std::to_string(wanted) +
+            " remedy=\"raise the hard limit of open files (ulimit -n) or lower "
+            "limits.clients_max\"");
+  }
+}
+
+}  // namespace
+
+App::App(config::Config config, Reloader reloader)
+    : config_(std::move(config)),
+      reloader_(std::move(reloader)),
+      dialer_(loop_),
+      nearcache_(registry_, *this) {}
+
+App::~App() {
+  NC_CHECK(worker_ == nullptr || finished_);
+}
+
+Result<int> App::Run() {
+  Signals::IgnoreSigpipe();
+  RaiseDescriptorLimit(config_.limits.clients_max);
+  auto sockets = Bind();
+  if (!sockets.ok()) {
+    return sockets.error();
+  }
+  worker_ = std::make_unique<Worker>(config_, loop_, dialer_, RandomSeed());
+  worker_->SetAdmin(nearcache_);
+  RegisterMetrics();
+  const auto http = StartHttp();
+  const auto listening = http.ok() ? StartListening(std::move(sockets).value()) : http;
+  if (!listening.ok()) {
+    Finish();
+    return listening.error();
+  }
+  worker_->Start();
+  signals_ = std::make_unique<Signals>(loop_, [this](int number) { OnSignal(number); });
+  turn_end_ = loop_.AtTurnEnd([this] {
+    if (draining_ && worker_->drained()) {
+      Finish();
+    }
+  });
+  Watch();
+  health_.is_listening = true;
+  std::string where;
+  for (const auto& listener : listeners_) {
+    where += (where.empty() ? "" : ",") + listener->address().ToString();
+  }
+  Log(LogLevel::kInfo, "started",
+      "version=" NEARCACHED_VERSION " listen=" + where +
+          " upstream=" + worker_->pool().EndpointText() + " metrics=" + config_.metrics.address);
+  loop_.Run();
+  NC_CHECK(finished_);
+  Log(LogLevel::kInfo, "stopped", "");
+  http_.reset();
+  return 0;
+}
+
+Result<std::vector<ListenSocket>> App::Bind() {
+  std::vector<config::ListenerConfig> wanted = config_.listeners;
+  if (!config_.admin.address.empty()) {
+    config::ListenerConfig admin;
+    admin.address = config_.admin.address;
+    wanted.push_back(admin);
+  }
+  std::vector<ListenSocket> sockets;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const config::ListenAddress address = AddressOf(wanted[i]);
+    ListenOptions options;
+    options.unix_mode = wanted[i].unix_mode;
+    auto socket = ListenSocket::Open(EndpointOf(address), options);
+    if (!socket.ok()) {
+      return socket.error();
+    }
+    sockets.push_back(std::move(socket).value());
+    const bool is_admin_address = i == config_.listeners.size();
+    const bool admin = config_.admin.address.empty() ? address.loopback() : is_admin_address;
+    listener_contexts_.push_back(
+        std::make_unique<ListenerContext>(ListenerContext{wanted[i], admin}));
+  }
+  return sockets;
+}
+
+Result<bool> App::StartHttp() {
+  health_.heartbeats_ns.push_back(&loop_.stats().heartbeat_ns);
+  if (config_.metrics.address.empty()) {
+    return true;
+  }
+  MetricsHttpOptions options;
+  options.address = config_.metrics.address;
+  auto http = MetricsHttp::Start(options, registry_, health_);
+  if (!http.ok()) {
+    return http.error();
+  }
+  http_ = std::move(http).value();
+  return true;
+}
+
+Result<bool> App::StartListening(std::vector<ListenSocket> sockets) {
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    const ListenerContext& context = *listener_contexts_[i];
+    auto listener = Listener::Start(
+        loop_, std::move(sockets[i]),
+        [this, &context](int fd, std::string peer) {
+          worker_->Accept(context, [&](ByteStreamHandler& handler) {
+            return FdStream::Adopt(loop_, fd, handler, std::move(peer));
+          });
+        },
+        listener_stats_);
+    if (!listener.ok()) {
+      return listener.error();
+    }
+    listeners_.push_back(std::move(listener).value());
+  }
+  return true;
+}
+
+void App::RegisterMetrics() {
+  RegisterWorkerMetrics(registry_, *worker_);
+  RegisterLoopMetrics(registry_, loop_.stats(), loop_.stream_stats(), listener_stats_);
+  RegisterProcessMetrics(registry_);
+  registry_.AddCounter("nearcached_config_reloads_total", "SIGHUPs.", {{"result", "ok"}},
+                       &reloads_ok_);
+  registry_.AddCounter("nearcached_config_reloads_total", "SIGHUPs.", {{"result", "failed"}},
+                       &reloads_failed_);
+}
+
+Explanation App::Explain(std::span<const std::string_view> command) const {
+  return worker_->Explain(command);
+}
+
+// Shows the HTTP threads what they may not ask the worker themselves.
+void App::Watch() {
+  health_.is_upstream_up = worker_->pool().up();
+  const auto state = worker_->pool().stats().tracking_state.value();
+  health_.tracking = state == 2   ? TrackingState::kArmed
+                     : state == 1 ? TrackingState::kTtlOnly
+                                  : TrackingState::kDown;
+  watch_ = loop_.After(kWatchInterval, [this] { Watch(); });
+}
+
+void App::OnSignal(int signal_number) {
+  if (signal_number == SIGHUP) {
+    Reload();
+  } else if (signal_number == SIGTERM && !draining_) {
+    StartDrain();
+  } else {
+    Finish();
+  }
+}
+
+void App::StartDrain() {
+  draining_ = true;
+  health_.is_draining = true;
+  Log(LogLevel::kInfo, "draining",
+      "clients=" + std::to_string(worker_->server().active()) +
+          " timeout_ms=" + std::to_string(config_.drain.timeout.count()));
+  listeners_.clear();
+  worker_->StartDrain();
+  drain_deadline_ = loop_.After(config_.drain.timeout, [this] {
+    Log(LogLevel::kWarn, "drain_timeout", "clients=" + std::to_string(worker_->server().active()));
+    Finish();
+  });
+}
+
+void App::Reload() {
+  const config::LoadResult loaded = reloader_();
+  if (!loaded.ok()) {
+    reloads_failed_.Add();
+    for (const auto& problem : loaded.problems) {
+      Log(LogLevel::kError, "reload_failed", "why=" + Quoted(problem.ToString()));
+    }
+    return;
+  }
+  const config::ReloadDiff diff = config::CompareForReload(config_, loaded.config);
+  for (const std::string& refused : diff.refused) {
+    Log(LogLevel::kWarn, "reload_refused", "why=" + Quoted(refused));
+  }
+  for (const std::string& path : diff.applied_paths) {
+    Log(LogLevel::kInfo, "reload_applied", "path=" + path);
+  }
+  (diff.refused.empty() ? reloads_ok_ : reloads_failed_).Add();
+  config_ = diff.effective;
+  LogLevel level = LogLevel::kInfo;
+  if (ParseLogLevel(config_.log.level, level)) {
+    SetLogLevel(level);
+  }
+  worker_->Reload(config_);
+}
+
+void App::Finish() {
+  if (std::exchange(finished_, true)) {
+    return;
+  }
+  listeners_.clear();
+  signals_.reset();
+  watch_.reset();
+  drain_deadline_.reset();
+  turn_end_.reset();
+  worker_->Stop();
+  loop_.Stop();
+}
+
+}  // namespace nearcached

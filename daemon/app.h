@@ -1,0 +1,80 @@
+// The composition root: builds everything in dependency order, runs it, and takes it down again.
+//
+// Start: sockets are bound first, so that every startup error is one clear line and nothing has
+// begun; then HTTP, the worker, the listeners. End: SIGTERM stops listening and drains (deadline
+// drain.timeout), SIGINT or a second SIGTERM ends at once, SIGHUP reloads. /metrics answers until
+// the loop has ended. Owned by main; main thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "config/loader.h"
+#include "daemon/admin/health_state.h"
+#include "daemon/admin/metric_registry.h"
+#include "daemon/admin/metrics_http.h"
+#include "daemon/admin/nearcache_handler.h"
+#include "daemon/base/result.h"
+#include "daemon/net/listener.h"
+#include "daemon/net/signals.h"
+#include "daemon/net/uv_loop.h"
+#include "daemon/upstream/hiredis_dialer.h"
+#include "daemon/worker.h"
+
+namespace nearcached {
+
+class App final : private NearcacheBackend {
+ public:
+  // Loads the settings again, from where they came at the start.
+  using Reloader = std::function<config::LoadResult()>;
+
+  App(config::Config config, Reloader reloader);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Binds, starts, runs until told to end. The error is for people; nothing runs after one.
+  Result<int> Run();
+
+ private:
+  [[nodiscard]] const config::Config& CurrentConfig() const override { return config_; }
+  [[nodiscard]] Explanation Explain(std::span<const std::string_view> command) const override;
+  std::size_t FlushCache(std::string_view prefix) override { return worker_->FlushCache(prefix); }
+  void SetCacheEnabled(bool on) override { worker_->SetCacheEnabled(on); }
+
+  Result<std::vector<ListenSocket>> Bind();
+  Result<bool> StartHttp();
+  Result<bool> StartListening(std::vector<ListenSocket> sockets);
+  void RegisterMetrics();
+  void OnSignal(int signal_number);
+  void StartDrain();
+  void Reload();
+  void Finish();
+  void Watch();
+
+  config::Config config_;
+  const Reloader reloader_;
+  UvLoop loop_;
+  HiredisDialer dialer_;
+  MetricRegistry registry_;
+  HealthState health_;
+  ListenerStats listener_stats_;
+  Counter reloads_ok_;
+  Counter reloads_failed_;
+  std::vector<std::unique_ptr<ListenerContext>> listener_contexts_;
+  std::unique_ptr<Worker> worker_;
+  NearcacheHandler nearcache_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unique_ptr<Signals> signals_;
+  std::unique_ptr<Timer> watch_;
+  std::unique_ptr<Timer> drain_deadline_;
+  std::unique_ptr<Timer> turn_end_;
+  std::unique_ptr<MetricsHttp> http_;
+  bool draining_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace nearcached

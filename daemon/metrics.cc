@@ -1,0 +1,256 @@
+#include "daemon/metrics.h"
+
+#include <string>
+
+namespace nearcached {
+namespace {
+
+// Registers counters that differ in the value of one label.
+class LabelledCounters {
+ public:
+  LabelledCounters(MetricRegistry& registry, std::string name, std::string help, std::string label)
+      : registry_(registry),
+        name_(std::move(name)),
+        help_(std::move(help)),
+        label_(std::move(label)) {}
+
+  LabelledCounters& Add(const char* value, const Counter& counter) {
+    registry_.AddCounter(name_, help_, {{label_, value}}, &counter);
+    return *this;
+  }
+
+ private:
+  MetricRegistry& registry_;
+  const std::string name_;
+  const std::string help_;
+  const std::string label_;
+};
+
+void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
+  registry.AddCounter("nearcached_clients_accepted_total", "Client connections taken in.", {},
+                      &stats.accepted);
+  LabelledCounters(registry, "nearcached_clients_rejected_total", "Client connections turned away.",
+                   "reason")
+      .Add("clients_max", stats.rejected_full)
+      .Add("draining", stats.rejected_draining);
+  LabelledCounters(registry, "nearcached_clients_closed_total", "Client connections closed.",
+                   "reason")
+      .Add("client", stats.closed_by_client)
+      .Add("protocol_error", stats.closed_protocol)
+      .Add("output_limit", stats.closed_output)
+      .Add("idle_timeout", stats.closed_idle)
+      .Add("request_timeout", stats.closed_request)
+      .Add("upstream_lost", stats.closed_upstream)
+      .Add("drain", stats.closed_drain);
+  registry.AddGauge("nearcached_clients", "Client connections open now.", {}, &stats.active);
+  registry.AddGauge("nearcached_clients_resp3", "Of those, the ones that speak RESP3.", {},
+                    &stats.resp3);
+  registry.AddGauge("nearcached_clients_pinned",
+                    "Of those, the ones that hold an upstream link of their own.", {},
+                    &stats.pinned);
+  LabelledCounters(registry, "nearcached_client_bytes_total", "Bytes exchanged with clients.",
+                   "direction")
+      .Add("received", stats.bytes_received)
+      .Add("sent", stats.bytes_sent);
+  registry.AddCounter("nearcached_auth_failures_total", "Wrong passwords from clients.", {},
+                      &stats.auth_failures);
+  registry.AddCounter("nearcached_requests_total", "Requests taken from clients.", {},
+                      &stats.requests);
+  registry.AddCounter("nearcached_requests_parked_total",
+                      "Requests that waited for earlier ones of the same client, to keep order.",
+                      {}, &stats.parked);
+  registry.AddCounter("nearcached_clients_paused_total",
+                      "Times a client was not read because it was too far ahead.", {},
+                      &stats.reading_paused);
+  registry.AddCounter("nearcached_local_errors_total",
+                      "Error replies that nearcached said in its own name.", {},
+                      &stats.local_errors);
+  registry.AddHistogram("nearcached_request_duration_seconds",
+                        "From taking a request to the end of its reply, where a reply came from "
+                        "upstream or from another client's read.",
+                        {{"served_from", "upstream"}}, &stats.upstream_wait);
+  for (std::uint16_t id = 0; id < CommandTable::IdCount(); ++id) {
+    const std::string name(CommandTable::IdName(id));
+    registry.AddCounter("nearcached_commands_total", "Requests by command.", {{"command", name}},
+                        &stats.commands[id]);
+    registry.AddCounter("nearcached_command_errors_total", "Error replies by command.",
+                        {{"command", name}}, &stats.command_errors[id]);
+  }
+}
+
+void RegisterReads(MetricRegistry& registry, const SessionStats& session, const L1Stats& l1) {
+  LabelledCounters(registry, "nearcached_l1_hits_total", "Keys answered from memory.", "kind")
+      .Add("value", l1.hits_value)
+      .Add("negative", l1.hits_negative);
+  LabelledCounters(registry, "nearcached_l1_misses_total", "Keys looked up in memory in vain.",
+                   "reason")
+      .Add("absent", l1.misses_absent)
+      .Add("expired", l1.misses_expired)
+      .Add("dropped", l1.misses_dropped);
+  LabelledCounters(registry, "nearcached_l1_bypass_total",
+                   "Cacheable reads that went past the cache.", "reason")
+      .Add("policy", session.bypass_policy)
+      .Add("own_write", session.bypass_own_write)
+      .Add("transaction", session.bypass_transaction)
+      .Add("not_armed", session.bypass_not_armed)
+      .Add("disabled", session.bypass_disabled);
+}
+
+void RegisterStore(MetricRegistry& registry, const L1Stats& l1) {
+  registry.AddGauge("nearcached_l1_entries", "Entries in memory, missing keys included.", {},
+                    &l1.entries);
+  registry.AddGauge("nearcached_l1_negative_entries", "Entries that say a key does not exist.", {},
+                    &l1.negative_entries);
+  registry.AddGauge("nearcached_l1_bytes", "Bytes charged against l1.bytes, everything counted.",
+                    {}, &l1.bytes);
+  registry.AddGauge("nearcached_l1_bytes_max", "The limit l1.bytes.", {}, &l1.bytes_max);
+  registry.AddGauge("nearcached_l1_negative_bytes", "Bytes of entries for missing keys.", {},
+                    &l1.negative_bytes);
+  registry.AddGauge("nearcached_l1_pinned_bytes",
+                    "Bytes of values that left the cache and are still being sent.", {},
+                    &l1.pinned_bytes);
+  registry.AddGauge("nearcached_l1_overhead_bytes", "Bytes of index, ghosts, timers, free slots.",
+                    {}, &l1.overhead_bytes);
+  LabelledCounters(registry, "nearcached_l1_fills_total", "Values offered to the cache.", "result")
+      .Add("stored", l1.inserts)
+      .Add("replaced", l1.replaced)
+      .Add("too_large", l1.rejected_too_large)
+      .Add("not_admitted", l1.rejected_not_admitted)
+      .Add("no_room", l1.rejected_no_room)
+      .Add("expired", l1.rejected_expired);
+  LabelledCounters(registry, "nearcached_l1_evictions_total", "Entries that left the cache.",
+                   "reason")
+      .Add("size", l1.evictions_size)
+      .Add("age", l1.evictions_expired)
+      .Add("invalidated", l1.evictions_erased)
+      .Add("flushed", l1.evictions_dropped);
+}
+
+void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
+  registry.AddCounter("nearcached_invalidation_messages_total", "Invalidation pushes received.", {},
+                      &stats.pushes);
+  registry.AddCounter("nearcached_invalidation_keys_total", "Keys named in invalidation pushes.",
+                      {}, &stats.pushed_keys);
+  LabelledCounters(registry, "nearcached_invalidated_entries_total",
+                   "Entries dropped because their key changed.", "by")
+      .Add("push", stats.entries_invalidated)
+      .Add("own_request", stats.own_entries_dropped);
+  registry.AddCounter("nearcached_own_writes_total",
+                      "Writes through this sidecar to keys that may be cached.", {},
+                      &stats.own_writes);
+  LabelledCounters(registry, "nearcached_l1_flushes_total", "Times everything was dropped.",
+                   "reason")
+      .Add("push", stats.flushes_push)
+      .Add("command", stats.flushes_command)
+      .Add("tracking_lost", stats.flushes_tracking)
+      .Add("admin", stats.flushes_admin);
+  registry.AddGauge("nearcached_held_keys", "Keys not filled while a write of them is unanswered.",
+                    {}, &stats.holds);
+}
+
+void RegisterFlights(MetricRegistry& registry, const FlightStats& stats) {
+  registry.AddCounter("nearcached_flights_total", "Upstream reads begun to fill the cache.", {},
+                      &stats.started);
+  registry.AddCounter("nearcached_coalesced_total",
+                      "Reads that joined an upstream read already on its way.", {},
+                      &stats.coalesced);
+  registry.AddCounter("nearcached_flights_detached_total",
+                      "Upstream reads that a write or an invalidation closed to newcomers.", {},
+                      &stats.detached);
+  registry.AddCounter("nearcached_flights_lost_total", "Upstream reads that failed or timed out.",
+                      {}, &stats.lost);
+  LabelledCounters(registry, "nearcached_flight_fills_total",
+                   "What became of the values that flights brought.", "result")
+      .Add("stored", stats.fills_stored)
+      .Add("poisoned", stats.fills_poisoned)
+      .Add("refused", stats.fills_refused);
+  registry.AddGauge("nearcached_flights_open", "Upstream reads on their way.", {}, &stats.open);
+  registry.AddGauge("nearcached_flight_waiters", "Reads that wait for one of them.", {},
+                    &stats.waiters);
+  registry.AddHistogram("nearcached_flight_wait_seconds", "From joining a flight to its answer.",
+                        {}, &stats.wait);
+}
+
+void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
+  LabelledCounters(registry, "nearcached_upstream_connects_total", "Attempts to open a link.",
+                   "result")
+      .Add("ok", stats.connects_ok)
+      .Add("failed", stats.connects_failed);
+  LabelledCounters(registry, "nearcached_upstream_closed_total",
+                   "Links that stood and were closed.", "reason")
+      .Add("peer", stats.closed_by_peer)
+      .Add("silent", stats.closed_silent)
+      .Add("protocol_error", stats.closed_protocol)
+      .Add("idle", stats.closed_idle)
+      .Add("returned", stats.closed_returned);
+  registry.AddCounter("nearcached_upstream_requests_total", "Requests given to a link.", {},
+                      &stats.requests);
+  registry.AddCounter("nearcached_upstream_replies_total", "Replies handed on.", {},
+                      &stats.replies);
+  LabelledCounters(registry, "nearcached_upstream_bytes_total",
+                   "Bytes exchanged with the upstream.", "direction")
+      .Add("sent", stats.bytes_sent)
+      .Add("received", stats.bytes_received);
+  LabelledCounters(registry, "nearcached_upstream_failures_total",
+                   "Requests that got an error of ours instead of a reply.", "reason")
+      .Add("timeout", stats.timeouts)
+      .Add("unavailable", stats.refused_down)
+      .Add("queue_full", stats.refused_full)
+      .Add("connection_lost", stats.lost)
+      .Add("exclusive_exhausted", stats.exclusive_exhausted);
+  registry.AddCounter("nearcached_upstream_late_replies_total",
+                      "Replies that came after their timeout and were thrown away.", {},
+                      &stats.late_replies);
+  registry.AddCounter("nearcached_upstream_pings_total", "Health probes sent.", {}, &stats.pings);
+  registry.AddGauge("nearcached_upstream_links", "Links that stand.", {}, &stats.links_ready);
+  registry.AddGauge("nearcached_upstream_inflight", "Requests sent and not answered.", {},
+                    &stats.inflight);
+  registry.AddGauge("nearcached_upstream_exclusive_active", "Links lent to one client each.", {},
+                    &stats.exclusive_active);
+  registry.AddGauge("nearcached_upstream_exclusive_idle", "Links kept open for that.", {},
+                    &stats.exclusive_idle);
+  registry.AddGauge("nearcached_upstream_up",
+                    "1 while the last attempt to reach the upstream succeeded.", {}, &stats.up);
+  registry.AddGauge("nearcached_tracking_state",
+                    "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
+                    &stats.tracking_state);
+  registry.AddHistogram("nearcached_upstream_ping_seconds", "PING to PONG on idle links.", {},
+                        &stats.ping_rtt);
+  registry.AddHistogram("nearcached_upstream_latency_seconds",
+                        "From giving a request to a link to the end of its reply.", {},
+                        &stats.latency);
+}
+
+}  // namespace
+
+void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
+  RegisterClients(registry, worker.session_stats());
+  RegisterReads(registry, worker.session_stats(), worker.l1().stats());
+  RegisterStore(registry, worker.l1().stats());
+  RegisterCoherence(registry, worker.coherence().stats());
+  RegisterFlights(registry, worker.coherence().flights().stats());
+  RegisterUpstream(registry, worker.pool().stats());
+}
+
+void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
+                         const StreamStats& streams, const ListenerStats& listeners) {
+  registry.AddCounter("nearcached_loop_turns_total", "Turns of the event loop.", {}, &loop.turns);
+  registry.AddHistogram("nearcached_loop_busy_seconds",
+                        "One turn's work: what one client can delay another.", {}, &loop.turn_busy);
+  registry.AddHistogram("nearcached_loop_lag_seconds", "How late timers ran.", {}, &loop.timer_lag);
+  LabelledCounters(registry, "nearcached_stream_calls_total", "Read and write system calls.",
+                   "call")
+      .Add("read", streams.reads)
+      .Add("write", streams.writes);
+  registry.AddCounter("nearcached_stream_short_writes_total",
+                      "Writes that found the kernel's buffer full.", {}, &streams.short_writes);
+  registry.AddCounter("nearcached_stream_broken_total", "Streams that ended with an error.", {},
+                      &streams.broken);
+  registry.AddCounter("nearcached_accept_errors_total",
+                      "Connections that could not be accepted, such as for want of descriptors.",
+                      {}, &listeners.accept_errors);
+  registry.AddCounter("nearcached_accept_pauses_total", "Times accepting paused because of that.",
+                      {}, &listeners.pauses);
+}
+
+}  // namespace nearcached

@@ -1,0 +1,18 @@
+// The public names of everything that is counted. METRICS.md lists them.
+//
+// Called by app once, at start; what is registered is read until the registry's last Collect.
+#pragma once
+
+#include "daemon/admin/metric_registry.h"
+#include "daemon/net/listener.h"
+#include "daemon/net/uv_loop.h"
+#include "daemon/worker.h"
+
+namespace nearcached {
+
+// Several workers may be registered; their figures are added up.
+void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker);
+void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
+                         const StreamStats& streams, const ListenerStats& listeners);
+
+}  // namespace nearcached
