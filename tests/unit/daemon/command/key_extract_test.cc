@@ -21,7 +21,7 @@ struct Extractor {
   std::vector<KeyVisit> visits;
   std::vector<std::string_view> args;
 
-  // "SET k v"; the word "" stands for an empty argument.
+  // "SET k v"; the word "" stands for an empty argument. `visits` point into `call`.
   KeysVerdict operator()(std::string_view call) {
     args = Words(call);
     std::replace(args.begin(), args.end(), std::string_view("\"\""), std::string_view());
@@ -143,7 +143,8 @@ TEST_CASE("a key count that is no number, negative or too large leaves the keys 
   Extractor extract;
   for (const std::string_view count : {"x", "-1", "3", "99999999999999999999", "1x", "\"\""}) {
     CAPTURE(count);
-    CHECK(extract("EVAL s " + std::string(count) + " a b") == KeysVerdict::kUnknown);
+    const std::string call = "EVAL s " + std::string(count) + " a b";
+    CHECK(extract(call) == KeysVerdict::kUnknown);
     REQUIRE(extract.visits.size() == 4);
     CHECK(extract.visits[2] == KeyVisit{"a", true});
   }
