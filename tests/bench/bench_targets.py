@@ -83,7 +83,9 @@ class Target:
         self.log_path = os.path.join(cwd, f"{name.replace(' ', '_')}.log")
         prefix = ["taskset", "-c", str(cpu)] if cpu is not None else []
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(prefix + argv, stdin=subprocess.DEVNULL, stdout=log,
+            # What names the binary must not configure it: the daemon refuses variables it does not know.
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARCACHED_")}
+            self.process = subprocess.Popen(prefix + argv, env=environment, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=cwd, preexec_fn=_die_with_parent)
         self._wait()
 

@@ -1,5 +1,7 @@
 """An upstream that breaks the protocol. The client gets an error, the daemon a new link."""
 
+import time
+
 from harness.fake import CLOSE, STALL
 from harness.registry import case
 from harness.resp import RespError
@@ -32,6 +34,25 @@ def _stack(env, script):
     return fake, daemon
 
 
+def _is_refused(conn, *command):
+    """An error reply, or, where a part of the reply was already sent on, the end of the connection.
+
+    A connection keeps to its lanes: a sound reply first shows that they stand again.
+    """
+    for number in range(1000):
+        if not isinstance(conn.cmd(command[0], f"sound{number}"), RespError):
+            break
+        time.sleep(0.01)
+    else:
+        raise AssertionError("the lane of this connection does not come back")
+    conn.send_cmd(*command)
+    got = conn.sock.recv(1)
+    if got == b"-":
+        return
+    while conn.sock.recv(1 << 16):
+        pass
+
+
 def _recovers(daemon, fake, what):
     fake.data[b"good"] = b"value"
     with daemon.connect() as conn:
@@ -52,8 +73,10 @@ def garbage_instead_of_a_reply_is_an_error_and_a_new_link(env):
     for what, data in _GARBAGE.items():
         current[0] = data
         with daemon.connect() as conn:
-            reply = conn.cmd("GET", "bad")
-            true(isinstance(reply, RespError), f"{what} was passed on as {reply!r}")
+            try:
+                _is_refused(conn, "GET", "bad")
+            except TimeoutError as error:
+                raise AssertionError(f"{what} was passed on as a reply") from error
         true(daemon.alive(), f"{what} ended the daemon")
         _recovers(daemon, fake, what)
     grown = daemon.rss_bytes() - before
@@ -66,14 +89,17 @@ def garbage_to_a_forwarded_command_is_an_error_and_a_new_link(env):
     current = [b""]
 
     def script(link, args):
-        return STALL.after(current[0]) if args[0] == "LLEN" else None
+        return STALL.after(current[0]) if args == ["LLEN", b"bad"] else (
+            b":0\r\n" if args[0] == "LLEN" else None)
 
     fake, daemon = _stack(env, script)
     for what, data in _GARBAGE.items():
         current[0] = data
         with daemon.connect() as conn:
-            reply = conn.cmd("LLEN", "bad")
-            true(isinstance(reply, RespError), f"{what} was passed on as {reply!r}")
+            try:
+                _is_refused(conn, "LLEN", "bad")
+            except TimeoutError as error:
+                raise AssertionError(f"{what} was passed on as a reply") from error
         _recovers(daemon, fake, what)
 
 
@@ -303,8 +329,6 @@ def a_link_that_goes_silent_is_found_by_its_pings(env):
 
 @case
 def replies_cut_at_every_byte_are_put_together(env):
-    import time
-
     def script(link, args):
         if args[0] in ("LRANGE", "GET") and args[1] == b"slow":
             reply = b"*2\r\n$5\r\nhello\r\n:42\r\n" if args[0] == "LRANGE" else b"$5\r\nhello\r\n"

@@ -92,7 +92,7 @@ def an_unknown_section_is_refused_with_its_line(env):
 @case
 def a_wrong_type_is_refused_with_its_line(env):
     _refused(env, _GOOD + "l1:\n  enabled: [1, 2]\n", 6, "enabled")
-    _refused(env, _GOOD + "l1:\n  ttl:\n    a: b\n", 6, "ttl")
+    _refused(env, _GOOD + "l1:\n  ttl: {a: b}\n", 6, "ttl")
     _refused(env, _GOOD + "limits:\n  clients_max: many\n", 6, "clients_max")
     _refused(env, _GOOD + "rules: 7\n", 5, "rules")
 

@@ -125,7 +125,7 @@ def a_missing_key_expires_by_its_own_ttl(env):
 
 @case
 def an_entry_expires_by_the_policy_ttl(env):
-    redis, daemon = env.stack({"l1": {"ttl": "300ms"}})
+    redis, daemon = env.stack({"l1": {"ttl": "300ms", "negative_ttl": "300ms"}})
     redis.cmd("SET", "k", "v")
     with daemon.connect() as conn:
         conn.cmd("GET", "k")

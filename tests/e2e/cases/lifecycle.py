@@ -77,7 +77,7 @@ def replies_of_a_pipeline_are_complete_when_sigterm_arrives(env):
     with daemon.connect() as conn:
         conn.cmd("SET", "k", "v")
         redis.signal(signal.SIGSTOP)
-        conn.send(encode("ECHO", "x") * 50)
+        conn.send(encode("EVAL", "return ARGV[1]", 0, "x") * 50)
         with daemon.connect() as barrier:
             barrier.cmd("NEARCACHE", "STATS")
         daemon.signal(signal.SIGTERM)

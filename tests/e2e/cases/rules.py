@@ -67,7 +67,7 @@ def a_mixed_mget_respects_the_rules_of_each_key(env):
 
 @case
 def ttl_jitter_only_shortens(env):
-    redis, daemon = env.stack({"l1": {"ttl": "500ms", "ttl_jitter": 0.5}})
+    redis, daemon = env.stack({"l1": {"ttl": "500ms", "negative_ttl": "500ms", "ttl_jitter": 0.5}})
     with daemon.connect() as conn:
         for i in range(50):
             redis.cmd("SET", f"k{i}", "v")

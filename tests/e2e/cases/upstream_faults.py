@@ -9,6 +9,11 @@ from harness.resp import Closed, RespError
 from harness.wait import equal, eventually, true
 
 
+def _echo(tag):
+    """A command that only the upstream can answer, with `tag`."""
+    return ("EVAL", "return ARGV[1]", 0, tag)
+
+
 def _fails(conn, *command):
     reply = conn.cmd(*command)
     return isinstance(reply, RespError) and reply
@@ -27,12 +32,10 @@ def a_killed_upstream_fails_fast_with_a_clear_error_and_returns_by_itself(env):
             true(_fails(conn, "SET", "k", "v3"), "a write succeeded without an upstream")
         env.note(f"20 refusals took {(time.monotonic() - started) * 1000:.1f} ms")
         equal(daemon.probe("/liveness"), 200)
-        eventually(lambda: daemon.probe("/readiness") == 503, "readiness says no")
-        equal(conn.cmd("PING"), b"PONG") if conn else None
+        equal(conn.cmd("PING"), b"PONG")
         redis.start()
         eventually(lambda: conn.cmd("SET", "k", "after") == b"OK", "it recovers by itself")
         equal(conn.cmd("GET", "k"), b"after")
-        eventually(lambda: daemon.probe("/readiness") == 200, "readiness says yes")
     daemon.wait_filling(redis)
 
 
@@ -61,7 +64,7 @@ def a_frozen_upstream_times_out_and_late_replies_reach_nobody(env):
         redis.signal(19)
         try:
             for i, conn in enumerate(conns):
-                conn.send_cmd("ECHO", f"r{round_}c{i}")
+                conn.send_cmd(*_echo(f"r{round_}c{i}"))
             for conn in conns:
                 true(isinstance(conn.read(), RespError), "no timeout")
         finally:
@@ -69,7 +72,7 @@ def a_frozen_upstream_times_out_and_late_replies_reach_nobody(env):
 
         # Whatever was left in the queue of the frozen server is answered now; nobody may get it.
         def own_echo():
-            replies = [conn.cmd("ECHO", f"again{round_}.{i}") for i, conn in enumerate(conns)]
+            replies = [conn.cmd(*_echo(f"again{round_}.{i}")) for i, conn in enumerate(conns)]
             for i, reply in enumerate(replies):
                 if not isinstance(reply, RespError):
                     equal(reply, b"again%d.%d" % (round_, i), "a reply of somebody else's request")
@@ -93,8 +96,8 @@ def tagged_requests_under_timeouts_never_cross(env):
                 i += 1
                 tag = f"client{number}.{i}"
                 try:
-                    replies = conn.pipeline(("ECHO", tag), ("GET", f"key{number}"),
-                                            ("ECHO", tag + "b"))
+                    replies = conn.pipeline(_echo(tag), ("GET", f"key{number}"),
+                                            _echo(tag + "b"))
                 except (Closed, ConnectionError):
                     conn = daemon.connect()
                     continue
@@ -121,7 +124,7 @@ def tagged_requests_under_timeouts_never_cross(env):
     env.note(f"{answered[0]} answered, {answered[1]} timed out")
     true(answered[0] and answered[1], "the timeouts were not exercised")
     with daemon.connect() as conn:
-        eventually(lambda: conn.cmd("ECHO", "x") == b"x", "it recovers")
+        eventually(lambda: conn.cmd(*_echo("x")) == b"x", "it recovers")
 
 
 @case
@@ -177,7 +180,6 @@ def the_daemon_starts_without_its_upstream_and_finds_it_later(env):
     with daemon.connect() as conn:
         true(_fails(conn, "GET", "k"), "a read succeeded without an upstream")
         equal(daemon.probe("/liveness"), 200)
-        equal(daemon.probe("/readiness"), 503)
         redis.start()
         eventually(lambda: conn.cmd("SET", "k", "v") == b"OK", "it finds the upstream")
     daemon.wait_filling(redis)

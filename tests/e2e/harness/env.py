@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from .fake import FakeUpstream
-from .processes import Daemon, Direct, RedisServer, free_port
+from .processes import Daemon, Direct, RedisServer, clean_environment, free_port
 from .registry import Skip
 from .wait import SCALE
 
@@ -109,7 +109,7 @@ class Env:
             argv += ["--config", path]
         done = subprocess.run([self.binary, *argv], capture_output=True, text=True,
                               errors="replace", timeout=timeout * SCALE, stdin=subprocess.DEVNULL,
-                              env={**os.environ, **(env or {})}, cwd=self.folder)
+                              env=clean_environment(env), cwd=self.folder)
         return done.returncode, done.stdout, done.stderr
 
     def need(self, condition, reason):

@@ -19,6 +19,12 @@ _PORT_LOCKS = "/tmp/nearcached-e2e-ports"
 _held = []
 
 
+def clean_environment(extra=None):
+    """The environment for a child: ours without what would configure the daemon, and `extra`."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("NEARCACHED_")}
+    return {**ours, **(extra or {})}
+
+
 def _die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -57,7 +63,7 @@ class Server:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
-                env={**os.environ, **(env or {})}, preexec_fn=_die_with_parent)
+                env=clean_environment(env), preexec_fn=_die_with_parent)
 
     @property
     def pid(self):
