@@ -34,6 +34,7 @@ class MetricRegistry final : public MetricsSource {
   MetricRegistry() = default;
   MetricRegistry(const MetricRegistry&) = delete;
   MetricRegistry& operator=(const MetricRegistry&) = delete;
+  ~MetricRegistry() = default;
 
   // Registered again under the same name and labels, several counters (gauges, histograms) become
   // one series, their sum: that is how workers are added up. Registering the same object twice is a

@@ -16,6 +16,7 @@
 #include <utility>
 
 // jemalloc's own statistics; null unless the program was linked with it (jemalloc(3), "mallctl").
+// NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" __attribute__((weak)) int mallctl(const char* name, void* old_value,
                                              std::size_t* old_size, void* new_value,
                                              std::size_t new_size);

@@ -246,7 +246,7 @@ void FdStream::Break(int error) {
 }
 
 // May destroy *this.
-void FdStream::End(Error why) {
+void FdStream::End(const Error& why) {
   is_ended_ = true;
   handler_.OnEnd(why);
 }

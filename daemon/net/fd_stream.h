@@ -47,7 +47,7 @@ class FdStream final : public ByteStream {
   [[nodiscard]] std::size_t SendChunk(std::span<const iovec> parts, int& error);
   void Watch();
   void Break(int error);
-  void End(Error why);
+  void End(const Error& why);
 
   UvLoop& loop_;
   ByteStreamHandler& handler_;

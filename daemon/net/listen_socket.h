@@ -28,6 +28,8 @@ class ListenSocket {
   // Errors: kInvalid (address, path, permissions), kUnavailable (in use, no descriptors).
   [[nodiscard]] static Result<ListenSocket> Open(const Endpoint& at, const ListenOptions& options);
 
+  ListenSocket(const ListenSocket&) = delete;
+  ListenSocket& operator=(const ListenSocket&) = delete;
   ListenSocket(ListenSocket&& other) noexcept;
   ListenSocket& operator=(ListenSocket&& other) noexcept;
   // Closes the socket and removes its file, unless the path has come to name another socket.

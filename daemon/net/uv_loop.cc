@@ -38,7 +38,7 @@ MonoTime ReadClock() {
 // Start-up only: without a loop there is no process (style: no degraded start).
 void MustSucceed(int rc, const char* what) {
   if (rc < 0) {
-    std::fprintf(stderr, "event loop: %s: %s\n", what, uv_strerror(rc));
+    (void)std::fprintf(stderr, "event loop: %s: %s\n", what, uv_strerror(rc));
     std::abort();
   }
 }
@@ -46,8 +46,8 @@ void MustSucceed(int rc, const char* what) {
 // Names the handle somebody still owns before the check in ~UvLoop ends the process.
 void ReportOpenHandle(uv_handle_t* handle, void* found) noexcept {
   if (uv_is_closing(handle) == 0) {
-    std::fprintf(stderr, "event loop destroyed before its %s handle\n",
-                 uv_handle_type_name(handle->type));
+    (void)std::fprintf(stderr, "event loop destroyed before its %s handle\n",
+                       uv_handle_type_name(handle->type));
     *static_cast<bool*>(found) = true;
   }
 }
