@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/fetch/entry_deadline.h"
 
 namespace nearcached {
 namespace {
@@ -200,12 +201,11 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
   // The two replies are not one atomic read. A change between them is pushed on this link and will
   // poison or erase; where nothing pushes, a TTL that contradicts the value is not stored.
   const bool fits = !flight.streaming && (value || negative) && negative == (pttl_ms == kNoKey);
-  Duration ttl = negative ? flight.terms.negative_ttl : flight.terms.ttl;
-  if (pttl_ms >= 0) {
-    constexpr std::int64_t kLong = 1'000'000'000;  // 11 days: beyond any policy TTL
-    ttl = std::min<Duration>(ttl, std::chrono::milliseconds(std::min(pttl_ms, kLong)));
-  }
-  if (!fits || ttl <= Duration::zero() ||
+  // A missing key has no end of its own; what remembers it ends by its own ttl alone.
+  const auto deadline =
+      EntryDeadline(flight.sent_at, negative ? flight.terms.negative_ttl : flight.terms.ttl,
+                    negative ? kNoExpiry : pttl_ms);
+  if (!fits || !deadline ||
       flight.key.size() + flight.value.size() > flight.terms.entry_bytes_max) {
     stats_.fills_refused.Add();
     return;
@@ -214,7 +214,7 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
   const CacheKey key{flight.db, flight.key, flight.hash};
   const auto result =
       l1_.Insert(key, negative ? std::string_view{} : std::string_view(flight.value), negative,
-                 flight.sent_at + ttl, now, flight.owner);
+                 *deadline, now, flight.owner);
   if (result == L1::InsertResult::kStored || result == L1::InsertResult::kReplaced) {
     stats_.fills_stored.Add();
   } else {

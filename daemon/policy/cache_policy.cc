@@ -66,11 +66,6 @@ Reason ReasonOf(const config::L1Config& l1, const config::RuleConfig* rule,
   return rule != nullptr && rule->ttl ? Reason::kCacheable : Reason::kNoTrackingNoRule;
 }
 
-Duration Shortened(Duration ttl, double jitter, double jitter_unit) {
-  const double cut = std::clamp(jitter * jitter_unit, 0.0, 1.0);
-  return ttl - Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * cut));
-}
-
 std::string CommandSentence(const CommandRow& row, std::size_t arguments) {
   if (!row.ArityHolds(arguments)) {
     return "the server refuses this number of arguments";
@@ -175,26 +170,9 @@ Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::str
   return explanation;
 }
 
-std::optional<MonoTime> EntryDeadline(MonoTime sent_at, const KeyPolicy& policy,
-                                      std::int64_t pttl_ms, double jitter_unit) {
-  constexpr std::int64_t kLivesForever = -1;
-  Duration life = Shortened(policy.ttl, policy.ttl_jitter, jitter_unit);
-  if (pttl_ms != kLivesForever) {
-    if (pttl_ms < 1) {
-      return std::nullopt;
-    }
-    // Compared as milliseconds: a key may live longer than nanoseconds can count.
-    if (pttl_ms < std::chrono::ceil<std::chrono::milliseconds>(life).count()) {
-      life = std::chrono::milliseconds(pttl_ms);
-    }
-  }
-  return life > Duration::zero() ? std::optional(sent_at + life) : std::nullopt;
-}
-
-std::optional<MonoTime> NegativeDeadline(MonoTime sent_at, const KeyPolicy& policy,
-                                         double jitter_unit) {
-  const Duration life = Shortened(policy.negative_ttl, policy.ttl_jitter, jitter_unit);
-  return life > Duration::zero() ? std::optional(sent_at + life) : std::nullopt;
+Duration ShortenedTtl(Duration ttl, double jitter, double jitter_unit) {
+  const double cut = std::clamp(jitter * jitter_unit, 0.0, 1.0);
+  return ttl - Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * cut));
 }
 
 }  // namespace nearcached

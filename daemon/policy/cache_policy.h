@@ -83,15 +83,9 @@ class CachePolicy {
   std::vector<RuleSet> sets_;  // [0] the defaults, [i + 1] rule i
 };
 
-// Until when a value may be served: sent_at + min(ttl shortened by jitter, what the key has left to
-// live upstream), where `sent_at` is when its read was *sent* (R5, G4) and `pttl_ms` the upstream's
-// answer to PTTL in the same round trip: -1 lives for ever; -2, gone already, or any other value
-// below 1 gives nullopt: do not store. `jitter_unit` is a random number in [0, 1).
-[[nodiscard]] std::optional<MonoTime> EntryDeadline(MonoTime sent_at, const KeyPolicy& policy,
-                                                    std::int64_t pttl_ms, double jitter_unit);
-
-// The same for "no such key" (R11): by negative_ttl; nullopt when that is 0.
-[[nodiscard]] std::optional<MonoTime> NegativeDeadline(MonoTime sent_at, const KeyPolicy& policy,
-                                                       double jitter_unit);
+// `ttl` less a random part of at most `jitter` (0 … 1) of it, so that entries filled together do
+// not end together. Jitter only shortens: an L1 copy never outlives what its rule says.
+// `jitter_unit` is a random number in [0, 1).
+[[nodiscard]] Duration ShortenedTtl(Duration ttl, double jitter, double jitter_unit);
 
 }  // namespace nearcached

@@ -31,6 +31,9 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
       return StartPassthrough(session, request);
     case Handling::kRefused:
       RefuseInMulti(session, request, row.refusal);
+      if (row.Is(CommandFlag::kCloses)) {
+        session.CloseAfterReplies(context_.stats.closed_protocol);
+      }
       return true;
   }
   return true;

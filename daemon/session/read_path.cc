@@ -74,14 +74,10 @@ bool Dispatcher::AnswerFromL1(Session& session, const CacheKey& key) {
 
 std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& policy,
                                         const FlightWaiter& waiter) {
-  // Jitter only shortens (pitfalls.md 23), so that entries filled together do not end together.
-  const double keep = 1.0 - policy.ttl_jitter * context_.rng.Unit();
-  const auto shorten = [keep](Duration ttl) {
-    return Duration(static_cast<std::int64_t>(static_cast<double>(ttl.count()) * keep));
-  };
+  const double luck = context_.rng.Unit();
   FillTerms terms;
-  terms.ttl = shorten(policy.ttl);
-  terms.negative_ttl = shorten(policy.negative_ttl);
+  terms.ttl = ShortenedTtl(policy.ttl, policy.ttl_jitter, luck);
+  terms.negative_ttl = ShortenedTtl(policy.negative_ttl, policy.ttl_jitter, luck);
   terms.entry_bytes_max = policy.entry_bytes_max;
   terms.may_fill =
       !context_.coherence.Held(key.hash) && context_.scheduler.Now() >= context_.no_fill_before;

@@ -152,76 +152,18 @@ TEST_CASE("for random rules the key's policy is that of the longest prefix") {
   }
 }
 
-struct DeadlineCase {
-  std::string_view name;
-  Duration ttl;
-  double jitter;
-  std::int64_t pttl_ms;
-  double unit;
-  std::optional<Duration> life;
-};
-
-constexpr std::int64_t kFarAway = std::numeric_limits<std::int64_t>::max();
-
-const DeadlineCase kDeadlines[] = {
-    {"a key without an end lives for its ttl", 10s, 0.0, -1, 0.9, 10s},
-    {"the key's own end comes first", 10s, 0.0, 400, 0.0, 400ms},
-    {"the ttl comes first", 10s, 0.0, 60'000, 0.0, 10s},
-    {"an end beyond all counting is no end", 10s, 0.0, kFarAway, 0.0, 10s},
-    {"jitter shortens the ttl", 10s, 0.2, -1, 0.5, 9s},
-    {"no luck, no jitter", 10s, 0.2, -1, 0.0, 10s},
-    {"jitter does not shorten what the key has left", 10s, 0.2, 400, 0.999, 400ms},
-    {"whole jitter may leave nothing", 10s, 1.0, -1, 1.0, std::nullopt},
-    {"a ttl of less than a millisecond stays", 300us, 0.0, 1, 0.0, 300us},
-    {"the key is gone", 10s, 0.0, -2, 0.0, std::nullopt},
-    {"the key is about to go", 10s, 0.0, 0, 0.0, std::nullopt},
-    {"an answer that PTTL never gives", 10s, 0.0, -3, 0.0, std::nullopt},
-    {"no ttl, no entry", 0s, 0.0, -1, 0.0, std::nullopt},
-};
-
-TEST_CASE("an entry ends with its ttl or with its key, counted from when the read was sent") {
-  const MonoTime sent_at{Duration{123'456'789}};
-  for (const DeadlineCase& c : kDeadlines) {
-    CAPTURE(c.name);
-    KeyPolicy policy;
-    policy.ttl = c.ttl;
-    policy.ttl_jitter = c.jitter;
-    const std::optional<MonoTime> deadline = EntryDeadline(sent_at, policy, c.pttl_ms, c.unit);
-    REQUIRE(deadline.has_value() == c.life.has_value());
-    if (deadline) {
-      CHECK(*deadline - sent_at == *c.life);
-    }
-  }
-}
-
-TEST_CASE("no deadline is ever later than the ttl or the key's own end, nor before sending") {
+TEST_CASE("jitter takes at most its share off a ttl, and never adds to it") {
+  CHECK(ShortenedTtl(10s, 0.2, 0.5) == 9s);
+  CHECK(ShortenedTtl(10s, 0.2, 0.0) == 10s);
+  CHECK(ShortenedTtl(10s, 1.0, 1.0) == 0s);
   Rng rng(3);
-  const MonoTime sent_at{Duration{1}};
   for (int i = 0; i < 20'000; ++i) {
-    KeyPolicy policy;
-    policy.ttl = std::chrono::microseconds(rng.Below(10'000'000));
-    policy.ttl_jitter = rng.Unit();
-    const auto pttl = static_cast<std::int64_t>(rng.Below(12'000)) - 2;
-    const std::optional<MonoTime> deadline = EntryDeadline(sent_at, policy, pttl, rng.Unit());
-    if (deadline) {
-      REQUIRE(*deadline > sent_at);
-      REQUIRE(*deadline - sent_at <= policy.ttl);
-      REQUIRE((pttl == -1 || *deadline - sent_at <= std::chrono::milliseconds(pttl)));
-    } else {
-      REQUIRE((pttl == -2 || pttl == 0 || policy.ttl < 1ms || policy.ttl_jitter > 0.99));
-    }
+    const Duration ttl = std::chrono::microseconds(rng.Below(10'000'000));
+    const double jitter = rng.Unit();
+    const Duration left = ShortenedTtl(ttl, jitter, rng.Unit());
+    REQUIRE(left <= ttl);
+    REQUIRE(ToSeconds(left) >= ToSeconds(ttl) * (1 - jitter) - 1e-6);
   }
-}
-
-TEST_CASE("a missing key is remembered for negative_ttl, jittered, or not at all") {
-  const MonoTime sent_at{Duration{5}};
-  KeyPolicy policy;
-  policy.ttl = 10s;
-  policy.negative_ttl = 2s;
-  policy.ttl_jitter = 0.5;
-  CHECK(*NegativeDeadline(sent_at, policy, 0.5) - sent_at == 1500ms);
-  policy.negative_ttl = 0s;
-  CHECK_FALSE(NegativeDeadline(sent_at, policy, 0.0).has_value());
 }
 
 struct Explained {
