@@ -41,9 +41,16 @@ class TreeBuilder : public YAML::EventHandler {
       : file_(std::move(file)), problems_(problems) {}
 
   Node TakeRoot() { return std::move(root_); }
+  bool stopped() const { return stopped_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) {
+    if (++documents_ == 1) {
+      first_begins_ = mark.pos;
+    } else if (mark.pos == first_begins_) {
+      // The first "document" ended where it began: yaml-cpp makes a null of a stray ',' or ']' and
+      // does not move on. Asked again, it would say the same for ever.
+      Stop(mark, "is not valid YAML: a ',', ']' or '}' stands where a key should");
+    } else {
       Stop(mark, "a second YAML document begins here: keep one, and no \"---\" line in the middle");
     }
   }
@@ -164,6 +171,7 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<Frame> stack_;
   Node root_;
   int documents_ = 0;
+  int first_begins_ = 0;  // the offset of the first document
   bool stopped_ = false;  // the first refusal; what yaml-cpp still sends is ignored
 };
 
@@ -178,7 +186,7 @@ std::optional<Node> ParseYaml(std::string_view text, const std::string& file,
   try {
     std::istringstream in{std::string(text)};
     YAML::Parser parser(in);
-    while (parser.HandleNextDocument(builder)) {
+    while (!builder.stopped() && parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
     if (found.empty()) {

@@ -197,6 +197,15 @@ TEST_CASE("a quote that is never closed is refused where it opens") {
   CHECK(Load("upstream: {password: \"a\\\"b\"}  # it's fine\n").ok());
 }
 
+TEST_CASE("a stray comma or bracket does not keep the parser busy for ever") {
+  for (const char* text : {", a: b\n", "]\n", "}", "\n, \n", "---\n, a\n"}) {
+    const std::string shown = text;
+    CAPTURE(shown);
+    CHECK_FALSE(Load(text).ok());
+  }
+  CheckOneProblem(Load("\n, a: b\n"), "test.yaml:2: ", {"not valid YAML"});
+}
+
 TEST_CASE("a few lines that would expand to gigabytes are refused at the first anchor") {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 20; ++i) {
