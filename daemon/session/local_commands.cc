@@ -111,7 +111,11 @@ bool Dispatcher::Local(Session& session, const Request& request) {
 
 bool Dispatcher::CheckPassword(Session& session, std::string_view user, std::string_view password) {
   const auto& listener = session.listener().config;
-  const std::string_view expected_user = listener.username.empty() ? "default" : listener.username;
+  // Spelled out: a conditional of a literal and a std::string would be a temporary string.
+  std::string_view expected_user = "default";
+  if (!listener.username.empty()) {
+    expected_user = listener.username;
+  }
   // Without a password of its own the listener is as a Redis whose default user has none.
   const bool right = listener.password.empty()
                          ? user == "default"
