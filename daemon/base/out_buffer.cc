@@ -24,8 +24,17 @@ void OutBuffer::AppendShared(std::string_view bytes, std::shared_ptr<const void>
 }
 
 bool OutBuffer::Flush(ByteStream& stream) {
+  if (earlier_ == nullptr && !tail_.empty()) {  // nearly always
+    const iovec part{tail_.data() + sent_, tail_.size() - sent_};
+    const std::size_t taken = stream.Write({&part, 1});
+    Consume(taken);
+    if (taken < part.iov_len) {
+      return false;
+    }
+  }
   while (!empty()) {
-    std::array<iovec, kMaxParts> parts{};
+    std::array<iovec, kMaxParts>
+        parts;  // NOLINT: the first n are set below, and only they are used
     std::size_t n = 0;
     std::size_t offered = 0;
     std::size_t skip = sent_;
@@ -92,7 +101,7 @@ void OutBuffer::Clear() {
 
 void OutBuffer::Release() {
   Clear();
-  tail_ = std::string();
+  std::string().swap(tail_);  // an assigned empty string would keep the capacity
 }
 
 }  // namespace nearcached

@@ -45,7 +45,7 @@ void ReplyQueue::Finish(std::uint64_t seq, OutBuffer& out) {
       std::string& held = slots_.front().held;
       held_bytes_ -= held.size();
       out.Append(held);
-      held = std::string();
+      std::string().swap(held);
     }
   }
 }

@@ -12,7 +12,18 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/command/command_row.h"
+
 namespace nearcached {
+
+// One decoded request. Views are valid while it is being dispatched.
+struct Request {
+  std::span<const std::string_view> args;  // not empty
+  std::string_view raw;                    // the bytes to forward
+  const CommandRow* row = nullptr;
+  std::uint64_t hash = 0;  // of args[1], if `hashed`
+  bool hashed = false;
+};
 
 struct RequestBatch {
   static constexpr std::size_t kMax = 32;
@@ -26,6 +37,7 @@ struct RequestBatch {
   };
 
   std::array<Item, kMax> items{};
+  std::array<Request, kMax> requests{};  // of the items, made once `args` has stopped moving
   std::size_t size = 0;
   std::vector<std::string_view> args;  // of all items
   std::deque<std::string> encoded;     // requests that did not come in canonical form

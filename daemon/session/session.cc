@@ -123,28 +123,42 @@ bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
   return true;
 }
 
-// Dispatches the batch. False: stopped before one of them, `at` is where that one begins.
-bool Session::DispatchBatch(std::size_t& at) {
-  const RequestBatch& batch = context_.batch;
-  std::array<Request, RequestBatch::kMax> requests;
+// Looks up what every request of the batch will need, and has memory fetched for all of them at
+// once.
+void Session::PrepareBatch() {
+  RequestBatch& batch = context_.batch;
+  std::string_view name;  // pipelines repeat themselves: a row is good for the next request too
+  const CommandRow* row = nullptr;
   for (std::size_t i = 0; i < batch.size; ++i) {
-    Request& request = requests[i];
+    Request& request = batch.requests[i];
     request.args = batch.ArgsOf(batch.items[i]);
     request.raw = batch.items[i].raw;
-    request.row = &context_.commands.Find(request.args);
-    if (request.row->handling == Handling::kGet && request.args.size() == 2) {
+    if (row == nullptr || request.args[0] != name || row->Is(CommandFlag::kContainer)) {
+      row = &context_.commands.Find(request.args);
+      name = request.args[0];
+    }
+    request.row = row;
+    request.hashed = row->handling == Handling::kGet && request.args.size() == 2;
+    if (request.hashed) {
       request.hash = context_.hasher(request.args[1]);
-      request.hashed = true;
       context_.l1.Prefetch(request.hash);
     }
   }
-  if (batch.size > 1) {
-    for (std::size_t i = 0; i < batch.size; ++i) {
-      if (requests[i].hashed) {
-        context_.l1.PrefetchEntry(requests[i].hash);
-      }
+  if (batch.size == 1) {
+    return;
+  }
+  for (std::size_t i = 0; i < batch.size; ++i) {
+    if (batch.requests[i].hashed) {
+      context_.l1.PrefetchEntry(batch.requests[i].hash);
     }
   }
+}
+
+// Dispatches the batch. False: stopped before one of them, `at` is where that one begins.
+bool Session::DispatchBatch(std::size_t& at) {
+  PrepareBatch();
+  RequestBatch& batch = context_.batch;
+  auto& requests = batch.requests;
   for (std::size_t i = 0; i < batch.size; ++i) {
     if (park_ != Park::kNone || closed_ || closing_) {
       at = batch.items[i].begin;
@@ -626,7 +640,7 @@ void Session::Tick(MonoTime now) {
   if (silent >= kReleaseAfter && queue_.empty() && out_.empty() && in_.empty()) {
     out_.Release();
     queue_.Release();
-    in_ = std::string();
+    std::string().swap(in_);
     fills.Release();
     forwards.Release();
   }

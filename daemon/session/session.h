@@ -29,15 +29,6 @@ namespace nearcached {
 class Server;
 class Dispatcher;
 
-// One decoded request. Views are valid while it is being dispatched.
-struct Request {
-  std::span<const std::string_view> args;  // not empty
-  std::string_view raw;                    // the bytes to forward
-  const CommandRow* row = nullptr;
-  std::uint64_t hash = 0;  // of args[1], if `hashed`
-  bool hashed = false;
-};
-
 // What a client has said about itself.
 struct ClientState {
   proto::Protocol protocol = proto::Protocol::kResp2;
@@ -173,6 +164,7 @@ class Session final : private ByteStreamHandler {
 
   std::size_t Process(std::string_view input);
   bool DecodeBatch(std::string_view input, std::size_t& at);
+  void PrepareBatch();
   bool DispatchBatch(std::size_t& at);
   void ProtocolError(std::string_view line);
   void UpdateReading();
