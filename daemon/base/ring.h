@@ -38,7 +38,9 @@ class Ring {
   // REQUIRES: !empty(). What the value owned is released now.
   void PopFront() {
     NC_CHECK(!empty());
-    front() = T{};
+    // Not assigned: an empty std::string that is assigned keeps the memory of the old one.
+    std::destroy_at(&front());
+    std::construct_at(&front());
     ++head_;
   }
 
