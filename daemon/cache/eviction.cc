@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "daemon/cache/l1.h"
+#include "daemon/cache/prefetch.h"
 
 // What stays and what goes: adaptive S3-FIFO, by bytes.
 //
@@ -23,7 +24,7 @@
 namespace nearcached {
 namespace {
 
-constexpr std::size_t kLooks = 32;  // entries one eviction may pass over
+constexpr std::size_t kLooks = 128;  // entries one eviction may pass over
 constexpr std::size_t kEvictionsPerInsert = 64;
 constexpr std::size_t kBytesPerEviction = 64;  // and one more for each so many bytes to be stored
 constexpr std::size_t kPatience = 16;          // evictions before a larger slot is taken
@@ -63,8 +64,13 @@ bool L1::MakeRoom(Shape& shape, bool negative) {
   }
   const std::size_t evictions = kEvictionsPerInsert + shape.charge / kBytesPerEviction;
   for (std::size_t i = 0; !Fits(shape); ++i) {
+    // Memory that was freed but is still resident comes first.
     if (blobs_->release_pending()) {
       blobs_->Release(shape.charge);
+      continue;
+    }
+    if (bytes_used() + shape.blob_bytes + index_.insert_bytes_max() > bytes_max_ &&
+        arena_.TrimPool(1)) {
       continue;
     }
     if (i >= kPatience && !shape.outlined) {
@@ -121,7 +127,7 @@ void L1::EvictFrom(QueueKind kind) {
     }
     const Entry& e = arena_.At(id);
     if (e.queue_prev != kNoEntry) {
-      __builtin_prefetch(&arena_.At(e.queue_prev));
+      PrefetchLine(&arena_.At(e.queue_prev));
     }
     if (!Servable(e, latest_now_)) {
       Remove(id, cohorts_.alive(e.cohort) ? Removal::kExpired : Removal::kDropped);

@@ -7,10 +7,10 @@
 namespace nearcached {
 namespace {
 
-// Entries per bucket of twelve slots. At 10 a fifth of the buckets has an overflow bucket, and an
-// entry costs about 8 bytes of index, overflow included; growing by a fifth brings it to 8.3.
-constexpr std::uint64_t kGrowAbove = 10;
-constexpr std::uint64_t kShrinkBelow = 5;
+// Entries per bucket of twelve slots. At 8 one bucket in sixteen has an overflow bucket; at 10 it
+// would be one in five, which saves a byte an entry and makes a batched lookup 15 ns slower.
+constexpr std::uint64_t kGrowAbove = 8;
+constexpr std::uint64_t kShrinkBelow = 4;
 constexpr std::uint32_t kBucketsMax = 1U << 31U;
 
 }  // namespace

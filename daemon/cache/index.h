@@ -22,6 +22,7 @@
 
 #include "daemon/base/check.h"
 #include "daemon/cache/entry.h"
+#include "daemon/cache/prefetch.h"
 
 namespace nearcached {
 
@@ -54,7 +55,15 @@ class HashIndex {
     }
   }
 
-  void Prefetch(std::uint32_t hash) const { __builtin_prefetch(&Home(hash)); }
+  void Prefetch(std::uint32_t hash) const { PrefetchLine(&Home(hash)); }
+
+  // A guess at what Find will return, for prefetching: right for 19 of 20 keys that are there, any
+  // id (or kNoEntry) otherwise. Without branches, because one that is predicted wrongly while its
+  // bucket is still on the way from memory would hold up the rest of the batch.
+  [[nodiscard]] EntryId Guess(std::uint32_t hash, std::uint8_t tag) const {
+    const Bucket& b = Home(hash);
+    return b.ids[static_cast<unsigned>(std::countr_zero(b.Matching(tag) | (1U << (kSlots - 1))))];
+  }
 
   // Adds an id. May allocate up to insert_bytes_max().
   void Insert(std::uint32_t hash, std::uint8_t tag, EntryId id);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "daemon/base/check.h"
+#include "daemon/cache/prefetch.h"
 
 // How the parts work together.
 //
@@ -79,12 +80,10 @@ void L1::Prefetch(std::uint64_t hash) const {
 }
 
 void L1::PrefetchEntry(std::uint64_t hash) const {
-  (void)index_.Find(IndexHash(hash), IndexTag(hash), [this](EntryId id) {
-    const auto* at = reinterpret_cast<const char*>(&arena_.At(id));
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-    return false;
-  });
+  const auto* at =
+      reinterpret_cast<const char*>(arena_.Near(index_.Guess(IndexHash(hash), IndexTag(hash))));
+  PrefetchLine(at);
+  PrefetchLine(at + 64);
 }
 
 EntryId L1::Locate(const CacheKey& key) const {
@@ -384,7 +383,7 @@ std::size_t L1::ErasePrefixStep(std::optional<DbIndex> db, std::string_view pref
     visited_.clear();
     at = index_.Visit(at, visited_);
     for (const EntryId id : visited_) {
-      __builtin_prefetch(&arena_.At(id));
+      PrefetchLine(&arena_.At(id));
     }
     for (const EntryId id : visited_) {
       const Entry& e = arena_.At(id);
@@ -445,7 +444,7 @@ bool L1::Sweep(std::size_t visits) {
     visited_.clear();
     sweep_cursor_ = index_.Visit(sweep_cursor_, visited_);
     for (const EntryId id : visited_) {
-      __builtin_prefetch(&arena_.At(id));
+      PrefetchLine(&arena_.At(id));
     }
     for (const EntryId id : visited_) {
       if (!cohorts_.alive(arena_.At(id).cohort)) {
@@ -472,11 +471,7 @@ void L1::CompactSome() {
 void L1::ResizeIndex(std::size_t steps) {
   index_.Resize(
       steps, [this](EntryId id) { return arena_.At(id).hash; },
-      [this](EntryId id) {
-        if (id != kNoEntry) {
-          __builtin_prefetch(&arena_.At(id));
-        }
-      });
+      [this](EntryId id) { PrefetchLine(arena_.Near(id)); });
 }
 
 std::uint64_t L1::bytes_used() const {

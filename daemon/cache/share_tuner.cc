@@ -14,6 +14,11 @@ constexpr std::size_t kWindowsPerCapacity = 4;  // a window: 4 sampled accesses 
 constexpr double kFading = 0.8;                 // of the score, per window
 constexpr double kWorthwhile = 0.99;  // switch only for at least one per cent fewer misses
 
+// Small, main and ghost together hold up to twice the capacity; at most half of the slots are used.
+std::size_t TableSlots(std::size_t capacity) {
+  return std::bit_ceil(capacity * 4 + 4);
+}
+
 }  // namespace
 
 ShadowCache::ShadowCache(std::size_t capacity, double small_share, unsigned promote_at)
@@ -21,7 +26,7 @@ ShadowCache::ShadowCache(std::size_t capacity, double small_share, unsigned prom
       small_capacity_(std::max<std::size_t>(
           1, static_cast<std::size_t>(static_cast<double>(capacity) * small_share))),
       promote_at_(promote_at),
-      table_(std::bit_ceil(capacity * 4 + 4)) {
+      table_(TableSlots(capacity)) {
   small_.items.resize(capacity + 1);
   main_.items.resize(capacity + 1);
   ghost_.items.resize(capacity);
@@ -123,10 +128,14 @@ void ShadowCache::RememberGhost(std::uint32_t fingerprint) {
   ghost_.Push(fingerprint);
 }
 
-std::size_t ShadowCache::bytes() const {
-  return sizeof *this + table_.size() * sizeof(Slot) +
-         (small_.items.size() + main_.items.size() + ghost_.items.size()) * sizeof(std::uint32_t);
+std::size_t ShadowCache::BytesFor(std::size_t capacity) {
+  return sizeof(ShadowCache) + TableSlots(capacity) * sizeof(Slot) +
+         3 * (capacity + 1) * sizeof(std::uint32_t);
 }
+
+ShareTuner::ShareTuner(std::size_t shadow_capacity_max)
+    : shadow_capacity_max_(shadow_capacity_max),
+      bytes_(kCandidates * ShadowCache::BytesFor(shadow_capacity_max)) {}
 
 void ShareTuner::SetPopulation(std::uint64_t entries) {
   constexpr std::uint64_t kCapacityMin = 8;
@@ -136,10 +145,8 @@ void ShareTuner::SetPopulation(std::uint64_t entries) {
     shadow_capacity_ = fitting;
     shadows_.clear();
     shadows_.reserve(kCandidates);
-    bytes_ = 0;
     for (const Setting& s : kSettings) {
       shadows_.emplace_back(fitting, s.small_share, s.promote_at);
-      bytes_ += shadows_.back().bytes();
     }
     misses_ = {};
     score_ = {};

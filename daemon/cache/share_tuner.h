@@ -20,7 +20,8 @@ class ShadowCache {
   ShadowCache(std::size_t capacity, double small_share, unsigned promote_at);
   // True on a hit. A miss inserts.
   bool Access(std::uint32_t fingerprint);
-  [[nodiscard]] std::size_t bytes() const;
+  // What one of this capacity takes in memory.
+  [[nodiscard]] static std::size_t BytesFor(std::size_t capacity);
 
  private:
   enum class Where : std::uint8_t { kNowhere, kSmall, kMain, kGhost };
@@ -63,8 +64,7 @@ class ShareTuner {
   static constexpr std::size_t kCandidates = 5;
 
   // A shadow cache holds at most this many objects, and never more than the real one.
-  explicit ShareTuner(std::size_t shadow_capacity_max)
-      : shadow_capacity_max_(shadow_capacity_max) {}
+  explicit ShareTuner(std::size_t shadow_capacity_max);
 
   // How many entries the real cache holds: sets the sampling rate. The first call makes the shadow
   // caches, so a cache that never evicts pays nothing; they start anew if the number has become
@@ -79,6 +79,7 @@ class ShareTuner {
   }
 
   [[nodiscard]] Setting setting() const;
+  // What it takes at most, from the start: its memory must not come as a surprise to a full cache.
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
@@ -88,10 +89,10 @@ class ShareTuner {
   static constexpr std::size_t kDefault = 1;  // the S3-FIFO of the paper
 
   const std::size_t shadow_capacity_max_;
+  const std::size_t bytes_;
   std::size_t shadow_capacity_ = 0;  // 0: no shadows yet
-  std::size_t bytes_ = 0;
-  std::uint64_t sample_below_ = 0;  // of 2^32
-  std::size_t seen_ = 0;            // sampled accesses in this window
+  std::uint64_t sample_below_ = 0;   // of 2^32
+  std::size_t seen_ = 0;             // sampled accesses in this window
   std::size_t chosen_ = kDefault;
   std::vector<ShadowCache> shadows_;
   std::array<std::uint32_t, kCandidates> misses_{};  // in this window

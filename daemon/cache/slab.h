@@ -35,6 +35,14 @@ class SlabArena {
   [[nodiscard]] Entry& At(EntryId id) { return *Resolve(id); }
   [[nodiscard]] const Entry& At(EntryId id) const { return *Resolve(id); }
 
+  // Where an entry would be, for prefetching only: any id will do, stale ones and kNoEntry too, as
+  // long as it once was one.
+  [[nodiscard]] const void* Near(EntryId id) const {
+    const Chunk& c = chunks_[id >> kSlotBits];
+    return reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(c.base) +
+                                         std::size_t{id & kSlotMask} * c.slot_bytes);
+  }
+
   // The largest entry a slot can hold; larger ones are outlined.
   [[nodiscard]] std::uint32_t slot_bytes_max() const { return slot_bytes_max_; }
   // The smallest class whose slots hold `bytes`. REQUIRES: bytes <= slot_bytes_max().

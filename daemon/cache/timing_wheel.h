@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "daemon/cache/entry.h"
+#include "daemon/cache/prefetch.h"
 #include "daemon/cache/slab.h"
 
 namespace nearcached {
@@ -42,7 +43,7 @@ class TimingWheel {
         const EntryId id = *head;
         const Entry& e = arena_.At(id);
         if (e.wheel_next != kNoEntry) {
-          __builtin_prefetch(&arena_.At(e.wheel_next));
+          PrefetchLine(&arena_.At(e.wheel_next));
         }
         if (e.deadline_us() <= now_us) {
           expire(id);
