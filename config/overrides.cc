@@ -181,6 +181,7 @@ std::vector<Override> OverridesFromEnvironment(const Environment& environment,
   }
   std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
   std::vector<Override> overrides;
+  overrides.reserve(found.size());
   for (auto& entry : found) {
     overrides.push_back(std::move(entry.second));
   }
