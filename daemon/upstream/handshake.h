@@ -19,8 +19,8 @@ namespace nearcached {
 
 // What the handshake needs to know. Borrowed strings outlive it.
 struct HandshakeTerms {
-  std::string_view username;  // empty: AUTH with the password alone
-  std::string_view password;  // empty: no AUTH
+  std::string_view username{};  // empty: AUTH with the password alone
+  std::string_view password{};  // empty: no AUTH
   DbIndex db = 0;
   proto::Protocol protocol = proto::Protocol::kResp2;
   bool fallback_to_resp2 = false;  // a server without RESP3 will do as well

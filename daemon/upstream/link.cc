@@ -454,7 +454,7 @@ void Link::Lose(Counter& reason, std::string_view why, std::string_view error_li
   const std::string error =
       standing ? std::string(error_line.empty() ? proto::kErrConnectionLost : error_line)
                : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
-  reason.Add();
+  (standing ? reason : context_.stats.connects_failed).Add();
   down_why_.assign(why);
   timer_.reset();
   stream_.reset();
