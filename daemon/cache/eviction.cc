@@ -15,8 +15,10 @@
 // Negative entries have a queue and a share of their own (R11): they are evicted first while they
 // are above it, and an insert of one that would go above it evicts only its own kind.
 //
-// Size: a value that is both large against probation and far above the mean would push out many
-// others for one; it is let in only if it has been asked for before.
+// Size: what counts is how many reads are hits, so a large entry must earn its place more often. To
+// leave probation, one above twice the mean needs a hit more, one below half of it a hit less; in
+// the main queue, one above twice the mean gets a single round for any number of hits. A value so
+// large that it would flush half of probation is let in only if it has been asked for before.
 //
 // Every loop here is bounded: an entry gets at most one further round per visit, an eviction looks
 // at no more than kLooks entries, and an insert may evict a number in proportion to its own size.
@@ -29,9 +31,10 @@ constexpr std::size_t kEvictionsPerInsert = 64;
 constexpr std::size_t kBytesPerEviction = 64;  // and one more for each so many bytes to be stored
 constexpr std::size_t kPatience = 16;          // evictions before a larger slot is taken
 constexpr std::size_t kLargerClasses = 3;      // by how many classes: at most about a fifth larger
-constexpr std::uint64_t kLargeOfSmall = 64;    // large: above this part of probation, and
+constexpr std::uint64_t kLargeOfSmall = 2;     // large: above this part of probation, and
 constexpr std::uint64_t kLargeOfMean = 8;      // above so many times the mean entry
-constexpr std::uint64_t kTuneEvery = 1024;     // evictions
+constexpr std::uint64_t kUnequal = 2;       // times the mean, or that part of it: large, or small
+constexpr std::uint64_t kTuneEvery = 1024;  // evictions
 
 }  // namespace
 
@@ -40,16 +43,20 @@ bool L1::Fits(const Shape& shape) const {
   return bytes_used() + slab + shape.blob_bytes + index_.insert_bytes_max() <= bytes_max_;
 }
 
+bool L1::AboveMean(std::uint64_t charge, std::uint64_t times) const {
+  const EntryQueue& small = Queue(QueueKind::kSmall);
+  const EntryQueue& main = Queue(QueueKind::kMain);
+  return charge * (small.size() + main.size()) > times * (small.bytes() + main.bytes());
+}
+
 bool L1::Admit(const Shape& shape, const Standing& standing) const {
   if (standing.queue == QueueKind::kNegative) {
     return shape.charge <= negative_bytes_max();
   }
-  const EntryQueue& small = queues_[static_cast<std::size_t>(QueueKind::kSmall)];
-  const EntryQueue& main = queues_[static_cast<std::size_t>(QueueKind::kMain)];
-  const std::uint64_t bytes = small.bytes() + main.bytes();
+  const std::uint64_t bytes = Queue(QueueKind::kSmall).bytes() + Queue(QueueKind::kMain).bytes();
   const double probation = tuner_.setting().small_share * static_cast<double>(bytes);
   const bool large = shape.charge > static_cast<std::uint64_t>(probation) / kLargeOfSmall &&
-                     shape.charge * (small.size() + main.size()) > kLargeOfMean * bytes;
+                     AboveMean(shape.charge, kLargeOfMean);
   return standing.proven || !large || Fits(shape);
 }
 
@@ -148,12 +155,23 @@ void L1::EvictFrom(QueueKind kind) {
 // Moves an entry on if its hits have earned that.
 bool L1::SecondChance(EntryId id, QueueKind kind) {
   Entry& e = arena_.At(id);
-  const unsigned needed = kind == QueueKind::kSmall ? tuner_.setting().promote_at : 1;
+  const std::uint64_t charge = ChargeOf(id);
+  unsigned needed = 1;
+  unsigned left = 0;
+  if (kind == QueueKind::kSmall) {
+    needed = tuner_.setting().promote_at;
+    if (AboveMean(charge, kUnequal)) {
+      ++needed;
+    } else if (needed > 1 && !AboveMean(charge * kUnequal, 1)) {
+      --needed;
+    }
+  } else if (e.frequency() > 0 && !AboveMean(charge, kUnequal)) {
+    left = e.frequency() - 1;
+  }
   if (e.frequency() < needed) {
     return false;
   }
-  const std::uint64_t charge = ChargeOf(id);
-  e.set_frequency(kind == QueueKind::kMain ? e.frequency() - 1 : 0);
+  e.set_frequency(kind == QueueKind::kMain ? left : 0);
   Queue(kind).Remove(id, charge);
   Queue(kind == QueueKind::kSmall ? QueueKind::kMain : kind).PushFront(id, charge);
   return true;

@@ -80,8 +80,7 @@ void L1::Prefetch(std::uint64_t hash) const {
 }
 
 void L1::PrefetchEntry(std::uint64_t hash) const {
-  const auto* at =
-      reinterpret_cast<const char*>(arena_.Near(index_.Guess(IndexHash(hash), IndexTag(hash))));
+  const std::uintptr_t at = arena_.Near(index_.Guess(IndexHash(hash), IndexTag(hash)));
   PrefetchLine(at);
   PrefetchLine(at + 64);
 }

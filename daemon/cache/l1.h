@@ -173,6 +173,7 @@ class L1 {
 
   // Admission and eviction (eviction.cc).
   [[nodiscard]] bool Fits(const Shape& shape) const;
+  [[nodiscard]] bool AboveMean(std::uint64_t charge, std::uint64_t times) const;
   [[nodiscard]] bool Admit(const Shape& shape, const Standing& standing) const;
   [[nodiscard]] bool MakeRoom(Shape& shape, bool negative);
   [[nodiscard]] bool EvictOne();

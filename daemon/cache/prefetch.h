@@ -1,6 +1,8 @@
 // Asks the processor to bring a line of memory closer.
 #pragma once
 
+#include <cstdint>
+
 namespace nearcached {
 
 // Unlike the bare built-in, never optimised away: g++ 12 takes a function that does nothing but
@@ -8,6 +10,10 @@ namespace nearcached {
 inline void PrefetchLine(const void* at) {
   __builtin_prefetch(at);
   asm volatile("");
+}
+
+inline void PrefetchLine(std::uintptr_t at) {
+  PrefetchLine(reinterpret_cast<const void*>(at));
 }
 
 }  // namespace nearcached

@@ -35,12 +35,11 @@ class SlabArena {
   [[nodiscard]] Entry& At(EntryId id) { return *Resolve(id); }
   [[nodiscard]] const Entry& At(EntryId id) const { return *Resolve(id); }
 
-  // Where an entry would be, for prefetching only: any id will do, stale ones and kNoEntry too, as
-  // long as it once was one.
-  [[nodiscard]] const void* Near(EntryId id) const {
+  // The address at which an entry would be, for prefetching only: any id will do, stale ones and
+  // kNoEntry too, as long as it once was one.
+  [[nodiscard]] std::uintptr_t Near(EntryId id) const {
     const Chunk& c = chunks_[id >> kSlotBits];
-    return reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(c.base) +
-                                         std::size_t{id & kSlotMask} * c.slot_bytes);
+    return reinterpret_cast<std::uintptr_t>(c.base) + std::size_t{id & kSlotMask} * c.slot_bytes;
   }
 
   // The largest entry a slot can hold; larger ones are outlined.
