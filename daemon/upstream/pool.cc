@@ -13,9 +13,9 @@
 namespace nearcached {
 namespace {
 
-// Owner of entries that no push will ever invalidate. Fill links count up from 0 and never get
-// here.
-constexpr std::uint16_t kTtlOnlyOwner = 0xffff;
+// Owner of entries that no push will ever invalidate. Fill links count up from 1: L1 keeps a table
+// by this number, so it has to be a small one.
+constexpr std::uint16_t kTtlOnlyOwner = 0;
 
 constexpr std::string_view kErrExhausted =
     "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
@@ -74,7 +74,7 @@ Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
   auto& links = fill_[db];
   if (links.empty()) {
     for (std::uint32_t i = 0; i < deps_.config.fill_links; ++i) {
-      NC_CHECK(next_fill_id_ < kTtlOnlyOwner);
+      NC_CHECK(next_fill_id_ != kTtlOnlyOwner);  // 65,535 of them
       links.push_back(MakeLink({.purpose = Link::Purpose::kFill,
                                 .db = db,
                                 .protocol = proto::Protocol::kResp3,

@@ -100,7 +100,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
 
   std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
   std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;
-  std::uint16_t next_fill_id_ = 0;
+  std::uint16_t next_fill_id_ = 1;
   std::vector<std::unique_ptr<Link>> lent_;
   std::vector<std::unique_ptr<Link>> idle_;      // most recently used last
   std::vector<std::unique_ptr<Link>> given_up_;  // freed at the end of the turn
