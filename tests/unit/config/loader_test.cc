@@ -33,7 +33,7 @@ class Directory {
 
   std::string path() const { return path_.string(); }
   std::string Write(const std::string& name, const std::string& content) const {
-    const std::string file = (path_ / name).string();
+    std::string file = (path_ / name).string();
     std::ofstream(file, std::ios::binary) << content;
     return file;
   }
@@ -209,22 +209,26 @@ TEST_CASE("a stray comma or bracket does not keep the parser busy for ever") {
 TEST_CASE("a few lines that would expand to gigabytes are refused at the first anchor") {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 20; ++i) {
+    const std::string number = std::to_string(i);
     const std::string before = "*a" + std::to_string(i - 1);
-    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + ", " + before +
-            ", " + before + ", " + before + "]\n";
+    text.append("a").append(number).append(": &a").append(number).append(" [");
+    for (int copy = 0; copy < 10; ++copy) {
+      text.append(before).append(", ");
+    }
+    text.append("]\n");
   }
   CheckOneProblem(Load(text), "test.yaml:1: ", {"anchors"});
 }
 
 TEST_CASE("deep nesting is refused before it can overflow the stack") {
-  const int kLevels = 500'000;
-  CheckOneProblem(Load(std::string(kLevels, '[')), "test.yaml:1: ", {"brackets"});
-  CheckOneProblem(Load(std::string(kLevels, '{')), "test.yaml:1: ", {"brackets"});
+  const int levels = 500'000;
+  CheckOneProblem(Load(std::string(levels, '[')), "test.yaml:1: ", {"brackets"});
+  CheckOneProblem(Load(std::string(levels, '{')), "test.yaml:1: ", {"brackets"});
   CheckOneProblem(Load("a: " + std::string(20, '[') + std::string(20, ']')),
                   "test.yaml:1: ", {"nested deeper"});
   std::string dashes;
   std::string nested;
-  for (int i = 0; i < kLevels; ++i) {
+  for (int i = 0; i < levels; ++i) {
     dashes += "- ";
   }
   for (std::size_t i = 0; i < 1000; ++i) {
