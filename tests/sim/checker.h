@@ -1,0 +1,100 @@
+// The judge: compares every reply with what the model server held and executed.
+//
+// I1 and I2 of ARCHITECTURE.md, from consistency.md G1-G5 and G7:
+//  - a reply to a cacheable read must equal a version of that key in that database whose life
+//    reaches beyond (a) every write of the key acknowledged to any client before the read was
+//    sent, (b) the newest version this connection has seen, its own writes included, and (c) the
+//    staleness horizon: the oldest thing the server has sent that the product has not been handed;
+//  - every other reply must be the result of exactly one execution at the server, inside the
+//    request's life, that no other client has been given; executions keep the connection's order;
+//  - a version written by a later request of the same connection must not be seen;
+//  - a transaction that succeeded under WATCH saw what was current when it executed.
+// I3: no second tracked read of a key is sent while the reply to the first is still on its way and
+//    nothing has happened to the key.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/sim/env.h"
+#include "tests/sim/model_redis.h"
+#include "tests/sim/request.h"
+#include "tests/sim/sim_network.h"
+
+namespace nearcached::sim {
+
+// What the product promises in this world.
+struct Promises {
+  bool no_faults = false;  // every error that the server did not make is a violation
+  bool tracking = true;    // false: staleness is bounded by l1_ttl only
+  Duration l1_ttl{};       // longest life of an L1 entry
+  Duration stale_max{};    // with tracking: until a silently dead link is dropped
+  Duration request_timeout{};
+};
+
+class Checker {
+ public:
+  Checker(Env& env, ModelRedis& model, const SimNetwork& network, Promises promises);
+
+  // Fixes the floors and horizons of a request at the moment it is sent.
+  void Sent(ClientState& client, Request& request);
+  // Judges a reply; requests are handed over in the order they were sent.
+  void Answered(ClientState& client, const Request& request, const RawReply& reply);
+  // A push or channel message that belongs to no request.
+  void OutOfBand(ClientState& client, const RawReply& reply, bool subscribed);
+  // The model executed a tracked read for the product.
+  void TrackedRead(const SimConnection& connection, const KeyId& id);
+  // Something happened to a key, or to all (empty name), that permits a new fetch of it.
+  void Disturbed(const std::string& key);
+  // At the end of a run.
+  void Finish();
+
+  [[nodiscard]] const Promises& promises() const { return promises_; }
+  [[nodiscard]] std::uint64_t replies() const { return replies_; }
+  [[nodiscard]] std::uint64_t errors() const { return errors_; }
+
+ private:
+  struct Fetch {
+    const SimConnection* connection;
+    std::uint64_t reply_offset;
+    MonoTime at;
+  };
+
+  bool JudgeRead(ClientState& client, const Request& request, std::size_t i,
+                 const std::string& command, const std::string& bytes);
+  bool JudgeMget(ClientState& client, const Request& request, const RawReply& reply);
+  bool JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply);
+  void JudgeTransaction(ClientState& client, const Request& request, const Executed& executed,
+                        const RawReply& reply);
+  void JudgeError(ClientState& client, const Request& request, const RawReply& reply);
+  bool JudgeHello(const Request& request, const RawReply& reply) const;
+  [[nodiscard]] std::string Candidates(ClientState& client, const Request& request) const;
+  void Acknowledge(ClientState& client, const Request& request, const Executed& executed);
+  [[nodiscard]] std::string Explain(const Request& request, const KeyId& id,
+                                    const std::string& command, const std::string& bytes,
+                                    std::uint64_t floor) const;
+  void Fail(std::string_view invariant, const ClientState& client, const Request& request,
+            const RawReply& reply, const std::string& why);
+  [[nodiscard]] static bool SeesLaterWrite(const ClientState& client, const Request& request,
+                                           const KeyId& id, const std::string& bytes);
+
+  Env& env_;
+  ModelRedis& model_;
+  const SimNetwork& network_;
+  Promises promises_;
+  std::map<KeyId, std::uint64_t> acknowledged_;  // newest write whose reply a client has received
+  std::uint64_t acknowledged_all_ = 0;
+  std::map<KeyId, Fetch> fetches_;
+  std::map<std::string, MonoTime> disturbed_;
+  MonoTime disturbed_all_{};
+  std::uint64_t replies_ = 0;
+  std::uint64_t errors_ = 0;
+};
+
+// The token that marks values written by a request: "c<connection>.<index>;".
+[[nodiscard]] std::string TokenOf(int connection, std::uint64_t index);
+
+}  // namespace nearcached::sim

@@ -1,0 +1,434 @@
+#include "tests/sim/model_redis.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "tests/sim/model_commands.h"
+
+namespace nearcached::sim {
+namespace {
+
+std::string Describe(const Args& args) {
+  std::string text;
+  for (const std::string& arg : args) {
+    text.append(text.empty() ? "" : " ").append(arg.substr(0, 40));
+  }
+  return text;
+}
+
+}  // namespace
+
+void ModelSession::OnPeerBytes(std::string_view bytes) {
+  reader.Feed(bytes);
+  Args args;
+  while (reader.Next(args)) {
+    pending.push_back(args);
+    model.Enqueue(*this);
+  }
+  if (reader.broken() && !closed) {
+    Send(Reply::Error("ERR Protocol error"));
+    connection->Shutdown();
+  }
+}
+
+void ModelSession::OnPeerClosed() {
+  model.SessionClosed(*this);
+}
+
+void ModelSession::Send(const Reply& reply) const {
+  if (connection != nullptr && !closed) {
+    connection->Send(Encode(reply, protocol));
+  }
+}
+
+ModelRedis::ModelRedis(Env& env, ServerTraits traits)
+    : env_(env),
+      traits_(std::move(traits)),
+      store_(env, [this](const KeyId& id) { Modified(*direct_, id); }),
+      tracking_(env.rng, [this](SessionNumber number, const std::string& key) {
+        Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Array({Reply::Bulk(key)})}));
+      }) {
+  tracking_.SetMaxKeys(traits_.tracking_keys_max);
+  store_.SetExpiryLagMax(traits_.expiry_lag_max);
+  sessions_.push_back(std::make_unique<ModelSession>(*this, 0, nullptr));
+  direct_ = sessions_.front().get();
+  direct_->authenticated = true;
+}
+
+void ModelRedis::Connect(SimConnection& connection) {
+  sessions_.push_back(std::make_unique<ModelSession>(*this, sessions_.size(), &connection));
+  sessions_.back()->authenticated = traits_.password.empty();
+  connection.SetPeer(sessions_.back().get());
+}
+
+Reply ModelRedis::Direct(int db, const Args& args) {
+  direct_->db = db;
+  env_.Note("direct", std::to_string(db) + ": " + Describe(args));
+  return Call(*direct_, args);
+}
+
+void ModelRedis::Stop() {
+  env_.Note("redis", "stopped");
+  stopped_ = true;
+  store_.SetFrozen(true);
+}
+
+void ModelRedis::Resume() {
+  env_.Note("redis", "resumed");
+  stopped_ = false;
+  store_.SetFrozen(false);
+  ProcessQueue();
+}
+
+void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
+  env_.Note("redis", lose_data ? "restarts without its data" : "restarts");
+  down_until_ = env_.scheduler.Now() + down;
+  loading_until_ = down_until_ + loading;
+  tracking_.Clear();
+  for (const auto& session : sessions_) {
+    if (session->connection != nullptr && !session->closed) {
+      SessionClosed(*session);
+      session->connection->Reset(true);
+    }
+  }
+  ready_.clear();
+  if (lose_data) {
+    store_.NextOp();
+    for (int db = 0; db < Store::kDatabases; ++db) {
+      store_.Flush(db);
+    }
+  }
+}
+
+std::vector<Executed>* ModelRedis::FindExecuted(const std::string& line) {
+  const auto it = executed_.find(line);
+  return it == executed_.end() ? nullptr : &it->second;
+}
+
+std::string ModelRedis::LogLine(int db, const Args& args) {
+  std::string line = std::to_string(db) + "|" + Upper(args.front());
+  for (std::size_t i = 1; i < args.size(); ++i) {
+    line.append("|").append(args[i]);
+  }
+  return line;
+}
+
+void ModelRedis::Enqueue(ModelSession& session) {
+  ready_.push_back(&session);
+  ProcessQueue();
+}
+
+void ModelRedis::SessionClosed(ModelSession& session) {
+  if (session.closed) {
+    return;
+  }
+  env_.Note("redis", "connection " + session.connection->name() + " closed");
+  session.closed = true;
+  session.blocked.reset();
+  tracking_.Forget(session.number);
+}
+
+void ModelRedis::ProcessQueue() {
+  while (!ready_.empty() && !stopped_) {
+    const MonoTime now = env_.scheduler.Now();
+    if (now < busy_until_) {
+      if (!process_posted_) {
+        process_posted_ = true;
+        env_.scheduler.Post(busy_until_ - now, [this] {
+          process_posted_ = false;
+          ProcessQueue();
+        });
+      }
+      return;
+    }
+    ModelSession& session = *ready_.front();
+    ready_.pop_front();
+    if (session.blocked || session.pending.empty()) {
+      continue;  // a blocked session's commands are asked for again when it wakes
+    }
+    const Args args = std::move(session.pending.front());
+    session.pending.pop_front();
+    if (env_.Chance(traits_.slow)) {
+      busy_until_ = now + env_.Between(Duration::zero(), traits_.slow_max);
+    }
+    // What had arrived before the connection broke may be executed or not: both happen.
+    if (!session.closed || env_.Chance(0.5)) {
+      Execute(session, args);
+    }
+  }
+}
+
+void ModelRedis::Execute(ModelSession& session, const Args& args) {
+  current_ = &session;
+  const Reply reply = Dispatch(session, args);
+  current_ = nullptr;
+  env_.Note(session.connection->name(), std::to_string(session.db) + ": " + Describe(args) +
+                                            " -> " + Printable(Encode(reply, session.protocol)));
+  session.Send(reply);
+  FlushDeferred(session);
+  MaybeGarbage(session);
+  if (!session.in_multi &&
+      !(args.size() > 1 && Upper(args[0]) == "CLIENT" && Upper(args[1]) == "CACHING")) {
+    session.caching_yes = false;
+  }
+}
+
+std::optional<Reply> ModelRedis::Refusal(const ModelSession& session,
+                                         const std::string& name) const {
+  const bool handshake = name == "HELLO" || name == "AUTH" || name == "QUIT" || name == "RESET";
+  if (!session.authenticated && !handshake) {
+    return Reply::Error("NOAUTH Authentication required.");
+  }
+  if (env_.scheduler.Now() < loading_until_ && !handshake && name != "CLIENT" &&
+      name != "COMMAND" && name != "MULTI" && name != "SELECT") {
+    return Reply::Error("LOADING Redis is loading the dataset in memory");
+  }
+  if (session.protocol == Protocol::kResp2 && !session.channels.empty() && name != "SUBSCRIBE" &&
+      name != "UNSUBSCRIBE" && name != "PING" && name != "QUIT" && name != "RESET") {
+    return Reply::Error("ERR Can't execute '" + name + "': only (P|S)SUBSCRIBE / " +
+                        "(P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context");
+  }
+  return std::nullopt;
+}
+
+Reply ModelRedis::Dispatch(ModelSession& session, const Args& args) {
+  const std::string name = Upper(args[0]);
+  if (auto refusal = Refusal(session, name)) {
+    session.multi_broken = session.in_multi;
+    Log(session, LogLine(session.db, args), *refusal, store_.NextOp());
+    return *std::move(refusal);
+  }
+  const bool control = name == "EXEC" || name == "DISCARD" || name == "MULTI" || name == "WATCH" ||
+                       name == "RESET" || name == "QUIT";
+  if (session.in_multi && !control) {
+    if (FindModelCommand(name) == nullptr) {
+      session.multi_broken = true;
+      return Call(session, args);
+    }
+    session.queued.push_back(args);
+    return Reply::Simple("QUEUED");
+  }
+  return Call(session, args);
+}
+
+Reply ModelRedis::Call(ModelSession& session, const Args& args) {
+  const std::string name = Upper(args[0]);
+  if (!in_exec_) {
+    store_.NextOp();
+  }
+  ++commands_executed_;
+  const std::uint64_t op = store_.op();  // a command that wakes a blocked one raises it
+  const int db = session.db;
+  Reply reply;
+  const ModelCommand* command = FindModelCommand(name);
+  if (command == nullptr || (name == "HELLO" && !traits_.knows_hello)) {
+    reply = Reply::Error("ERR unknown command '" + args[0] + "', with args beginning with: ");
+  } else if (const auto n = static_cast<int>(args.size());
+             command->arity >= 0 ? n != command->arity : n < -command->arity) {
+    std::string lower(command->name);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    reply = Reply::Error("ERR wrong number of arguments for '" + lower + "' command");
+  } else {
+    reply = command->run({*this, session, args});
+    RememberKeys(session, *command, args, db);
+    if (name == "EXEC") {
+      return reply;  // logged by Exec, with what it executed
+    }
+  }
+  if (!in_exec_ && reply.kind != Reply::Kind::kNone) {
+    Log(session, LogLine(db, args), reply, op);
+  }
+  return reply;
+}
+
+void ModelRedis::RememberKeys(const ModelSession& session, const ModelCommand& command,
+                              const Args& args, int db) {
+  const TrackingMode* mode = tracking_.Mode(session.number);
+  if (session.connection != nullptr && mode == nullptr && observer_.untracked_command) {
+    observer_.untracked_command(args);
+  }
+  if (!command.readonly || mode == nullptr || mode->bcast ||
+      (mode->optin && !session.caching_yes)) {
+    return;
+  }
+  for (const std::string& key : KeysOf(command, args)) {
+    tracking_.Remember(session.number, key);
+    if (command.name == "GET" && observer_.tracked_read && session.connection != nullptr) {
+      observer_.tracked_read(*session.connection, KeyId{db, key});
+    }
+  }
+}
+
+Reply ModelRedis::Exec(ModelSession& session) {
+  if (!session.in_multi) {
+    Reply error = Reply::Error("ERR EXEC without MULTI");
+    Log(session, LogLine(session.db, {"EXEC"}), error, store_.op());
+    return error;
+  }
+  std::string line = LogLine(session.db, {"EXEC"});
+  for (const Args& args : session.queued) {
+    line.append("||").append(LogLine(session.db, args));
+  }
+  const std::uint64_t op = store_.op();
+  const std::vector<Args> queued = std::move(session.queued);
+  session.queued.clear();
+  session.in_multi = false;
+  Reply reply;
+  if (session.multi_broken) {
+    reply = Reply::Error("EXECABORT Transaction discarded because of previous errors.");
+  } else if (session.watch_broken) {
+    reply = Reply::NilArray();
+  } else {
+    in_exec_ = true;
+    reply = Reply::Array({});
+    for (const Args& args : queued) {
+      reply.items.push_back(Call(session, args));
+    }
+    in_exec_ = false;
+  }
+  session.multi_broken = session.watch_broken = false;
+  session.watched.clear();
+  Log(session, line, reply, op);
+  return reply;
+}
+
+void ModelRedis::Modified(ModelSession& session, const KeyId& id) {
+  for (const auto& other : sessions_) {
+    if (other->watched.count(id) != 0) {
+      other->watch_broken = true;
+    }
+  }
+  tracking_.Invalidate(id.name, session.number);
+}
+
+void ModelRedis::BreakWatches(std::optional<int> db) {
+  for (const auto& other : sessions_) {
+    const auto hit = std::any_of(other->watched.begin(), other->watched.end(),
+                                 [&](const KeyId& id) { return !db || id.db == *db; });
+    other->watch_broken = other->watch_broken || hit;
+  }
+}
+
+void ModelRedis::FlushedEverything(std::optional<int> db) {
+  BreakWatches(db);
+  for (const SessionNumber number : tracking_.InvalidateAll()) {
+    Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Nil()}));
+  }
+}
+
+void ModelRedis::Block(ModelSession& session, std::vector<KeyId> keys, Duration timeout,
+                       std::string line) {
+  const std::uint64_t number = ++blocked_seq_;
+  session.blocked = ModelSession::Blocked{std::move(keys), std::move(line), number};
+  if (timeout == Duration::zero()) {
+    return;
+  }
+  env_.scheduler.Post(timeout, [this, &session, number] {
+    if (session.blocked && session.blocked->number == number && !session.closed) {
+      const std::string logged = session.blocked->line;
+      session.blocked.reset();
+      Log(session, logged, Reply::NilArray(), store_.NextOp());
+      session.Send(Reply::NilArray());
+      ready_.insert(ready_.end(), session.pending.size(), &session);
+      ProcessQueue();
+    }
+  });
+}
+
+void ModelRedis::ServeBlocked(const KeyId& id) {
+  ModelSession* longest = nullptr;
+  for (const auto& session : sessions_) {
+    if (session->blocked && !session->closed &&
+        std::count(session->blocked->keys.begin(), session->blocked->keys.end(), id) != 0 &&
+        (longest == nullptr || session->blocked->number < longest->blocked->number)) {
+      longest = session.get();
+    }
+  }
+  Value* value = longest == nullptr ? nullptr : store_.Find(id);
+  if (value == nullptr || value->type != Value::Type::kList || value->list.empty()) {
+    return;
+  }
+  const Reply reply = Reply::Array({Reply::Bulk(id.name), Reply::Bulk(value->list.front())});
+  const std::string line = longest->blocked->line;
+  longest->blocked.reset();
+  value->list.pop_front();
+  store_.NextOp();
+  if (value->list.empty()) {
+    store_.Put(id, {});
+  } else {
+    store_.Changed(id);
+  }
+  Modified(*longest, id);
+  Log(*longest, line, reply, store_.op());
+  env_.Note(longest->connection->name(), "served by a push: " + line);
+  longest->Send(reply);
+  ready_.insert(ready_.end(), longest->pending.size(), longest);
+}
+
+std::int64_t ModelRedis::Publish(const std::string& channel, const std::string& message) {
+  std::int64_t heard = 0;
+  for (const auto& session : sessions_) {
+    if (!session->closed && session->channels.count(channel) != 0) {
+      Push(session->number,
+           Reply::Push({Reply::Bulk("message"), Reply::Bulk(channel), Reply::Bulk(message)}));
+      ++heard;
+    }
+  }
+  return heard;
+}
+
+void ModelRedis::ResetSession(ModelSession& session) {
+  session.in_multi = session.multi_broken = session.watch_broken = false;
+  session.queued.clear();
+  session.watched.clear();
+  session.channels.clear();
+  session.db = 0;
+  session.name.clear();
+  session.protocol = Protocol::kResp2;
+  session.authenticated = traits_.password.empty();
+  tracking_.Forget(session.number);
+}
+
+void ModelRedis::Push(SessionNumber number, Reply push) {
+  ModelSession& session = *sessions_[number];
+  if (push.items.front().text == "invalidate" && observer_.invalidated) {
+    const Reply& keys = push.items.back();
+    observer_.invalidated(keys.items.empty() ? "" : keys.items.front().text);
+  }
+  // Invalidations need RESP3 (no REDIRECT here); messages of channels exist in both protocols.
+  const bool invalidation = push.items.front().text == "invalidate";
+  if (session.closed || (invalidation && session.protocol == Protocol::kResp2)) {
+    return;
+  }
+  if (&session == current_) {
+    session.deferred.push_back(std::move(push));
+  } else {
+    session.Send(push);
+  }
+}
+
+void ModelRedis::FlushDeferred(ModelSession& session) const {
+  for (const Reply& push : session.deferred) {
+    session.Send(push);
+  }
+  session.deferred.clear();
+}
+
+void ModelRedis::Log(const ModelSession& session, const std::string& line, const Reply& reply,
+                     std::uint64_t op) {
+  if (session.connection != nullptr) {
+    executed_[line].push_back({op, env_.scheduler.Now(), reply});
+  }
+}
+
+void ModelRedis::MaybeGarbage(const ModelSession& session) {
+  if (env_.Chance(traits_.garbage)) {
+    static constexpr std::string_view kGarbage[] = {"?\r\n", "$99999999999999999999\r\n", "*-7\r\n",
+                                                    "$3\r\nabcdef\r\n", "\0\0\0\0\r\n"};
+    env_.Note(session.connection->name(), "sends garbage");
+    session.connection->Send(kGarbage[env_.rng.Below(std::size(kGarbage))]);
+  }
+}
+
+}  // namespace nearcached::sim

@@ -1,0 +1,186 @@
+// A model of a Redis server: RESP bytes in and out, sessions, commands, tracking, expiry, failures.
+//
+// Commands are executed one at a time, at one instant each: that instant, and the rising `op`
+// number of each command, are the truth that the checker judges the product by. Semantics follow
+// Redis 7.0; what was measured on live servers is in pitfalls.md 4.8.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/sim/env.h"
+#include "tests/sim/model_store.h"
+#include "tests/sim/model_tracking.h"
+#include "tests/sim/resp.h"
+#include "tests/sim/sim_network.h"
+
+namespace nearcached::sim {
+
+class ModelRedis;
+struct ModelCommand;
+
+// What kind of server this is; drawn per world.
+struct ServerTraits {
+  bool knows_hello = true;     // false: older than Redis 6
+  bool knows_tracking = true;  // false: a managed service without it
+  bool command_table = true;   // COMMAND answers a table rather than an error
+  std::string password;        // empty: no AUTH needed
+  std::size_t tracking_keys_max = 1000;
+  Duration expiry_lag_max = std::chrono::milliseconds(300);
+  double slow = 0;  // chance that a command keeps the server busy
+  Duration slow_max{};
+  double garbage = 0;  // chance that a reply is followed by bytes that are not RESP
+};
+
+// One connection to the model, or the one session that all direct writers share (no connection).
+// Plain state that the command functions work on; owned by ModelRedis until the end of the run.
+struct ModelSession final : public PeerHandler {
+  ModelSession(ModelRedis& owner, SessionNumber id, SimConnection* wire)
+      : model(owner), number(id), connection(wire) {}
+  ModelSession(const ModelSession&) = delete;
+  ModelSession& operator=(const ModelSession&) = delete;
+  ~ModelSession() = default;
+
+  void OnPeerBytes(std::string_view bytes) override;
+  void OnPeerClosed() override;
+  // Sends a reply or push in this session's protocol.
+  void Send(const Reply& reply) const;
+
+  // A blocking command that waits.
+  struct Blocked {
+    std::vector<KeyId> keys;
+    std::string line;  // for the log
+    std::uint64_t number = 0;
+  };
+
+  ModelRedis& model;
+  const SessionNumber number;
+  SimConnection* const connection;
+  bool closed = false;
+  CommandReader reader;
+  std::deque<Args> pending;  // read, not yet executed
+  Protocol protocol = Protocol::kResp2;
+  int db = 0;
+  bool authenticated = false;
+  std::string name;
+  bool in_multi = false;
+  bool multi_broken = false;
+  std::vector<Args> queued;
+  std::set<KeyId> watched;
+  bool watch_broken = false;
+  bool caching_yes = false;
+  std::set<std::string> channels;
+  std::optional<Blocked> blocked;
+  std::vector<Reply> deferred;  // pushes that wait for the end of the command
+};
+
+// A command that the model executed for the product.
+struct Executed {
+  std::uint64_t op = 0;
+  MonoTime at{};
+  Reply reply;
+  bool claimed = false;  // a client's reply has been matched with it
+};
+
+class ModelRedis {
+ public:
+  // Told of every key that a session was promised invalidations for by a GET, of every command
+  // executed for a session without tracking, and of every key invalidated (empty: all).
+  struct Observer {
+    std::function<void(const SimConnection&, const KeyId&)> tracked_read;
+    std::function<void(const Args&)> untracked_command;
+    std::function<void(const std::string&)> invalidated;
+  };
+
+  ModelRedis(Env& env, ServerTraits traits);
+  ModelRedis(const ModelRedis&) = delete;
+  ModelRedis& operator=(const ModelRedis&) = delete;
+  ~ModelRedis() = default;
+
+  void Connect(SimConnection& connection);
+  // Executes a command of another client of the server, now.
+  Reply Direct(int db, const Args& args);
+
+  // As SIGSTOP and SIGCONT: connections stay, nothing is answered.
+  void Stop();
+  void Resume();
+  // Breaks every connection and comes back after `down`, perhaps without its data, then answers
+  // LOADING for `loading`.
+  void Restart(bool lose_data, Duration down, Duration loading);
+  [[nodiscard]] bool down() const { return env_.scheduler.Now() < down_until_; }
+  [[nodiscard]] bool stopped() const { return stopped_; }
+
+  [[nodiscard]] Store& store() { return store_; }
+  [[nodiscard]] const Store& store() const { return store_; }
+  [[nodiscard]] const ServerTraits& traits() const { return traits_; }
+  void SetObserver(Observer observer) { observer_ = std::move(observer); }
+
+  // The log of what was executed for the product's sessions, by LogLine.
+  [[nodiscard]] std::vector<Executed>* FindExecuted(const std::string& line);
+  [[nodiscard]] const std::map<std::string, std::vector<Executed>>& executed() const {
+    return executed_;
+  }
+  // "0|SET|k|v": the database, then the arguments, the name in upper case.
+  static std::string LogLine(int db, const Args& args);
+  [[nodiscard]] std::uint64_t commands_executed() const { return commands_executed_; }
+
+  // For the session and the command functions.
+  void Enqueue(ModelSession& session);
+  void SessionClosed(ModelSession& session);
+  // A key was changed by `session`: watchers, invalidations, blocked readers.
+  void Modified(ModelSession& session, const KeyId& id);
+  // Watchers of one database (of all) and every tracking session hear of a flush.
+  void FlushedEverything(std::optional<int> db);
+  void BreakWatches(std::optional<int> db);
+  Reply Exec(ModelSession& session);
+  void Block(ModelSession& session, std::vector<KeyId> keys, Duration timeout, std::string line);
+  void ServeBlocked(const KeyId& id);
+  std::int64_t Publish(const std::string& channel, const std::string& message);
+  void ResetSession(ModelSession& session);
+  [[nodiscard]] bool in_exec() const { return in_exec_; }
+  [[nodiscard]] TrackingTable& tracking() { return tracking_; }
+  [[nodiscard]] Env& env() { return env_; }
+
+ private:
+  void ProcessQueue();
+  void Execute(ModelSession& session, const Args& args);
+  Reply Dispatch(ModelSession& session, const Args& args);
+  Reply Call(ModelSession& session, const Args& args);
+  void RememberKeys(const ModelSession& session, const ModelCommand& command, const Args& args,
+                    int db);
+  std::optional<Reply> Refusal(const ModelSession& session, const std::string& name) const;
+  void Push(SessionNumber number, Reply push);
+  void FlushDeferred(ModelSession& session) const;
+  void Log(const ModelSession& session, const std::string& line, const Reply& reply,
+           std::uint64_t op);
+  void MaybeGarbage(const ModelSession& session);
+
+  Env& env_;
+  ServerTraits traits_;
+  Store store_;
+  TrackingTable tracking_;
+  Observer observer_;
+  std::vector<std::unique_ptr<ModelSession>> sessions_;  // by number; never freed in a run
+  std::deque<ModelSession*> ready_;                      // one entry per pending command
+  std::map<std::string, std::vector<Executed>> executed_;
+  ModelSession* current_ = nullptr;
+  ModelSession* direct_ = nullptr;
+  bool in_exec_ = false;
+  bool stopped_ = false;
+  bool process_posted_ = false;
+  MonoTime busy_until_{};
+  MonoTime down_until_{};
+  MonoTime loading_until_{};
+  std::uint64_t blocked_seq_ = 0;
+  std::uint64_t commands_executed_ = 0;
+};
+
+}  // namespace nearcached::sim

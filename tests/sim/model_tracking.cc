@@ -1,0 +1,70 @@
+#include "tests/sim/model_tracking.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace nearcached::sim {
+
+void TrackingTable::SetMode(SessionNumber session, TrackingMode mode) {
+  modes_[session] = std::move(mode);
+}
+
+const TrackingMode* TrackingTable::Mode(SessionNumber session) const {
+  const auto it = modes_.find(session);
+  return it == modes_.end() ? nullptr : &it->second;
+}
+
+void TrackingTable::Remember(SessionNumber session, const std::string& key) {
+  table_[key].insert(session);
+  while (table_.size() > max_keys_) {
+    const auto victim =
+        std::next(table_.begin(), static_cast<std::ptrdiff_t>(rng_.Below(table_.size())));
+    const auto [name, sessions] = *victim;
+    table_.erase(victim);
+    for (const SessionNumber number : sessions) {
+      if (modes_.count(number) != 0) {
+        push_(number, name);
+      }
+    }
+  }
+}
+
+void TrackingTable::Invalidate(const std::string& key, SessionNumber writer) {
+  for (const auto& [number, mode] : modes_) {
+    const bool hears =
+        mode.bcast && !(mode.noloop && number == writer) &&
+        (mode.prefixes.empty() ||
+         std::any_of(mode.prefixes.begin(), mode.prefixes.end(),
+                     [&](const std::string& prefix) { return key.starts_with(prefix); }));
+    if (hears) {
+      push_(number, key);
+    }
+  }
+  const auto node = table_.extract(key);
+  if (node.empty()) {
+    return;
+  }
+  for (const SessionNumber number : node.mapped()) {
+    const TrackingMode* mode = Mode(number);
+    if (mode != nullptr && !mode->bcast && !(mode->noloop && number == writer)) {
+      push_(number, key);
+    }
+  }
+}
+
+std::vector<SessionNumber> TrackingTable::InvalidateAll() {
+  table_.clear();
+  std::vector<SessionNumber> sessions;
+  for (const auto& [number, mode] : modes_) {
+    sessions.push_back(number);
+  }
+  return sessions;
+}
+
+void TrackingTable::Clear() {
+  table_.clear();
+  modes_.clear();
+}
+
+}  // namespace nearcached::sim

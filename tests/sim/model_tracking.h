@@ -1,0 +1,59 @@
+// The server's invalidation table, as measured on live servers (pitfalls.md 4.8).
+//
+// Default mode remembers the keys of read-only commands per session, by name without database; the
+// first invalidation of a key removes it for all. BCAST sessions hear every write.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "daemon/base/rng.h"
+
+namespace nearcached::sim {
+
+using SessionNumber = std::uint64_t;
+
+// One session's CLIENT TRACKING state.
+struct TrackingMode {
+  bool on = false;
+  bool optin = false;
+  bool bcast = false;
+  bool noloop = false;
+  std::vector<std::string> prefixes;  // BCAST; empty: all keys
+};
+
+class TrackingTable {
+ public:
+  // `push` sends an invalidation of one key to a session (the table does not know sockets).
+  using Push = std::function<void(SessionNumber, const std::string& key)>;
+
+  TrackingTable(Rng& rng, Push push) : rng_(rng), push_(std::move(push)) {}
+
+  void SetMaxKeys(std::size_t max) { max_keys_ = max; }
+  void SetMode(SessionNumber session, TrackingMode mode);
+  [[nodiscard]] const TrackingMode* Mode(SessionNumber session) const;
+  // RESET, TRACKING OFF or the end of the connection. Table entries stay until they are hit.
+  void Forget(SessionNumber session) { modes_.erase(session); }
+
+  // Remembers a key for a session; may evict another key, with pushes.
+  void Remember(SessionNumber session, const std::string& key);
+  void Invalidate(const std::string& key, SessionNumber writer);
+  // FLUSH*: the table is emptied; returns who must get the null push.
+  [[nodiscard]] std::vector<SessionNumber> InvalidateAll();
+  // A restart: nobody is tracked and nobody is told.
+  void Clear();
+  [[nodiscard]] std::size_t keys() const { return table_.size(); }
+
+ private:
+  Rng& rng_;
+  Push push_;
+  std::size_t max_keys_ = 1000;
+  std::map<SessionNumber, TrackingMode> modes_;
+  std::map<std::string, std::set<SessionNumber>> table_;
+};
+
+}  // namespace nearcached::sim

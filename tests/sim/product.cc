@@ -1,0 +1,170 @@
+// The product under test: daemon/worker.h, composed as daemon/app.cc composes it.
+#include "tests/sim/product.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "config/config.h"
+#include "daemon/worker.h"
+
+namespace nearcached::sim {
+namespace {
+
+config::Duration Millis(Duration d) {
+  return std::chrono::duration_cast<config::Duration>(d);
+}
+
+config::Config MakeConfig(const ProductSetup& setup) {
+  config::Config config;
+  config::UpstreamConfig& upstream = config.upstream;
+  upstream.password = setup.password;
+  upstream.connect_timeout = Millis(setup.connect_timeout);
+  upstream.command_timeout = Millis(setup.request_timeout);
+  upstream.links = static_cast<std::uint32_t>(setup.links);
+  upstream.fill_links = static_cast<std::uint32_t>(setup.fill_links);
+  upstream.exclusive_links_max = static_cast<std::uint32_t>(setup.exclusive_links_max);
+  upstream.health_interval = Millis(setup.probe_interval);
+  upstream.health_misses = static_cast<std::uint32_t>(setup.probe_misses);
+  upstream.reconnect_delay_max = Millis(setup.reconnect_delay_max);
+  config.l1.bytes = setup.l1_bytes;
+  config.l1.ttl = Millis(setup.l1_ttl);
+  config.l1.negative_ttl = Millis(setup.l1_ttl / 2);
+  // A rule with a TTL of its own is what permits caching where the server does not track.
+  config::RuleConfig rule;
+  rule.ttl = Millis(setup.l1_ttl);
+  config.rules.push_back(rule);
+  config.tracking.mode =
+      setup.tracking ? config::TrackingConfig::Mode::kAuto : config::TrackingConfig::Mode::kOff;
+  config.limits.clients_max = static_cast<std::uint32_t>(setup.clients_max);
+  config.limits.output_bytes_max = setup.output_bytes_max;
+  config.limits.pipeline_max = static_cast<std::uint32_t>(setup.pipeline_max);
+  config.drain.timeout = Millis(setup.drain_deadline);
+  return config;
+}
+
+class WorkerProduct final : public Product {
+ public:
+  WorkerProduct(const ProductSetup& setup, Scheduler& scheduler, Dialer& dialer)
+      : scheduler_(scheduler),
+        config_(MakeConfig(setup)),
+        worker_(std::make_unique<Worker>(config_, scheduler, dialer, setup.seed)) {
+    listener_.config = config_.listeners.front();
+    worker_->Start();
+    turn_end_ = scheduler_.AtTurnEnd([this] {
+      if (draining_ && worker_->drained()) {
+        Finish();
+      }
+    });
+  }
+  WorkerProduct(const WorkerProduct&) = delete;
+  WorkerProduct& operator=(const WorkerProduct&) = delete;
+  ~WorkerProduct() override { Finish(); }
+
+  bool Accept(OpenStream open) override {
+    if (draining_) {
+      return false;  // the listeners are closed
+    }
+    worker_->Accept(listener_, open);
+    return true;
+  }
+
+  void StartDrain() override {
+    draining_ = true;
+    worker_->StartDrain();
+    deadline_ = scheduler_.After(Duration(config_.drain.timeout), [this] { Finish(); });
+  }
+
+  [[nodiscard]] bool idle() const override { return finished_; }
+
+  [[nodiscard]] std::string CheckState() const override {
+    worker_->l1().CheckInvariants();  // aborts, naming the line
+    const L1& l1 = worker_->l1();
+    if (l1.bytes_used() > l1.bytes_max()) {
+      return "L1 uses " + std::to_string(l1.bytes_used()) + " of " +
+             std::to_string(l1.bytes_max()) + " bytes";
+    }
+    const auto active = static_cast<std::int64_t>(worker_->server().active());
+    if (worker_->session_stats().active.value() != active) {
+      return "the gauge of active clients is " +
+             std::to_string(worker_->session_stats().active.value()) + ", there are " +
+             std::to_string(active);
+    }
+    const auto open = static_cast<std::int64_t>(worker_->coherence().flights().open());
+    if (worker_->coherence().flights().stats().open.value() != open) {
+      return "the gauge of open flights is " +
+             std::to_string(worker_->coherence().flights().stats().open.value()) + ", there are " +
+             std::to_string(open);
+    }
+    return {};
+  }
+
+  [[nodiscard]] std::string CheckDrained() const override {
+    std::string left;
+    const auto expect_zero = [&left](const char* what, std::int64_t value) {
+      if (value != 0) {
+        left.append(left.empty() ? "left after the drain: " : ", ")
+            .append(what)
+            .append(" ")
+            .append(std::to_string(value));
+      }
+    };
+    const UpstreamStats& upstream = worker_->pool().stats();
+    const FlightStats& flights = worker_->coherence().flights().stats();
+    expect_zero("clients", worker_->session_stats().active.value());
+    expect_zero("resp3 clients", worker_->session_stats().resp3.value());
+    expect_zero("pinned clients", worker_->session_stats().pinned.value());
+    expect_zero("unanswered", static_cast<std::int64_t>(worker_->server().unanswered()));
+    expect_zero("links ready", upstream.links_ready.value());
+    expect_zero("requests in flight", upstream.inflight.value());
+    expect_zero("exclusive links lent", upstream.exclusive_active.value());
+    expect_zero("exclusive links idle", upstream.exclusive_idle.value());
+    expect_zero("flights", flights.open.value());
+    expect_zero("waiters", flights.waiters.value());
+    expect_zero("holds", worker_->coherence().stats().holds.value());
+    expect_zero("pinned bytes", worker_->l1().stats().pinned_bytes.value());
+    expect_zero("not idle coherence", worker_->coherence().idle() ? 0 : 1);
+    return left;
+  }
+
+  [[nodiscard]] ProductFigures figures() const override {
+    const SessionStats& session = worker_->session_stats();
+    const FlightStats& flights = worker_->coherence().flights().stats();
+    ProductFigures figures;
+    figures.hits = session.hits.value();
+    figures.misses = session.misses.value();
+    figures.coalesced = flights.coalesced.value();
+    figures.fills = flights.fills_stored.value();
+    figures.fills_refused = flights.fills_poisoned.value() + flights.fills_refused.value();
+    return figures;
+  }
+
+ private:
+  void Finish() {
+    if (std::exchange(finished_, true)) {
+      return;
+    }
+    deadline_.reset();
+    turn_end_.reset();
+    worker_->Stop();
+  }
+
+  Scheduler& scheduler_;
+  const config::Config config_;
+  ListenerContext listener_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Timer> turn_end_;
+  std::unique_ptr<Timer> deadline_;
+  bool draining_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+ProductFactory MakeProductFactory() {
+  return [](const ProductSetup& setup, Scheduler& scheduler, Dialer& dialer) {
+    return std::make_unique<WorkerProduct>(setup, scheduler, dialer);
+  };
+}
+
+}  // namespace nearcached::sim

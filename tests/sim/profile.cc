@@ -1,0 +1,28 @@
+#include "tests/sim/profile.h"
+
+#include <algorithm>
+
+namespace nearcached::sim {
+
+const std::vector<Profile>& Profiles() {
+  static const std::vector<Profile> kProfiles = [] {
+    std::vector<Profile> all;
+    all.push_back({.name = "calm", .drain_mid_traffic = 0});
+    all.push_back({.name = "faults", .faults = true, .garbage = true});
+    all.push_back({.name = "tracking-off", .tracking = false});
+    all.push_back({.name = "old-server", .faults = true, .server_tracks = false});
+    all.push_back({.name = "churn", .churn = 6});
+    all.push_back({.name = "overload", .faults = true, .overload = true});
+    return all;
+  }();
+  return kProfiles;
+}
+
+const Profile* FindProfile(std::string_view name) {
+  const auto& all = Profiles();
+  const auto it = std::find_if(all.begin(), all.end(),
+                               [&](const Profile& profile) { return profile.name == name; });
+  return it == all.end() ? nullptr : &*it;
+}
+
+}  // namespace nearcached::sim

@@ -1,0 +1,28 @@
+// The kinds of worlds there are.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/time.h"
+
+namespace nearcached::sim {
+
+// What may go wrong, and how much of what traffic there is. Every world draws its own values
+// within these bounds.
+struct Profile {
+  std::string_view name;
+  bool faults = false;        // networks and servers misbehave
+  bool garbage = false;       // the server sometimes speaks nonsense
+  bool tracking = true;       // the product is configured to use CLIENT TRACKING
+  bool server_tracks = true;  // … and the server knows it
+  bool overload = false;      // small limits, deep pipelines, slow readers
+  double churn = 1;           // weight of expiries, deletes and flushes
+  double drain_mid_traffic = 0.1;
+};
+
+[[nodiscard]] const std::vector<Profile>& Profiles();
+// Null: no such profile.
+[[nodiscard]] const Profile* FindProfile(std::string_view name);
+
+}  // namespace nearcached::sim

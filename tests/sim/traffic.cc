@@ -1,0 +1,488 @@
+#include "tests/sim/traffic.h"
+
+#include <algorithm>
+#include <array>
+
+#include "tests/sim/checker.h"
+
+namespace nearcached::sim {
+namespace {
+
+Request Literal(Request request, Args args, const Reply& reply) {
+  request.args = std::move(args);
+  request.expect = Expect::kLiteral;
+  request.literal = Encode(reply, request.protocol);
+  return request;
+}
+
+}  // namespace
+
+Request Traffic::Start(ClientState& client, std::uint64_t& index) const {
+  Request request;
+  request.index = ++index;
+  request.protocol = client.protocol;
+  request.watched_read = client.watching && !client.in_multi;
+  request.needs_own_link = client.watching || client.in_multi;
+  return request;
+}
+
+void Traffic::Finish(ClientState& client, Request& request) const {
+  if (request.expect == Expect::kExecuted) {
+    request.line = ModelRedis::LogLine(client.db, request.args);
+  }
+  request.marks = request.writes;
+  if (!client.in_multi) {
+    return;
+  }
+  client.exec_line.append("||").append(ModelRedis::LogLine(client.db, request.args));
+  client.queued.push_back({Upper(request.args[0]), request.reads, request.writes});
+  request.expect = Expect::kLiteral;
+  request.literal = "+QUEUED\r\n";
+  request.reads.clear();
+  request.writes.clear();
+  request.changes_session = true;
+}
+
+const Traffic::Kind& Traffic::Draw(bool for_multi) {
+  const double churn = profile_.churn;
+  const std::array<Kind, 21> kinds = {{
+      {read_mostly_ ? 2000.0 : 40.0, &Traffic::Read, true},
+      {6, &Traffic::ReadOther, true},
+      {read_mostly_ ? 200.0 : 6.0, &Traffic::Mget, true},
+      {14, &Traffic::Set, true},
+      {2, &Traffic::Mset, true},
+      {5, &Traffic::Count, true},
+      {3, &Traffic::Append, true},
+      {2 * churn, &Traffic::Remove, true},
+      {2 * churn, &Traffic::Expiry, true},
+      {2, &Traffic::Remaining, false},
+      {2, &Traffic::ReadAndChange, true},
+      {1, &Traffic::Rename, true},
+      {2, &Traffic::Script, true},
+      {3, &Traffic::List, true},
+      {0.5, &Traffic::BlockingPop, false},
+      {0.3 * churn, &Traffic::Flush, true},
+      {1.5, &Traffic::Select, false},
+      {0.5, &Traffic::Greeting, false},
+      {3, &Traffic::Local, false},
+      {1.5, &Traffic::Odd, false},
+      {1, &Traffic::Publish, false},
+  }};
+  static thread_local Kind chosen{};
+  double total = 0;
+  for (const Kind& kind : kinds) {
+    total += for_multi && !kind.in_multi ? 0 : kind.weight;
+  }
+  double at = env_.rng.Unit() * total;
+  for (const Kind& kind : kinds) {
+    at -= for_multi && !kind.in_multi ? 0 : kind.weight;
+    if (at < 0) {
+      chosen = kind;
+      break;
+    }
+  }
+  return chosen;
+}
+
+void Traffic::Next(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  if (env_.Chance(read_mostly_ ? 0.002 : 0.03)) {
+    Transaction(client, index, out);
+    return;
+  }
+  Request request = Start(client, index);
+  (this->*Draw(false).build)(client, request);
+  Finish(client, request);
+  request.inline_form = env_.Chance(0.02);
+  out.push_back(std::move(request));
+}
+
+void Traffic::Transaction(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  const auto add_literal = [&](Args args, const Reply& reply) {
+    Request request = Literal(Start(client, index), std::move(args), reply);
+    request.changes_session = request.needs_own_link = true;
+    out.push_back(std::move(request));
+  };
+  if (env_.Chance(0.5)) {
+    const std::string key = Key('k');
+    add_literal({"WATCH", key}, Reply::Ok());
+    client.watching = true;
+    Request read = Start(client, index);
+    read.args = {"GET", key};
+    read.expect = Expect::kRead;
+    read.reads = {{client.db, key}};
+    out.push_back(std::move(read));
+    if (env_.Chance(0.1)) {
+      add_literal({"UNWATCH"}, Reply::Ok());
+      client.watching = false;
+      return;
+    }
+  }
+  add_literal({"MULTI"}, Reply::Ok());
+  client.in_multi = true;
+  client.queued.clear();
+  client.exec_line.clear();
+  for (std::uint64_t n = env_.Between(1, 4); n > 0; --n) {
+    Request request = Start(client, index);
+    (this->*Draw(true).build)(client, request);
+    Finish(client, request);
+    out.push_back(std::move(request));
+  }
+  client.in_multi = client.watching = false;
+  if (env_.Chance(0.1)) {
+    add_literal({"DISCARD"}, Reply::Ok());
+    return;
+  }
+  Request exec = Start(client, index);
+  exec.args = {"EXEC"};
+  exec.expect = Expect::kExec;
+  exec.line = ModelRedis::LogLine(client.db, exec.args) + client.exec_line;
+  exec.queued = client.queued;
+  exec.changes_session = exec.needs_own_link = true;
+  for (const QueuedAccess& access : exec.queued) {
+    exec.writes_everything =
+        exec.writes_everything || access.command.starts_with("FLUSH") || access.command == "SWAPDB";
+  }
+  out.push_back(std::move(exec));
+}
+
+void Traffic::Greet(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  client.protocol = Protocol::kResp3;
+  Request request = Start(client, index);
+  request.args = {"HELLO", "3"};
+  request.expect = Expect::kHello;
+  request.changes_session = true;
+  out.push_back(std::move(request));
+}
+
+void Traffic::Subscribe(ClientState& client, std::uint64_t& index, std::vector<Request>& out,
+                        bool on) {
+  Request request = Start(client, index);
+  request.args = {on ? "SUBSCRIBE" : "UNSUBSCRIBE", "news"};
+  request.expect = Expect::kSubscribed;
+  request.changes_session = true;
+  out.push_back(std::move(request));
+}
+
+void Traffic::Quit(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  Request request = Literal(Start(client, index), {"QUIT"}, Reply::Ok());
+  request.closes = true;
+  out.push_back(std::move(request));
+}
+
+Args Traffic::DirectWrite(int& db) {
+  db = env_.Chance(0.8) ? 0 : 1;
+  static std::string token;
+  token = "d" + std::to_string(env_.rng.Next() % 1000000000) + ";";
+  const std::string key = Key('k');
+  const double churn = profile_.churn;
+  const double at = env_.rng.Unit() * (10 + 2 * churn);
+  if (at < 6) {
+    return {"SET", key, token};
+  }
+  if (at < 7) {
+    return {"SET", key, token, "PX", ShortTtl()};
+  }
+  if (at < 8) {
+    return {"APPEND", key, token};
+  }
+  if (at < 9) {
+    return {"INCR", Key('n')};
+  }
+  if (at < 10) {
+    return {"LPUSH", Key('l'), token};
+  }
+  const double kind = env_.rng.Unit();
+  if (kind < 0.45) {
+    return {"DEL", key};
+  }
+  if (kind < 0.95) {
+    return {"PEXPIRE", key, ShortTtl()};
+  }
+  return {kind < 0.98 ? "FLUSHDB" : "FLUSHALL"};
+}
+
+std::string Traffic::Key(char space) {
+  // Half of all accesses go to two hot keys.
+  const std::uint64_t n = space == 'k' ? 8 : 2;
+  const std::uint64_t pick = env_.Chance(0.5) ? env_.rng.Below(2) : env_.rng.Below(n);
+  return space + std::to_string(pick);
+}
+
+std::string Traffic::AnyKey() {
+  const double at = env_.rng.Unit();
+  return Key(at < 0.85 ? 'k' : at < 0.95 ? 'n' : 'l');
+}
+
+std::string Traffic::Text(const ClientState& client, const Request& request) {
+  // The letter after the token marks lines that may occur only once (Checker::Finish).
+  std::string text = TokenOf(client.number, request.index) + "x";
+  const double at = env_.rng.Unit();
+  const std::uint64_t pad = at < 0.8    ? env_.rng.Below(40)
+                            : at < 0.98 ? env_.rng.Below(2000)
+                                        : env_.rng.Below(20000);
+  text.append(pad, 'x');
+  if (env_.Chance(0.05)) {
+    text += "\r\n$-1\r\n";  // binary safety: looks like a reply
+  }
+  return text;
+}
+
+std::string Traffic::ShortTtl() {
+  return std::to_string(env_.Between(1, 800));
+}
+
+void Traffic::Read(ClientState& client, Request& request) {
+  request.args = {env_.Chance(0.05) ? "get" : "GET", AnyKey()};
+  request.expect = Expect::kRead;
+  request.reads = {{client.db, request.args[1]}};
+}
+
+void Traffic::ReadOther(ClientState& client, Request& request) {
+  static constexpr std::array<const char*, 4> kCommands = {"STRLEN", "EXISTS", "TYPE", "LLEN"};
+  const char* command = kCommands[env_.rng.Below(kCommands.size())];
+  request.args = {command, std::string(command) == "LLEN" ? Key('l') : AnyKey()};
+  request.expect = Expect::kRead;
+  request.reads = {{client.db, request.args[1]}};
+}
+
+void Traffic::Mget(ClientState& client, Request& request) {
+  request.args = {"MGET"};
+  for (std::uint64_t n = env_.Between(1, 4); n > 0; --n) {
+    request.args.push_back(AnyKey());
+    request.reads.push_back({client.db, request.args.back()});
+  }
+  request.expect = Expect::kMget;
+}
+
+void Traffic::Set(ClientState& client, Request& request) {
+  const std::string key = Key('k');
+  request.args = {"SET", key, Text(client, request)};
+  request.expect = Expect::kExecuted;
+  request.unique = true;
+  request.writes = {{client.db, key}};
+  const double at = env_.rng.Unit();
+  Args& args = request.args;
+  if (at < 0.15) {
+    args.insert(args.end(), {"PX", ShortTtl()});
+  } else if (at < 0.20) {
+    args.insert(args.end(), {"EX", "1"});
+  } else if (at < 0.25) {
+    args.emplace_back("NX");
+  } else if (at < 0.30) {
+    args.emplace_back("XX");
+  } else if (at < 0.35) {
+    args.emplace_back("GET");
+  } else if (at < 0.40) {
+    args.emplace_back("KEEPTTL");
+  } else if (at < 0.45) {
+    args = {"SETNX", key, args[2]};
+  }
+}
+
+void Traffic::Mset(ClientState& client, Request& request) {
+  request.args = {"MSET"};
+  for (std::uint64_t n = env_.Between(1, 3); n > 0; --n) {
+    const std::string key = Key('k');
+    request.args.push_back(key);
+    request.args.push_back(Text(client, request));
+    request.writes.push_back({client.db, key});
+  }
+  request.expect = Expect::kExecuted;
+}
+
+void Traffic::Count(ClientState& client, Request& request) {
+  // Now and then on a key that holds no number.
+  request.args = {env_.Chance(0.8) ? "INCR" : "DECR", env_.Chance(0.95) ? Key('n') : AnyKey()};
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, request.args[1]}};
+}
+
+void Traffic::Append(ClientState& client, Request& request) {
+  request.args = {"APPEND", Key('k'), TokenOf(client.number, request.index) + "x"};
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, request.args[1]}};
+}
+
+void Traffic::Remove(ClientState& client, Request& request) {
+  request.args = {env_.Chance(0.7) ? "DEL" : "UNLINK"};
+  for (std::uint64_t n = env_.Between(1, 2); n > 0; --n) {
+    request.args.push_back(AnyKey());
+    request.writes.push_back({client.db, request.args.back()});
+  }
+  request.expect = Expect::kExecuted;
+}
+
+void Traffic::Expiry(ClientState& client, Request& request) {
+  const std::string key = AnyKey();
+  const double at = env_.rng.Unit();
+  if (at < 0.6) {
+    request.args = {"PEXPIRE", key, ShortTtl()};
+  } else if (at < 0.8) {
+    request.args = {"EXPIRE", key, env_.Chance(0.1) ? "0" : "1"};
+  } else {
+    request.args = {"PERSIST", key};
+  }
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, key}};
+}
+
+void Traffic::Remaining(ClientState& /*client*/, Request& request) {
+  const double at = env_.rng.Unit();
+  if (at < 0.8) {
+    request.args = {at < 0.4 ? "TTL" : "PTTL", AnyKey()};
+  } else {
+    request.args = {"DBSIZE"};
+  }
+  request.expect = Expect::kExecuted;
+}
+
+void Traffic::ReadAndChange(ClientState& client, Request& request) {
+  const std::string key = AnyKey();
+  const double at = env_.rng.Unit();
+  if (at < 0.5) {
+    request.args = {"GETDEL", key};
+  } else if (at < 0.7) {
+    request.args = {"GETEX", key};
+  } else if (at < 0.9) {
+    request.args = {"GETEX", key, "PX", ShortTtl()};
+  } else {
+    request.args = {"GETEX", key, "PERSIST"};
+  }
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, key}};
+}
+
+void Traffic::Rename(ClientState& client, Request& request) {
+  request.args = {"RENAME", Key('k'), Key('k')};
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, request.args[1]}, {client.db, request.args[2]}};
+}
+
+void Traffic::Script(ClientState& client, Request& request) {
+  const double at = env_.rng.Unit();
+  request.expect = Expect::kExecuted;
+  if (at < 0.3) {
+    request.args = {"EVAL", "return redis.call('GET',KEYS[1])", "1", Key('k')};
+  } else if (at < 0.6) {
+    request.args = {"EVAL", "return redis.call('INCR',KEYS[1])", "1", Key('n')};
+  } else if (at < 0.9) {
+    request.args = {"EVAL", "return redis.call('SET',KEYS[1],ARGV[1])", "1", Key('k'),
+                    Text(client, request)};
+  } else {
+    request.args = {"EVALSHA", "da39a3ee5e6b4b0d3255bfef95601890afd80709", "1", Key('k')};
+  }
+  request.writes = {{client.db, request.args[3]}};
+}
+
+void Traffic::List(ClientState& client, Request& request) {
+  const std::string key = env_.Chance(0.95) ? Key('l') : AnyKey();
+  const double at = env_.rng.Unit();
+  if (at < 0.6) {
+    request.args = {at < 0.3 ? "LPUSH" : "RPUSH", key, TokenOf(client.number, request.index) + "x"};
+  } else {
+    request.args = {"LPOP", key};
+  }
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, key}};
+}
+
+void Traffic::BlockingPop(ClientState& client, Request& request) {
+  const std::string key = Key('l');
+  request.args = {"BLPOP", key, "1"};
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, key}};
+  request.extra = std::chrono::seconds(1);
+  request.needs_own_link = true;
+}
+
+void Traffic::Flush(ClientState& /*client*/, Request& request) {
+  const double at = env_.rng.Unit();
+  if (at < 0.5) {
+    request.args = {"FLUSHDB"};
+  } else if (at < 0.8) {
+    request.args = {"FLUSHALL"};
+  } else {
+    request.args = {"SWAPDB", "0", "1"};
+  }
+  request.expect = Expect::kExecuted;
+  request.writes_everything = true;
+}
+
+void Traffic::Select(ClientState& client, Request& request) {
+  if (env_.Chance(0.05)) {
+    request =
+        Literal(std::move(request), {"SELECT", "99"}, Reply::Error("ERR DB index is out of range"));
+    return;
+  }
+  client.db = env_.Chance(0.6) ? 0 : static_cast<int>(env_.rng.Below(3));
+  request = Literal(std::move(request), {"SELECT", std::to_string(client.db)}, Reply::Ok());
+  request.changes_session = request.needs_own_link = true;  // a database not seen yet is tried
+}
+
+void Traffic::Greeting(ClientState& client, Request& request) {
+  client.protocol = env_.Chance(0.5) ? Protocol::kResp3 : Protocol::kResp2;
+  request.protocol = client.protocol;
+  request.args = {"HELLO", client.protocol == Protocol::kResp3 ? "3" : "2"};
+  request.expect = Expect::kHello;
+  request.changes_session = true;
+}
+
+void Traffic::Local(ClientState& client, Request& request) {
+  const std::string token = TokenOf(client.number, request.index);
+  switch (env_.rng.Below(6)) {
+    case 0:
+      request = Literal(std::move(request), {"PING"}, Reply::Simple("PONG"));
+      break;
+    case 1:
+      request = Literal(std::move(request), {"PING", token}, Reply::Bulk(token));
+      break;
+    case 2:
+      request = Literal(std::move(request), {"ECHO", token}, Reply::Bulk(token));
+      break;
+    case 3:
+      client.name = "app" + std::to_string(request.index);
+      request = Literal(std::move(request), {"CLIENT", "SETNAME", client.name}, Reply::Ok());
+      request.changes_session = true;
+      break;
+    case 4:
+      request = Literal(std::move(request), {"CLIENT", "GETNAME"},
+                        client.name.empty() ? Reply::Nil() : Reply::Bulk(client.name));
+      break;
+    default:
+      request.args = {"CLIENT", "ID"};
+      request.expect = Expect::kInteger;
+      break;
+  }
+}
+
+void Traffic::Odd(ClientState& client, Request& request) {
+  switch (env_.rng.Below(4)) {
+    case 0:
+      request = Literal(std::move(request), {"GET"},
+                        Reply::Error("ERR wrong number of arguments for 'get' command"));
+      break;
+    case 1:
+      request = Literal(std::move(request), {"EXEC"}, Reply::Error("ERR EXEC without MULTI"));
+      break;
+    case 2:
+      // RESET: the connection is as new, in RESP2.
+      client.protocol = request.protocol = Protocol::kResp2;
+      client.db = 0;
+      client.name.clear();
+      client.watching = false;
+      request = Literal(std::move(request), {"RESET"}, Reply::Simple("RESET"));
+      request.changes_session = true;
+      break;
+    default:
+      request.args = {"FROB", Key('k'), TokenOf(client.number, request.index)};
+      request.expect = Expect::kExecuted;
+      break;
+  }
+}
+
+void Traffic::Publish(ClientState& client, Request& request) {
+  request.args = {"PUBLISH", "news", TokenOf(client.number, request.index) + "x"};
+  request.expect = Expect::kExecuted;
+}
+
+}  // namespace nearcached::sim

@@ -1,0 +1,379 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace nearcached::sim {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+World::World(const RunOptions& options, const ProductFactory& factory)
+    : env_(options.seed, options.print_trace),
+      profile_(*options.profile),
+      server_(DrawServer()),
+      setup_(DrawSetup()),
+      model_(env_, server_),
+      network_(env_, {[this] { return DrawDial(); }, [this] { return DrawPath(); },
+                      [this](SimConnection& connection) { model_.Connect(connection); }}),
+      checker_(env_, model_, network_, MakePromises()),
+      traffic_(env_, profile_) {
+  model_.SetObserver({[this](const SimConnection& connection, const KeyId& id) {
+                        checker_.TrackedRead(connection, id);
+                      },
+                      [this](const Args& args) {
+                        // Whatever goes past the cache ends the fetches of the keys it names.
+                        for (std::size_t i = 1; i < args.size(); ++i) {
+                          checker_.Disturbed(args[i]);
+                        }
+                      },
+                      [this](const std::string& key) { checker_.Disturbed(key); }});
+  deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
+                        env_.scheduler.turn_cost_max() * 8;
+  product_ = factory(setup_, env_.scheduler, network_);
+}
+
+World::~World() = default;
+
+ServerTraits World::DrawServer() {
+  if (profile_.faults && env_.Chance(0.5)) {
+    env_.scheduler.SetTurnCostMax(env_.Between(milliseconds(1), milliseconds(40)));
+  }
+  ServerTraits server;
+  server.knows_tracking = profile_.server_tracks;
+  server.knows_hello = profile_.server_tracks || env_.Chance(0.5);
+  server.command_table = env_.Chance(0.7);
+  server.password = env_.Chance(0.2) ? "secret" : "";
+  server.tracking_keys_max = env_.Chance(0.2) ? env_.Between(2, 6) : 1000;
+  server.expiry_lag_max = milliseconds(env_.Between(0, 300));
+  if (profile_.faults) {
+    server.slow = env_.Chance(0.5) ? 0.01 : 0;
+    server.slow_max = milliseconds(env_.Between(1, 400));
+    server.garbage = profile_.garbage && env_.Chance(0.1) ? 0.002 : 0;
+  }
+  return server;
+}
+
+ProductSetup World::DrawSetup() {
+  ProductSetup setup;
+  setup.seed = env_.rng.Next();
+  setup.tracking = profile_.tracking;
+  setup.password = server_.password;
+  setup.links = env_.Between(1, 3);
+  setup.fill_links = env_.Between(1, 2);
+  setup.pipeline_max = env_.Chance(0.2) ? env_.Between(1, 16) : 1024;
+  setup.l1_ttl = milliseconds(env_.Between(50, 3000));
+  setup.l1_bytes = env_.Chance(0.2) ? std::size_t{1} << 20U : std::size_t{8} << 20U;
+  if (profile_.overload) {
+    setup.clients_max = env_.Between(2, 6);
+    setup.output_bytes_max = env_.Between(20'000, 200'000);
+    setup.exclusive_links_max = env_.Between(1, 3);
+  }
+  return setup;
+}
+
+PathFaults World::DrawPath() {
+  PathFaults path;
+  path.delay_max = microseconds(env_.Between(30, 500));
+  path.cut = env_.Chance(0.3) ? 0.5 : 0.1;
+  path.read_max = env_.Chance(0.1) ? env_.Between(8, 60) : std::size_t{1} << 16U;
+  path.short_write = env_.Chance(0.3) ? 0.3 : 0;
+  if (env_.Chance(0.25)) {
+    path.delay_max = env_.Between(milliseconds(1), milliseconds(25));  // far slower than others
+  }
+  if (profile_.faults) {
+    path.delay_max = env_.Between(microseconds(50), milliseconds(20));
+    path.stall = env_.Chance(0.3) ? 0.02 : 0;
+    path.stall_max = milliseconds(env_.Between(10, 700));
+    path.window = env_.Chance(0.3) ? env_.Between(64, 4096) : std::size_t{1} << 20U;
+  }
+  if (profile_.overload) {
+    path.window = env_.Between(64, 20'000);
+  }
+  return path;
+}
+
+Promises World::MakePromises() const {
+  Promises promises;
+  promises.no_faults = !profile_.faults;
+  promises.tracking = profile_.tracking && profile_.server_tracks;
+  promises.l1_ttl = setup_.l1_ttl;
+  promises.request_timeout = setup_.request_timeout;
+  promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;
+  return promises;
+}
+
+DialOutcome World::DrawDial() {
+  if (model_.down()) {
+    return DialOutcome::kRefused;
+  }
+  if (profile_.faults && !quiet_) {
+    if (env_.Chance(0.1)) {
+      return DialOutcome::kRefused;
+    }
+    if (env_.Chance(0.05)) {
+      return DialOutcome::kHangs;
+    }
+  }
+  return DialOutcome::kAccepted;
+}
+
+void World::ScheduleClients() {
+  const MonoTime now = env_.scheduler.Now();
+  traffic_end_ = now + milliseconds(env_.Between(1000, 5000));
+  clients_planned_ = static_cast<int>(env_.Between(2, 12));
+  // A calm world lets the links come up first; elsewhere clients may be there before them.
+  const Duration first = profile_.faults ? Duration::zero() : Duration(milliseconds(500));
+  for (int i = 0; i < clients_planned_; ++i) {
+    env_.scheduler.Post(first + env_.Between(Duration::zero(), (traffic_end_ - now) / 2),
+                        [this] { StartClient(); });
+  }
+}
+
+void World::StartClient() {
+  if (env_.scheduler.Now() > traffic_end_) {
+    return;
+  }
+  ClientPlan plan;
+  plan.requests = static_cast<int>(env_.Between(1, 120));
+  plan.depth_max = env_.Chance(0.2) ? 40 : static_cast<int>(env_.Between(1, 8));
+  plan.waits = env_.Chance(0.7);
+  plan.think_max = env_.Between(microseconds(10), milliseconds(60));
+  plan.resp3 = env_.Chance(0.5);
+  plan.subscriber = env_.Chance(0.06);
+  plan.farewell = static_cast<Farewell>(env_.rng.Below(6));
+  if (profile_.overload) {
+    plan.depth_max = static_cast<int>(env_.Between(1, 200));
+    plan.requests = static_cast<int>(env_.Between(50, 400));
+    plan.slow_reader = env_.Chance(0.3);
+  }
+  const int number = ++next_client_;
+  SimConnection& connection =
+      network_.AddClientConnection("client" + std::to_string(number), DrawPath());
+  clients_.push_back(std::make_unique<Client>(env_, checker_, traffic_, connection, number, plan));
+  Client* client = clients_.back().get();
+  if (draining_) {
+    client->PermitClose();
+  }
+  env_.scheduler.PostToProduct(env_.scheduler.Now(), [this, &connection] {
+    if (product_ == nullptr) {
+      return;
+    }
+    const bool accepted = product_->Accept(
+        [&connection](ByteStreamHandler& handler) { return connection.Open(handler); });
+    env_.Note(connection.name(), accepted ? "is accepted" : "is not accepted");
+    if (!accepted && !connection.product_stream_exists()) {
+      connection.Reset(false);
+    }
+  });
+  client->Start();
+  // An application keeps a connection for a while, then comes back with another.
+  env_.scheduler.Post(env_.Between(milliseconds(50), milliseconds(800)), [this] { StartClient(); });
+}
+
+void World::ScheduleDirectWriter() {
+  const Duration pause =
+      env_.Between(microseconds(100), milliseconds(80)) * (traffic_.read_mostly() ? 20 : 1);
+  env_.scheduler.Post(pause, [this] {
+    if (env_.scheduler.Now() > traffic_end_) {
+      return;
+    }
+    if (!model_.stopped() && !model_.down()) {
+      int db = 0;
+      const Args args = traffic_.DirectWrite(db);
+      checker_.Disturbed(args.size() > 1 ? args[1] : "");
+      static_cast<void>(model_.Direct(db, args));
+    }
+    ScheduleDirectWriter();
+  });
+}
+
+void World::ScheduleFaults() {
+  for (std::uint64_t n = env_.Between(0, 8); n > 0; --n) {
+    env_.scheduler.Post(env_.Between(Duration::zero(), traffic_end_ - env_.scheduler.Now()),
+                        [this] { InjectFault(); });
+  }
+}
+
+void World::InjectFault() {
+  std::vector<SimConnection*> open;
+  for (SimConnection* connection : network_.upstreams()) {
+    if (connection->product_open() && !connection->dead()) {
+      open.push_back(connection);
+    }
+  }
+  const double at = env_.rng.Unit();
+  if (at < 0.5) {
+    if (!open.empty()) {
+      open[env_.rng.Below(open.size())]->Reset(env_.Chance(0.5));
+    }
+  } else if (at < 0.65) {
+    if (!open.empty()) {
+      open[env_.rng.Below(open.size())]->Blackhole();
+    }
+  } else if (at < 0.75) {
+    if (!open.empty()) {
+      env_.Note("redis", "closes a connection");
+      open[env_.rng.Below(open.size())]->Shutdown();
+    }
+  } else if (at < 0.9) {
+    if (!model_.stopped()) {
+      model_.Stop();
+      env_.scheduler.Post(env_.Between(milliseconds(1), milliseconds(3000)),
+                          [this] { model_.Resume(); });
+    }
+  } else if (!model_.stopped()) {
+    model_.Restart(
+        env_.Chance(0.5), env_.Between(Duration::zero(), milliseconds(1500)),
+        env_.Chance(0.5) ? env_.Between(Duration::zero(), milliseconds(500)) : Duration::zero());
+  }
+}
+
+void World::Tick() {
+  for (const auto& client : clients_) {
+    client->CheckDeadline(deadline_allowance_);
+  }
+  if (product_ != nullptr) {
+    if (std::string wrong = product_->CheckState(); !wrong.empty()) {
+      env_.Fail("I5", std::move(wrong));
+    }
+    env_.scheduler.Post(milliseconds(50), [this] { Tick(); });
+  }
+}
+
+bool World::RunUntil(MonoTime end) {
+  return RunWhile(end, [] { return true; });
+}
+
+bool World::RunWhile(MonoTime end, const std::function<bool()>& busy) {
+  while (!env_.failure() && env_.scheduler.Now() < end && busy()) {
+    if (++steps_ > kStepsMax) {
+      env_.Fail("I6", "time stands still: too many steps");
+    } else if (!env_.scheduler.Step()) {
+      break;
+    }
+  }
+  return !env_.failure();
+}
+
+RunResult World::Run() {
+  ScheduleClients();
+  ScheduleDirectWriter();
+  if (profile_.faults) {
+    ScheduleFaults();
+  }
+  Tick();
+  const bool early = env_.Chance(profile_.drain_mid_traffic);
+  const MonoTime now = env_.scheduler.Now();
+  const MonoTime drain_at =
+      early ? now + env_.Between(Duration::zero(), traffic_end_ - now) : traffic_end_;
+  bool good = RunUntil(drain_at);
+  if (good && !early) {
+    // Everyone finishes in peace.
+    quiet_ = true;
+    for (const auto& client : clients_) {
+      client->WindUp();
+    }
+    const auto busy = [this] {
+      return std::any_of(clients_.begin(), clients_.end(),
+                         [](const auto& client) { return client->outstanding() > 0; });
+    };
+    good = RunWhile(env_.scheduler.Now() + seconds(30), busy);
+    good = good && RunUntil(env_.scheduler.Now() + milliseconds(300));
+  }
+  if (good) {
+    Drain();
+  }
+  if (!env_.failure()) {
+    Dismantle();
+  }
+  RunResult result;
+  result.failure = env_.failure();
+  if (result.failure) {
+    result.last_events.assign(env_.trace.last().begin(), env_.trace.last().end());
+  }
+  result.trace_hash = env_.trace.hash();
+  result.events = env_.trace.events();
+  result.turns = env_.scheduler.turns();
+  result.replies = checker_.replies();
+  result.errors = checker_.errors();
+  result.server_commands = model_.commands_executed();
+  result.figures = figures_;
+  return result;
+}
+
+void World::Drain() {
+  env_.Note("world", "drain begins");
+  draining_ = quiet_ = true;
+  traffic_end_ = std::min(traffic_end_, env_.scheduler.Now());
+  for (const auto& client : clients_) {
+    client->PermitClose();
+    client->WindUp();
+  }
+  product_->StartDrain();
+  const Duration allowance =
+      setup_.drain_deadline + seconds(1) + env_.scheduler.turn_cost_max() * 4;
+  RunWhile(env_.scheduler.Now() + allowance, [this] { return !product_->idle(); });
+  if (!env_.failure() && !product_->idle()) {
+    env_.Fail("I7", "not idle within the drain deadline");
+  }
+  figures_ = product_->figures();
+  if (env_.failure()) {
+    return;
+  }
+  if (std::string left = product_->CheckDrained(); !left.empty()) {
+    env_.Fail("I7", std::move(left));
+  }
+  if (env_.scheduler.timers() + env_.scheduler.hooks() + network_.OpenProductStreams() > 0) {
+    env_.Fail("I7", "idle, but " + LeftOver());
+  }
+}
+
+std::string World::LeftOver() const {
+  return std::to_string(env_.scheduler.timers()) + " timers, " +
+         std::to_string(env_.scheduler.hooks()) + " hooks and " +
+         std::to_string(network_.OpenProductStreams()) + " streams are left";
+}
+
+void World::Dismantle() {
+  product_.reset();
+  if (env_.scheduler.timers() + env_.scheduler.hooks() + network_.OpenProductStreams() > 0) {
+    env_.Fail("I7", "the product is gone, but " + LeftOver());
+  }
+  // What is still under way arrives, so that late executions are seen too.
+  RunUntil(env_.scheduler.Now() + seconds(4));
+  checker_.Finish();
+}
+
+namespace {
+
+const World*& Running() {
+  static const World* running = nullptr;
+  return running;
+}
+
+}  // namespace
+
+RunResult RunWorld(const RunOptions& options, const ProductFactory& factory) {
+  static std::vector<std::unique_ptr<World>> failed;
+  auto world = std::make_unique<World>(options, factory);
+  Running() = world.get();
+  RunResult result = world->Run();
+  if (result.failure) {
+    failed.push_back(std::move(world));
+  }
+  world.reset();
+  Running() = nullptr;
+  return result;
+}
+
+std::vector<std::string> LastEventsOfRunningWorld() {
+  if (Running() == nullptr) {
+    return {};
+  }
+  const auto& last = Running()->trace().last();
+  return {last.begin(), last.end()};
+}
+
+}  // namespace nearcached::sim

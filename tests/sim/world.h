@@ -1,0 +1,99 @@
+// One seed, one world: a model server, the product under test, clients, direct writers, faults.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/checker.h"
+#include "tests/sim/client.h"
+#include "tests/sim/env.h"
+#include "tests/sim/model_redis.h"
+#include "tests/sim/product.h"
+#include "tests/sim/profile.h"
+#include "tests/sim/sim_network.h"
+#include "tests/sim/traffic.h"
+
+namespace nearcached::sim {
+
+struct RunOptions {
+  std::uint64_t seed = 1;
+  const Profile* profile = nullptr;
+  bool print_trace = false;
+};
+
+struct RunResult {
+  std::optional<Failure> failure;
+  std::vector<std::string> last_events;  // of a failed run
+  std::uint64_t trace_hash = 0;
+  std::uint64_t events = 0;
+  std::uint64_t turns = 0;
+  std::uint64_t replies = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t server_commands = 0;
+  ProductFigures figures;
+};
+
+class World {
+ public:
+  World(const RunOptions& options, const ProductFactory& factory);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
+
+  RunResult Run();
+  [[nodiscard]] const Trace& trace() const { return env_.trace; }
+
+ private:
+  static constexpr std::uint64_t kStepsMax = 5'000'000;  // beyond: time stands still
+
+  ServerTraits DrawServer();
+  ProductSetup DrawSetup();
+  PathFaults DrawPath();
+  [[nodiscard]] Promises MakePromises() const;
+  DialOutcome DrawDial();
+  void ScheduleClients();
+  void StartClient();
+  void ScheduleDirectWriter();
+  void ScheduleFaults();
+  void InjectFault();
+  void Tick();
+  // Runs until `end` or a failure. False on failure.
+  bool RunUntil(MonoTime end);
+  bool RunWhile(MonoTime end, const std::function<bool()>& busy);
+  void Drain();
+  void Dismantle();
+  [[nodiscard]] std::string LeftOver() const;
+
+  Env env_;
+  const Profile& profile_;
+  ServerTraits server_;
+  ProductSetup setup_;
+  ModelRedis model_;
+  SimNetwork network_;
+  Checker checker_;
+  Traffic traffic_;
+  std::unique_ptr<Product> product_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  Duration client_path_max_{};  // slowest way of a byte between client and sidecar
+  Duration deadline_allowance_{};
+  MonoTime traffic_end_{};
+  int clients_planned_ = 0;
+  int next_client_ = 0;
+  bool quiet_ = false;  // no more faults
+  bool draining_ = false;
+  std::uint64_t steps_ = 0;
+  ProductFigures figures_;
+};
+
+// Builds and runs a world. On failure the world is kept until the process ends: a product in an
+// impossible state must not be torn down.
+[[nodiscard]] RunResult RunWorld(const RunOptions& options, const ProductFactory& factory);
+
+// For the report after a CHECK of the product ended the process: the last events of the world that
+// was running, oldest first.
+[[nodiscard]] std::vector<std::string> LastEventsOfRunningWorld();
+
+}  // namespace nearcached::sim
