@@ -88,14 +88,20 @@ void BlobHeap::LeaveCache(Blob* blob) {
   }
 }
 
+// Nobody refers to the blob any more.
 void BlobHeap::Destroy(Blob* blob) {
-  if (blob->mapped == 0 || stats_ == nullptr) {
+  if (stats_ == nullptr) {
     Forget(blob);
-    return;
+    if (blobs_ == 0) {
+      delete this;
+    }
+  } else if (blob->mapped == 0) {
+    Forget(blob);
+  } else {
+    dying_bytes_ += blob->mapped;
+    blob->next_dying = dying_;
+    dying_ = blob;
   }
-  dying_bytes_ += blob->mapped;
-  blob->next_dying = dying_;
-  dying_ = blob;
 }
 
 void BlobHeap::Forget(Blob* blob) {
@@ -105,9 +111,6 @@ void BlobHeap::Forget(Blob* blob) {
     NC_CHECK(munmap(blob, blob->mapped) == 0);
   }
   --blobs_;
-  if (stats_ == nullptr && blobs_ == 0) {
-    delete this;
-  }
 }
 
 void BlobHeap::Release(std::size_t bytes) {

@@ -67,8 +67,8 @@ class BlobHeap {
 
  private:
   ~BlobHeap() = default;
-  void Destroy(Blob* blob);
-  void Forget(Blob* blob);  // returns its memory and, when abandoned and empty, deletes the heap
+  void Destroy(Blob* blob);  // may delete the heap, if it is abandoned
+  void Forget(Blob* blob);   // returns its memory
 
   L1Stats* stats_;  // null once abandoned
   Blob* dying_ = nullptr;

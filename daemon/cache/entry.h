@@ -88,6 +88,9 @@ inline std::uint64_t DeadlineMicros(MonoTime deadline) {
   return std::min(us, (std::uint64_t{1} << 48U) - 1);
 }
 
+// An outlined entry's pointer lies unaligned and is copied in and out.
+inline constexpr std::size_t kBlobPointerBytes = sizeof(void*);
+
 inline const char* PayloadOf(const Entry& e) {
   return reinterpret_cast<const char*>(&e + 1);
 }
@@ -112,7 +115,7 @@ inline const char* BodyOf(const Entry& e) {
 // REQUIRES: e.outlined().
 inline Blob* BlobOf(const Entry& e) {
   Blob* blob = nullptr;
-  std::memcpy(&blob, BodyOf(e), sizeof blob);
+  std::memcpy(&blob, BodyOf(e), kBlobPointerBytes);
   return blob;
 }
 
@@ -141,7 +144,7 @@ inline std::size_t InlineBytes(std::uint32_t db, std::size_t key_size, std::size
 }
 inline std::size_t OutlinedBytes(std::uint32_t db, std::size_t key_size) {
   return sizeof(Entry) + (NeedsExtension(db, key_size) ? sizeof(EntryExtension) : 0) +
-         sizeof(Blob*);
+         kBlobPointerBytes;
 }
 
 }  // namespace nearcached

@@ -31,9 +31,9 @@ constexpr std::size_t kEvictionsPerInsert = 64;
 constexpr std::size_t kBytesPerEviction = 64;  // and one more for each so many bytes to be stored
 constexpr std::size_t kPatience = 16;          // evictions before a larger slot is taken
 constexpr std::size_t kLargerClasses = 3;      // by how many classes: at most about a fifth larger
-constexpr std::uint64_t kLargeOfSmall = 2;     // large: above this part of probation, and
-constexpr std::uint64_t kLargeOfMean = 8;      // above so many times the mean entry
-constexpr std::uint64_t kUnequal = 2;       // times the mean, or that part of it: large, or small
+constexpr std::uint64_t kFlushing = 2;         // above this part of probation, and
+constexpr std::uint64_t kLargeOfMean = 8;      // above so many times the mean: not admitted at once
+constexpr std::uint64_t kUnequal = 2;       // large: so many times the mean; small: that part of it
 constexpr std::uint64_t kTuneEvery = 1024;  // evictions
 
 }  // namespace
@@ -55,19 +55,37 @@ bool L1::Admit(const Shape& shape, const Standing& standing) const {
   }
   const std::uint64_t bytes = Queue(QueueKind::kSmall).bytes() + Queue(QueueKind::kMain).bytes();
   const double probation = tuner_.setting().small_share * static_cast<double>(bytes);
-  const bool large = shape.charge > static_cast<std::uint64_t>(probation) / kLargeOfSmall &&
+  const bool large = shape.charge > static_cast<std::uint64_t>(probation) / kFlushing &&
                      AboveMean(shape.charge, kLargeOfMean);
   return standing.proven || !large || Fits(shape);
 }
 
-bool L1::MakeRoom(Shape& shape, bool negative) {
-  if (negative) {
-    for (std::size_t i = 0; negative_bytes() + shape.charge > negative_bytes_max(); ++i) {
-      if (i == kEvictionsPerInsert) {
-        return false;
-      }
-      EvictFrom(QueueKind::kNegative);
+// Evicts negative entries until one more fits into their share.
+bool L1::MakeNegativeRoom(const Shape& shape) {
+  for (std::size_t i = 0; negative_bytes() + shape.charge > negative_bytes_max(); ++i) {
+    if (i == kEvictionsPerInsert) {
+      return false;
     }
+    EvictFrom(QueueKind::kNegative);
+  }
+  return true;
+}
+
+// When no slot of the right size comes free, a slightly larger one will do.
+void L1::TakeLargerSlot(Shape& shape) const {
+  const std::size_t last = std::min(shape.slab_class + kLargerClasses, arena_.classes() - 1);
+  for (std::size_t cls = shape.slab_class + 1; cls <= last; ++cls) {
+    if (arena_.HasRoom(cls)) {
+      shape.slab_class = cls;
+      shape.charge = arena_.ClassSlotBytes(cls) + shape.blob_bytes;
+      return;
+    }
+  }
+}
+
+bool L1::MakeRoom(Shape& shape, bool negative) {
+  if (negative && !MakeNegativeRoom(shape)) {
+    return false;
   }
   const std::size_t evictions = kEvictionsPerInsert + shape.charge / kBytesPerEviction;
   for (std::size_t i = 0; !Fits(shape); ++i) {
@@ -80,20 +98,10 @@ bool L1::MakeRoom(Shape& shape, bool negative) {
         arena_.TrimPool(1)) {
       continue;
     }
-    if (i >= kPatience && !shape.outlined) {
-      for (std::size_t cls = shape.slab_class + 1;
-           cls <= shape.slab_class + kLargerClasses && cls < arena_.classes(); ++cls) {
-        if (arena_.HasRoom(cls)) {
-          shape.charge = arena_.ClassSlotBytes(cls);
-          shape.slab_class = cls;
-          break;
-        }
-      }
-      if (Fits(shape)) {
-        break;
-      }
+    if (i == kPatience) {
+      TakeLargerSlot(shape);
     }
-    if (i == evictions || !EvictOne()) {
+    if (i >= evictions || !EvictOne()) {
       return false;
     }
     CompactSome();

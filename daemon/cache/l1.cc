@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "daemon/base/check.h"
@@ -282,7 +283,7 @@ EntryId L1::Place(const CacheKey& key, std::string_view value, const Shape& shap
   if (shape.outlined) {
     e.flags |= Entry::kOutlined;
     const Blob* blob = blobs_->Make(key.key, value, true);
-    std::memcpy(at, &blob, sizeof blob);
+    std::memcpy(at, &blob, kBlobPointerBytes);
     return id;
   }
   e.value_size = static_cast<std::uint16_t>(value.size());
@@ -493,8 +494,7 @@ void L1::Publish() {
   set(stats_.small_bytes, Queue(QueueKind::kSmall).bytes());
   set(stats_.main_bytes, Queue(QueueKind::kMain).bytes());
   set(stats_.ghost_entries, ghost_.size());
-  stats_.small_share_permille.Set(
-      static_cast<std::int64_t>(tuner_.setting().small_share * 1000 + 0.5));
+  stats_.small_share_permille.Set(std::lround(tuner_.setting().small_share * 1000));
 }
 
 void L1::CheckInvariants() const {
@@ -503,35 +503,51 @@ void L1::CheckInvariants() const {
   index_.CheckInvariants([this](EntryId id) { return arena_.At(id).hash; });
   NC_CHECK(arena_.live_slots() == entries());
   NC_CHECK(wheel_.CheckInvariants() == entries());
-  std::uint64_t queued = 0;
-  std::uint64_t blob_bytes = 0;
-  std::uint64_t charged = 0;
-  std::uint64_t dropped = 0;
+  Tally all;
   for (const EntryQueue& queue : queues_) {
-    std::uint64_t size = 0;
-    std::uint64_t bytes = 0;
-    EntryId prev = kNoEntry;
-    for (EntryId id = queue.front(); id != kNoEntry; id = arena_.At(id).queue_next) {
-      const Entry& e = arena_.At(id);
-      NC_CHECK(e.live() && &Queue(e.queue()) == &queue && e.queue_prev == prev);
-      NC_CHECK(index_.Contains(e.hash, id));
-      prev = id;
-      ++size;
-      bytes += ChargeOf(id);
-      blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
-      dropped += cohorts_.alive(e.cohort) ? 0 : 1;
-    }
-    NC_CHECK(queue.back() == prev && queue.size() == size && queue.bytes() == bytes);
-    queued += size;
-    charged += bytes;
+    const Tally tally = TallyOf(queue);
+    NC_CHECK(queue.size() == tally.entries && queue.bytes() == tally.bytes);
+    all.entries += tally.entries;
+    all.bytes += tally.bytes;
+    all.blob_bytes += tally.blob_bytes;
+    all.dropped += tally.dropped;
   }
-  NC_CHECK(queued == entries());
-  NC_CHECK(blob_bytes == blobs_->cached_bytes() && charged == arena_.live_bytes() + blob_bytes);
-  NC_CHECK(dropped == cohorts_.dropped_entries());
-  NC_CHECK(stats_.entries.value() == static_cast<std::int64_t>(entries()));
-  NC_CHECK(stats_.bytes.value() == static_cast<std::int64_t>(bytes_used()));
-  NC_CHECK(stats_.pinned_bytes.value() == static_cast<std::int64_t>(blobs_->pinned_bytes()));
-  NC_CHECK(stats_.negative_bytes.value() == static_cast<std::int64_t>(negative_bytes()));
+  NC_CHECK(all.entries == entries());
+  NC_CHECK(all.blob_bytes == blobs_->cached_bytes());
+  NC_CHECK(all.bytes == arena_.live_bytes() + all.blob_bytes);
+  NC_CHECK(all.dropped == cohorts_.dropped_entries());
+  CheckStats();
+}
+
+// Walks a queue, checks its links and adds up what is on it.
+L1::Tally L1::TallyOf(const EntryQueue& queue) const {
+  Tally tally;
+  EntryId prev = kNoEntry;
+  for (EntryId id = queue.front(); id != kNoEntry; id = arena_.At(id).queue_next) {
+    const Entry& e = arena_.At(id);
+    NC_CHECK(e.live() && &Queue(e.queue()) == &queue && e.queue_prev == prev);
+    NC_CHECK(index_.Contains(e.hash, id));
+    ++tally.entries;
+    tally.bytes += ChargeOf(id);
+    tally.blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
+    tally.dropped += cohorts_.alive(e.cohort) ? 0 : 1;
+    prev = id;
+  }
+  NC_CHECK(queue.back() == prev);
+  return tally;
+}
+
+void L1::CheckStats() const {
+  const auto is = [](const Gauge& gauge, std::uint64_t v) {
+    return gauge.value() == static_cast<std::int64_t>(v);
+  };
+  NC_CHECK(is(stats_.entries, entries()));
+  NC_CHECK(is(stats_.negative_entries, negative_entries()));
+  NC_CHECK(is(stats_.bytes, bytes_used()));
+  NC_CHECK(is(stats_.bytes_max, bytes_max_));
+  NC_CHECK(is(stats_.pinned_bytes, blobs_->pinned_bytes()));
+  NC_CHECK(is(stats_.negative_bytes, negative_bytes()));
+  NC_CHECK(is(stats_.dropped_entries, cohorts_.dropped_entries()));
   NC_CHECK(stats_.inserts.value() ==
            entries() + stats_.evictions_size.value() + stats_.evictions_expired.value() +
                stats_.evictions_erased.value() + stats_.evictions_dropped.value());

@@ -176,6 +176,8 @@ class L1 {
   [[nodiscard]] bool AboveMean(std::uint64_t charge, std::uint64_t times) const;
   [[nodiscard]] bool Admit(const Shape& shape, const Standing& standing) const;
   [[nodiscard]] bool MakeRoom(Shape& shape, bool negative);
+  [[nodiscard]] bool MakeNegativeRoom(const Shape& shape);
+  void TakeLargerSlot(Shape& shape) const;
   [[nodiscard]] bool EvictOne();
   void EvictFrom(QueueKind kind);
   [[nodiscard]] bool SecondChance(EntryId id, QueueKind kind);
@@ -188,6 +190,16 @@ class L1 {
   [[nodiscard]] bool Sweep(std::size_t visits);
   [[nodiscard]] bool Shrink();
   void Publish();
+
+  // CheckInvariants, step by step.
+  struct Tally {
+    std::uint64_t entries = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t blob_bytes = 0;
+    std::uint64_t dropped = 0;
+  };
+  [[nodiscard]] Tally TallyOf(const EntryQueue& queue) const;
+  void CheckStats() const;
 
   L1Stats stats_;
   std::uint64_t bytes_max_;

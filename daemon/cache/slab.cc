@@ -284,13 +284,24 @@ std::uint64_t SlabArena::bytes() const {
          classes_.size() * sizeof(Class) + class_of_.size();
 }
 
+std::uint32_t SlabArena::CheckChunk(ChunkNo no) const {
+  const Chunk& c = chunks_[no];
+  std::uint32_t found = 0;
+  for (std::uint32_t slot = 0; slot < c.touched; ++slot) {
+    found += At(IdOf(no, slot)).live() ? 1 : 0;
+  }
+  NC_CHECK(found == c.live);
+  NC_CHECK((c.state == ChunkState::kFull) == (c.live == c.slots && no != victim_));
+  NC_CHECK((c.state == ChunkState::kVictim) == (no == victim_));
+  return found;
+}
+
 void SlabArena::CheckInvariants() const {
   std::uint64_t live = 0;
   std::uint64_t live_bytes = 0;
   std::uint32_t mapped = 0;
   std::uint32_t pooled = 0;
-  std::vector<std::uint64_t> free_slots(classes_.size());
-  std::vector<std::uint32_t> partial(classes_.size());
+  std::vector<Class> listed(classes_.size());
   for (ChunkNo no = 1; no < chunks_.size(); ++no) {
     const Chunk& c = chunks_[no];
     mapped += c.base != nullptr ? 1 : 0;
@@ -298,25 +309,20 @@ void SlabArena::CheckInvariants() const {
     if (c.state == ChunkState::kUnmapped || c.state == ChunkState::kPooled) {
       continue;
     }
-    std::uint32_t found = 0;
-    for (std::uint32_t slot = 0; slot < c.touched; ++slot) {
-      found += At(IdOf(no, slot)).live() ? 1 : 0;
-    }
-    NC_CHECK(found == c.live);
-    NC_CHECK((c.state == ChunkState::kFull) == (c.live == c.slots && no != victim_));
-    NC_CHECK((c.state == ChunkState::kVictim) == (no == victim_));
+    const std::uint32_t found = CheckChunk(no);
     live += found;
     live_bytes += std::uint64_t{found} * c.slot_bytes;
     if (c.state == ChunkState::kPartial) {
-      free_slots[c.cls] += static_cast<std::uint64_t>(c.slots - c.live);
-      ++partial[c.cls];
+      listed[c.cls].free_slots += static_cast<std::uint32_t>(c.slots - c.live);
+      ++listed[c.cls].partial_chunks;
     }
   }
   NC_CHECK(live == live_slots_ && live_bytes == live_bytes_);
   NC_CHECK(mapped == mapped_chunks_ && pooled == pool_chunks_);
-  for (std::size_t i = 0; i < classes_.size(); ++i) {
-    NC_CHECK(free_slots[i] == classes_[i].free_slots && partial[i] == classes_[i].partial_chunks);
-  }
+  NC_CHECK(std::equal(listed.begin(), listed.end(), classes_.begin(),
+                      [](const Class& a, const Class& b) {
+                        return a.free_slots == b.free_slots && a.partial_chunks == b.partial_chunks;
+                      }));
 }
 
 }  // namespace nearcached

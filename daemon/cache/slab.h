@@ -163,6 +163,7 @@ class SlabArena {
   [[nodiscard]] EntryId MoveOut(EntryId from);
   void AbandonVictim();
   void RetireVictim();
+  [[nodiscard]] std::uint32_t CheckChunk(ChunkNo no) const;
 
   // Constant after construction.
   const std::uint32_t chunk_bytes_;

@@ -85,45 +85,53 @@ void PrintRate(const char* what, std::uint64_t ns, std::size_t n) {
   std::printf("  %-34s %6.1f ns\n", what, static_cast<double>(ns) / static_cast<double>(n));
 }
 
-void FillAndLookUp(std::size_t entries, std::size_t value_bytes) {
-  const KeyHasher hasher(7);
+// The keys of the benchmark and a full L1 over them.
+struct Filled {
+  explicit Filled(std::size_t entries) : keys(entries), hashes(entries) {
+    for (std::size_t i = 0; i < entries; ++i) {
+      keys[i] = KeyOf(i);
+      hashes[i] = hasher(keys[i]);
+    }
+  }
+  KeyHasher hasher{7};
+  Rng rng{3};
+  std::vector<std::string> keys;
+  std::vector<std::uint64_t> hashes;
+};
+
+void Fill(Filled& f, L1& l1, std::size_t value_bytes, std::uint64_t resident_before) {
   const std::string value = Encoded(value_bytes);
-  std::vector<std::uint64_t> hashes(entries);
-  std::vector<std::string> keys(entries);
-  for (std::size_t i = 0; i < entries; ++i) {
-    keys[i] = KeyOf(i);
-    hashes[i] = hasher(keys[i]);
-  }
-  Latencies inserts(entries);
-  Rng rng(3);
-  const std::uint64_t before = ResidentBytes();
-  L1 l1({std::uint64_t{8} << 30U, 0.1});
+  Latencies inserts(f.keys.size());
+  resident_before += f.keys.size() * sizeof(std::uint32_t);
   std::uint64_t payload = 0;
-  for (std::size_t i = 0; i < entries; ++i) {
-    const MonoTime deadline = kNow + std::chrono::seconds(60 + rng.Below(3600));
+  for (std::size_t i = 0; i < f.keys.size(); ++i) {
+    const MonoTime deadline = kNow + std::chrono::seconds(60 + f.rng.Below(3600));
     const std::uint64_t t = NowNs();
-    (void)l1.Insert({0, keys[i], hashes[i]}, value, false, deadline, kNow, kOwner);
+    (void)l1.Insert({0, f.keys[i], f.hashes[i]}, value, false, deadline, kNow, kOwner);
     inserts.Add(NowNs() - t);
-    payload += keys[i].size() + value.size();
+    payload += f.keys[i].size() + value.size();
   }
-  const std::uint64_t resident = ResidentBytes() - before;
+  const std::uint64_t resident = ResidentBytes() - resident_before;
   const auto each = static_cast<double>(l1.entries());
-  std::printf("%zu entries, key %zu B, value %zu B encoded\n", entries, keys[0].size(),
+  std::printf("%zu entries, key %zu B, value %zu B encoded\n", f.keys.size(), f.keys[0].size(),
               value.size());
   std::printf("  resident %.1f B/entry, payload %.1f, overhead by RSS %.1f, by accounting %.1f\n",
               static_cast<double>(resident) / each, static_cast<double>(payload) / each,
               static_cast<double>(resident - payload) / each,
               static_cast<double>(l1.bytes_used() - payload) / each);
   inserts.Print("insert while growing");
+}
 
+void LookUp(Filled& f, L1& l1) {
+  const std::size_t entries = f.keys.size();
   std::vector<std::uint32_t> order(entries);
   for (auto& o : order) {
-    o = static_cast<std::uint32_t>(rng.Below(entries));
+    o = static_cast<std::uint32_t>(f.rng.Below(entries));
   }
   std::uint64_t sum = 0;
   std::uint64_t t = CpuNs();
   for (const std::uint32_t o : order) {
-    sum += l1.Find({0, keys[o], hashes[o]}, kNow)->value.size();
+    sum += l1.Find({0, f.keys[o], f.hashes[o]}, kNow)->value.size();
   }
   PrintRate("hit, one by one, uniform", CpuNs() - t, entries);
   // The keys of a pipeline lie in its read buffer, so here they are laid out in reading order.
@@ -132,7 +140,7 @@ void FillAndLookUp(std::size_t entries, std::size_t value_bytes) {
   buffer.reserve(entries * 24);
   for (std::size_t i = 0; i < entries; ++i) {
     const std::size_t at = buffer.size();
-    buffer += keys[order[i]];
+    buffer += f.keys[order[i]];
     read[i] = {buffer.data() + at, buffer.size() - at};
   }
   constexpr std::size_t kBatch = 16;
@@ -140,7 +148,7 @@ void FillAndLookUp(std::size_t entries, std::size_t value_bytes) {
   for (std::size_t i = 0; i + kBatch <= entries; i += kBatch) {
     std::array<std::uint64_t, kBatch> h{};
     for (std::size_t j = 0; j < kBatch; ++j) {
-      h[j] = hasher(read[i + j]);
+      h[j] = f.hasher(read[i + j]);
       l1.Prefetch(h[j]);
     }
     for (const std::uint64_t hash : h) {
@@ -153,10 +161,13 @@ void FillAndLookUp(std::size_t entries, std::size_t value_bytes) {
   PrintRate("hit, batches of 16, uniform, hashed", CpuNs() - t, entries);
   t = CpuNs();
   for (std::size_t i = 0; i < entries; ++i) {
-    sum += l1.Find({0, "absent", hashes[i] * 0x9e3779b97f4a7c15ULL}, kNow) ? 1 : 0;
+    sum += l1.Find({0, "absent", f.hashes[i] * 0x9e3779b97f4a7c15ULL}, kNow) ? 1 : 0;
   }
   PrintRate("miss, one by one", CpuNs() - t, entries);
+  std::printf("  (checksum %lu)\n", sum);
+}
 
+void ExpireAll(L1& l1, std::size_t entries) {
   Latencies ticks(entries);
   MonoTime now = kNow;
   while (l1.entries() > 0) {
@@ -166,7 +177,6 @@ void FillAndLookUp(std::size_t entries, std::size_t value_bytes) {
     ticks.Add(NowNs() - start);
   }
   ticks.Print("tick while all expires");
-  std::printf("  (checksum %lu)\n", sum);
 }
 
 void Churn(std::uint64_t bytes_max) {
@@ -222,7 +232,14 @@ int main(int argc, char** argv) {
     (void)std::fprintf(stderr, "usage: l1_bench [entries] [value_bytes]\n");
     return 2;
   }
-  nearcached::FillAndLookUp(entries, value_bytes);
+  {
+    nearcached::Filled filled(entries);
+    const std::uint64_t before = nearcached::ResidentBytes();
+    nearcached::L1 l1({std::uint64_t{8} << 30U, 0.1});
+    nearcached::Fill(filled, l1, value_bytes, before);
+    nearcached::LookUp(filled, l1);
+    nearcached::ExpireAll(l1, entries);
+  }
   (void)malloc_trim(0);
   std::printf("churn, 256 MiB\n");
   nearcached::Churn(std::uint64_t{256} << 20U);

@@ -235,9 +235,9 @@ std::uint64_t ChargedSize(Key key) {
   constexpr std::uint64_t kKeyBytes = 12;
   constexpr std::uint64_t kInlineMax = 256;  // with the small chunks of such small limits
   const std::uint64_t inlined = sizeof(Entry) + kKeyBytes + LogNormalSize(key);
-  return inlined <= kInlineMax
-             ? inlined
-             : sizeof(Entry) + sizeof(Blob*) + BlobHeap::ChargeFor(kKeyBytes + LogNormalSize(key));
+  return inlined <= kInlineMax ? inlined
+                               : sizeof(Entry) + kBlobPointerBytes +
+                                     BlobHeap::ChargeFor(kKeyBytes + LogNormalSize(key));
 }
 
 void PrintReferences(const std::vector<Key>& trace, std::uint64_t capacity, const Sizes& sizes) {
