@@ -68,9 +68,14 @@ void Worker::Start() {
 // What a turn gathered leaves here: first what parked clients can now ask for, then requests to the
 // upstream, then replies to clients, so that nothing waits for the next turn without need.
 void Worker::OnTurnEnd() {
-  server_.ResumeParked();
-  pool_.Flush();
-  server_.Flush();
+  // Writing may make room for clients that wait to be read; a bound keeps one turn from lasting.
+  constexpr int kRounds = 16;
+  for (int round = 0; round == 0 || (round < kRounds && server_.has_resumable()); ++round) {
+    server_.ResumeParked();
+    pool_.Flush();
+    server_.Flush();
+  }
+  wake_ = server_.has_resumable() ? scheduler_.After(Duration::zero(), [] {}) : nullptr;
   coherence_.Tick(scheduler_.Now());
 }
 
@@ -102,6 +107,7 @@ void Worker::Stop() {
   pool_.Shutdown();
   coherence_.ReleaseAll();
   turn_end_.reset();
+  wake_.reset();
 }
 
 std::size_t Worker::FlushCache(std::string_view prefix) {

@@ -89,6 +89,7 @@ class Worker {
   Server server_;
   std::unique_ptr<Timer> turn_end_;
   std::unique_ptr<Timer> tick_;
+  std::unique_ptr<Timer> wake_;  // keeps the loop from sleeping while clients can go on
   bool stopped_ = false;
 };
 

@@ -247,6 +247,13 @@ void FlightTable::SendToWaiters(std::uint64_t index, std::string_view bytes, boo
   }
 }
 
+bool FlightTable::Congested(RequestToken token) const {
+  const Flight& flight = *flights_[token.owner];
+  return flight.streaming &&
+         std::any_of(flight.waiters.begin(), flight.waiters.end(),
+                     [&](const auto& waiter) { return sink_->WaiterCongested(waiter); });
+}
+
 void FlightTable::OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) {
   Flight& flight = *flights_[token.owner];
   const bool value_lost = token.seq == FillChannel::kValue;

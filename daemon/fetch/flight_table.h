@@ -52,6 +52,8 @@ class FlightSink {
                             const ReplyInfo& info, bool last) = 0;
   virtual void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                             bool mid_reply) = 0;
+  // As ReplySink::Congested.
+  [[nodiscard]] virtual bool WaiterCongested(const FlightWaiter& waiter) const = 0;
 
  protected:
   ~FlightSink() = default;
@@ -95,6 +97,8 @@ class FlightTable final : public ReplySink {
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                    bool last) override;
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
+  // Of a value that streams: while any of its waiters is.
+  [[nodiscard]] bool Congested(RequestToken token) const override;
 
  private:
   struct Flight {

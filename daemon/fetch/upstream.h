@@ -20,6 +20,7 @@ struct SendRequest {
   RequestToken token;
   std::unique_ptr<Footprint> footprint;  // null when the command touches nothing cacheable
   Duration timeout{};                    // zero: waits for ever (blocking commands)
+  bool answered_by_push = false;         // passthrough: (P|S)(UN)SUBSCRIBE, see Link
   bool follows = false;                  // the second half of the request just taken: never refused
 };
 
@@ -55,6 +56,8 @@ class ExclusiveLink : public UpstreamLink {
   // From now on the client and the server talk through: whatever arrives is handed to the owner as
   // it comes, and the replies to what is sent only settle footprints. Cannot be undone.
   virtual void StartPassthrough() = 0;
+  // Requests whose replies have not come.
+  [[nodiscard]] virtual std::size_t unanswered() const = 0;
 
  protected:
   ~ExclusiveLink() = default;

@@ -60,9 +60,12 @@ bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
 }
 
 bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
-  if (session.pin.ending && !session.pin.multi) {
-    session.ParkUntil(Session::Park::kUpstream);  // the exclusive link goes back first
-    return false;
+  if (session.pin.ending && !session.pin.multi) {  // the exclusive link goes back first
+    if (session.unanswered() != 0) {
+      session.ParkUntil(Session::Park::kUpstream);
+      return false;
+    }
+    session.Unpin(true);
   }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
@@ -163,6 +166,9 @@ bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& an
 }
 
 bool Dispatcher::Transaction(Session& session, const Request& request) {
+  if (!request.row->ArityHolds(request.args.size())) {
+    return ForwardPlain(session, request);  // the server refuses it, and nothing changes
+  }
   const std::string_view name = request.row->name;
   if (name == "multi" || name == "watch") {
     bool answered = false;
@@ -207,7 +213,7 @@ bool Dispatcher::EndTransaction(Session& session, const Request& request) {
   session.pin.watching = false;
   session.pin.aborted = false;
   const bool taken = Forward(session, request, std::move(options));
-  session.pin.ending = session.pin.link != nullptr;
+  session.EndPin();
   return taken;
 }
 
@@ -230,9 +236,12 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
     options.timeout = wait.wait + Duration(context_.config->upstream.command_timeout);
   }
   const bool taken = Forward(session, request, std::move(options));
-  if (taken && session.pin.link != nullptr) {
-    session.pin.ending = !session.pin.watching;
+  if (taken && session.unanswered() != 0) {
+    session.pin.blocking = true;
     session.ParkUntil(Session::Park::kUpstream);
+  }
+  if (taken && !session.pin.watching) {
+    session.EndPin();
   }
   return taken;
 }
@@ -262,10 +271,15 @@ bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
 // The client talks with the server itself; only what concerns L1, and the end, is ours.
 bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   const std::string_view name = request.row->name;
-  if (name == "quit" || name == "reset") {
-    return Local(session, request);
-  }
-  if (request.row->handling == Handling::kRefused) {
+  const bool ours = name == "quit" || name == "reset";
+  if (ours || request.row->handling == Handling::kRefused) {
+    if (session.pin.link->unanswered() != 0) {
+      session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
+      return false;
+    }
+    if (ours) {
+      return Local(session, request);
+    }
     session.AnswerError(request.row->id, request.row->refusal);
     return true;
   }
@@ -274,8 +288,12 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   if (footprint != nullptr) {
     context_.coherence.BeginWrite(*footprint);
   }
-  SendRequest out{
-      .bytes = request.raw, .sink = nullptr, .token = {}, .footprint = std::move(footprint)};
+  SendRequest out{.bytes = request.raw,
+                  .sink = nullptr,
+                  .token = {},
+                  .footprint = std::move(footprint),
+                  .timeout = {},
+                  .answered_by_push = request.row->handling == Handling::kSubscribe};
   const std::string_view refused = session.pin.link->Send(std::move(out));
   if (!refused.empty()) {
     if (out.footprint != nullptr) {

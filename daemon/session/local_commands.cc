@@ -267,7 +267,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   options.instead_of_raw = kPing;
   options.db = db;
   (void)Forward(session, request, std::move(options));
-  session.pin.ending = session.pin.link != nullptr;
+  session.EndPin();
   if (session.unanswered() != 0) {
     session.ParkUntil(Session::Park::kUpstream);
   }

@@ -20,6 +20,7 @@ struct MgetGather {
   };
   std::vector<Part> parts;
   std::uint32_t waiting = 0;  // parts whose flight has not answered
+  std::uint64_t bytes = 0;    // of what flights brought
   std::string error;          // the first error line that concerns the whole, encoded
 
   // Appends the whole reply. REQUIRES: waiting == 0.

@@ -64,7 +64,7 @@ void Server::Accept(const ListenerContext& listener, const OpenStream& open) {
   session.Attach(open(session.handler()));
 }
 
-Session* Server::Find(std::uint64_t id) {
+Session* Server::Find(std::uint64_t id) const {
   const auto index = static_cast<std::uint32_t>(id);
   if (index >= sessions_.size() || sessions_[index].generation != id >> 32U) {
     return nullptr;
@@ -168,6 +168,11 @@ void Server::OnReplyLost(RequestToken token, std::string_view error_line, bool m
   if (Session* session = Find(token.owner)) {
     session->OnReplyLost(token.seq, error_line, mid_reply);
   }
+}
+
+bool Server::Congested(RequestToken token) const {
+  const Session* session = Find(token.owner);
+  return session != nullptr && session->Congested();
 }
 
 void Server::OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,

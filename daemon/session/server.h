@@ -34,6 +34,7 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
 
   // Lets parked clients go on whose wait is over. First at the end of a turn: it makes requests.
   void ResumeParked();
+  [[nodiscard]] bool has_resumable() const { return !resumable_.empty(); }
   // Writes what sessions have to say, and frees those that are done.
   void Flush();
   // Timeouts of a slice of the sessions; called ten times a second, so each is seen once a second.
@@ -59,6 +60,10 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                    bool last) override;
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
+  [[nodiscard]] bool Congested(RequestToken token) const override;
+  [[nodiscard]] bool WaiterCongested(const FlightWaiter& waiter) const override {
+    return Congested(waiter.token);
+  }
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last) override;
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
@@ -72,7 +77,7 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
     std::uint32_t generation = 1;
   };
 
-  Session* Find(std::uint64_t id);
+  [[nodiscard]] Session* Find(std::uint64_t id) const;
   void Reap();
 
   SessionContext& context_;

@@ -78,6 +78,7 @@ std::size_t Session::Process(std::string_view input) {
   bool more = true;
   while (more && at < input.size() && park_ == Park::kNone && !closed_ && !closing_) {
     context_.batch.Clear();
+    const bool was_authenticated = client.authenticated;
     more = DecodeBatch(input, at);
     std::size_t dispatched = at;
     if (!DispatchBatch(dispatched)) {
@@ -86,7 +87,11 @@ std::size_t Session::Process(std::string_view input) {
       at = dispatched;
       break;
     }
-    if (decoder_failed_) {
+    if (decoder_failed_ && client.authenticated && !was_authenticated) {
+      decoder_failed_ = false;  // judged by the limits before AUTH, which has just succeeded
+      decoder_.Reset();
+      more = true;
+    } else if (decoder_failed_) {
       ProtocolError(decoder_error_);
     }
   }
@@ -174,7 +179,7 @@ bool Session::DispatchBatch(std::size_t& at) {
     context_.stats.commands[requests[i].row->id].Add();
     if (queue_.size() >= context_.config->limits.pipeline_max) {
       ParkUntil(Park::kPipeline);
-    } else if (out_.size() >= kOutputHigh) {
+    } else if (output_bytes() >= kOutputHigh) {
       ParkUntil(Park::kOutput);
     }
   }
@@ -188,6 +193,7 @@ void Session::ProtocolError(std::string_view line) {
 
 void Session::ParkUntil(Park until) {
   park_ = until;
+  NoteProgress();  // what it waits for may be so already, and then nothing else would tell
 }
 
 bool Session::MayResume() const {
@@ -201,7 +207,9 @@ bool Session::MayResume() const {
     case Park::kPipeline:
       return queue_.size() <= context_.config->limits.pipeline_max / 2;
     case Park::kOutput:
-      return out_.size() <= kOutputLow;
+      return output_bytes() <= kOutputLow;
+    case Park::kPassthrough:
+      return pin.link == nullptr || pin.link->unanswered() == 0;
   }
   return false;
 }
@@ -319,6 +327,9 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   if (error) {
     context_.stats.command_errors[pending.command].Add();
   }
+  if (pending.kind == PendingRequest::Kind::kTxnEnd) {
+    pin.blocking = false;
+  }
   Settle(pending);
   queue_.Finish(seq, out_);
   if (pin.ending && queue_.empty()) {
@@ -327,6 +338,10 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   MarkDirty();
   CheckOutput();
   NoteProgress();
+}
+
+bool Session::Congested() const {
+  return !closed_ && output_bytes() > kOutputHigh;
 }
 
 void Session::CheckOutput() {
@@ -344,6 +359,9 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
   using Kind = PendingRequest::Kind;
   const bool error = info.type == '-';
   std::string instead;
+  if (error && pending->kind != Kind::kForward) {
+    pin.tainted = true;  // a transaction that did not begin or end as asked may still be open there
+  }
   if (pending->kind == Kind::kMulti && error) {
     pin.multi = false;
     pin.ending = !pin.watching;
@@ -378,9 +396,14 @@ void Session::OnReplyLost(std::uint64_t seq, std::string_view error_line, bool m
 
 void Session::FailSlot(std::uint64_t seq, std::string_view error_line) {
   PendingRequest& pending = *queue_.Find(seq);
+  pin.tainted = pin.tainted || pin.link != nullptr;
   if (pending.kind == PendingRequest::Kind::kMulti) {
     pin.multi = false;
     pin.ending = !pin.watching;
+  }
+  if (pin.multi) {
+    pin.aborted =
+        true;  // a command that may not be queued must not be missing from a committed EXEC
   }
   // A SELECT is tried on a link of its own, and what the upstream says to it comes back as the
   // reason why that link does not stand.
@@ -430,6 +453,11 @@ void Session::DeliverMgetPart(const FlightWaiter& waiter, std::string_view bytes
   } else if (!info.null) {
     part.null = false;
     part.value.append(bytes);
+    pending.gather->bytes += bytes.size();
+    if (pending.gather->bytes > context_.config->limits.output_bytes_max) {
+      CloseNow(context_.stats.closed_output);
+      return;
+    }
   }
   if (last) {
     FinishMgetPart(waiter.token.seq, pending);
@@ -479,10 +507,17 @@ void Session::Unpin(bool reusable) {
     return;
   }
   ExclusiveLink* const link = std::exchange(pin.link, nullptr);
-  reusable = reusable && !pin.passthrough && !pin.multi && !pin.watching;
+  reusable = reusable && !pin.passthrough && !pin.multi && !pin.watching && !pin.tainted;
   pin = PinState{};
   context_.stats.pinned.Sub();
   context_.upstream.Return(link, reusable);
+}
+
+void Session::EndPin() {
+  pin.ending = pin.link != nullptr;
+  if (queue_.empty()) {
+    Unpin(true);
+  }
 }
 
 void Session::OnPassthrough(std::string_view bytes) {
@@ -492,6 +527,7 @@ void Session::OnPassthrough(std::string_view bytes) {
   out_.Append(bytes);
   MarkDirty();
   CheckOutput();
+  NoteProgress();
 }
 
 void Session::OnExclusiveLost(std::string_view error_line) {
@@ -500,6 +536,7 @@ void Session::OnExclusiveLost(std::string_view error_line) {
   }
   const bool had_state = pin.multi || pin.watching || pin.passthrough;
   Unpin(false);
+  NoteProgress();
   if (had_state) {
     // The server has forgotten the transaction, the watch or the subscription. A client that is
     // told nothing would go on without it; one whose connection ends knows what to do.
@@ -582,7 +619,7 @@ void Session::OnWritable() {
 
 void Session::OnEnd(const Error& why) {
   eof_ = true;
-  if (why.code != Code::kEof || pin.link != nullptr) {
+  if (why.code != Code::kEof || pin.passthrough || pin.blocking) {
     // Nobody is left to hear the replies; or a link is held for somebody who cannot be told from
     // one who is gone: a blocked command must not pop an element for nobody (pitfalls.md 38).
     CloseNow(context_.stats.closed_by_client);

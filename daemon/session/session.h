@@ -42,11 +42,13 @@ struct ClientState {
 // A client's hold on an exclusive link, and why it has it.
 struct PinState {
   ExclusiveLink* link = nullptr;
-  bool watching = false;              // WATCH
-  bool multi = false;                 // MULTI
-  bool aborted = false;               // a queued command was refused here: EXEC must fail
-  bool passthrough = false;           // SUBSCRIBE, MONITOR, CLIENT TRACKING
-  bool ending = false;                // goes back as soon as nothing is unanswered on it
+  bool watching = false;     // WATCH
+  bool multi = false;        // MULTI
+  bool aborted = false;      // a queued command was refused here: EXEC must fail
+  bool passthrough = false;  // SUBSCRIBE, MONITOR, CLIENT TRACKING
+  bool ending = false;       // goes back as soon as nothing is unanswered on it
+  bool blocking = false;     // a blocking command waits on it
+  bool tainted = false;      // what state it has upstream is in doubt: nobody else may get it
   std::unique_ptr<Footprint> writes;  // of the queued commands, for EXEC (R9)
 };
 
@@ -55,10 +57,11 @@ class Session final : private ByteStreamHandler {
   // Why the next request waits.
   enum class Park : std::uint8_t {
     kNone,
-    kFills,     // until no read of this client is on a fill link
-    kUpstream,  // until nothing of this client is unanswered
-    kPipeline,  // until fewer requests are unanswered
-    kOutput,    // until the client has read more
+    kFills,        // until no read of this client is on a fill link
+    kUpstream,     // until nothing of this client is unanswered
+    kPipeline,     // until fewer requests are unanswered
+    kOutput,       // until the client has read more
+    kPassthrough,  // until the server has answered all that was sent on the client's own link
   };
 
   // `listener` outlives the session.
@@ -107,6 +110,8 @@ class Session final : private ByteStreamHandler {
   // Takes or gives back the exclusive link.
   bool Pin(DbIndex db, std::string_view& error_line);
   void Unpin(bool reusable);
+  // It goes back as soon as nothing is unanswered on it, which may be now.
+  void EndPin();
 
   void SetProtocol(proto::Protocol protocol);
   void SetAuthenticated(bool on);
@@ -123,6 +128,8 @@ class Session final : private ByteStreamHandler {
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last);
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line, bool mid_reply);
+  // More of its replies wait to be read than is good.
+  [[nodiscard]] bool Congested() const;
   void OnPassthrough(std::string_view bytes);
   void OnExclusiveLost(std::string_view error_line);
 

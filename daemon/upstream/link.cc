@@ -35,6 +35,34 @@ constexpr std::size_t kOwnReplyMax = 16 * 1024 * 1024;
 // accepts and hangs up is not dialled in a tight loop.
 constexpr Duration kStableAfter = std::chrono::seconds(1);
 
+// The first element of a message from the server, given its first bytes:
+// "*3\r\n$7\r\nmessage\r\n…".
+std::string_view FirstElement(std::string_view head) {
+  const std::size_t header = head.find("\r\n");
+  if (header == std::string_view::npos) {
+    return {};
+  }
+  head.remove_prefix(header + 2);
+  const std::size_t length = head.find("\r\n");
+  if (length == std::string_view::npos || head[0] != '$') {
+    return {};
+  }
+  head.remove_prefix(length + 2);
+  return head.substr(0, head.find("\r\n"));
+}
+
+// https://redis.io/docs/latest/develop/pubsub/#format-of-pushed-messages
+bool IsConfirmation(std::string_view head) {
+  const std::string_view first = FirstElement(head);
+  return first.ends_with("subscribe") && first.size() <= std::string_view("punsubscribe").size();
+}
+
+bool IsPubSubMessage(std::string_view head) {
+  const std::string_view first = FirstElement(head);
+  return head.starts_with('*') &&
+         (first == "message" || first == "pmessage" || first == "smessage" || IsConfirmation(head));
+}
+
 void AppendCommand(std::string& out, const std::vector<std::string>& command) {
   const std::vector<std::string_view> views(command.begin(), command.end());
   proto::AppendCommand(out, views);
@@ -68,6 +96,8 @@ void Link::StartConnecting() {
   carry_.clear();
   streaming_ = false;
   write_blocked_ = false;
+  pause_.reset();
+  pauses_ = 0;
   handshake_out_.Clear();
   handshake_.reset();
   timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
@@ -155,6 +185,7 @@ std::string_view Link::Send(SendRequest&& request) {
   queued.sink = request.sink;
   queued.token = request.token;
   queued.footprint = std::move(request.footprint);
+  queued.answered_by_push = request.answered_by_push;
   queued.sent_at = last_used_;
   if (request.timeout != Duration::zero()) {
     queued.deadline = last_used_ + request.timeout;
@@ -312,10 +343,16 @@ void Link::Deliver(std::string_view bytes, bool last) {
   if (!last) {
     front.begun = true;
     if (!front.abandoned) {
-      front.sink->OnReplyPart(front.token, bytes, info, false);
+      ReplySink* const sink = front.sink;
+      const RequestToken token = front.token;
+      sink->OnReplyPart(token, bytes, info, false);
+      if (stream_ != nullptr && sink->Congested(token)) {
+        Pause();
+      }
     }
     return;
   }
+  pauses_ = 0;
   const Request request = PopRequest();  // before calling out: the sink may send more
   if (request.abandoned) {
     context_.stats.late_replies.Add();
@@ -326,12 +363,50 @@ void Link::Deliver(std::string_view bytes, bool last) {
   request.sink->OnReplyPart(request.token, bytes, info, true);
 }
 
+// Everything goes to the client as it comes; the places in the queue only settle footprints. What
+// (P|S)(UN)SUBSCRIBE is answered with is a push, or in RESP2 looks like one, as do the messages of
+// a subscription: those give back the places of such requests alone. A reply gives back the place
+// of the oldest other request; subscriptions before it must have been confirmed by then.
+// Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any
+// large reply; for one who does not read at all they wait once for kPauseStep * kPausesMax, and
+// then its output limit ends the matter.
+void Link::Pause() {
+  constexpr Duration kPauseStep = std::chrono::milliseconds(2);
+  constexpr int kPausesMax = 250;
+  if (pause_ != nullptr || ++pauses_ > kPausesMax) {
+    return;
+  }
+  stream_->SetReading(false);
+  pause_ = context_.scheduler.After(kPauseStep, [this] {
+    pause_.reset();
+    last_received_ = context_.scheduler.Now();  // the silence is ours
+    const Request* front = requests_.empty() ? nullptr : &requests_.front();
+    if (front != nullptr && front->begun && front->sink != nullptr && !front->abandoned &&
+        front->sink->Congested(front->token) && pauses_ < kPausesMax) {
+      Pause();
+      return;
+    }
+    stream_->SetReading(true);
+  });
+}
+
 void Link::DeliverPassthrough(std::string_view piece, bool last) {
-  // Pushes answer nothing. A message to a RESP2 subscriber looks like a reply, but such a client
-  // has nothing unanswered that could change a key.
-  if (last && scanner_.type() != '>' && !requests_.empty()) {
-    Settle(requests_.front(), Outcome::kAnswered);
-    PopRequest();
+  constexpr std::size_t kHeadMax = 48;
+  passthrough_head_.append(
+      piece.substr(0, kHeadMax - std::min(kHeadMax, passthrough_head_.size())));
+  if (last) {
+    const std::string head = std::exchange(passthrough_head_, {});
+    const bool push = scanner_.type() == '>' || IsPubSubMessage(head);
+    if (!push && scanner_.type() != '-') {
+      while (!requests_.empty() && requests_.front().answered_by_push) {
+        PopRequest();
+      }
+    }
+    const bool confirms = push && IsConfirmation(head);
+    if (!requests_.empty() && (!push || (confirms && requests_.front().answered_by_push))) {
+      Settle(requests_.front(), Outcome::kAnswered);
+      PopRequest();
+    }
   }
   lent_to_->OnPassthrough(lent_session_, piece);
 }
@@ -487,6 +562,7 @@ void Link::Reconnect() {
 
 void Link::FailRequests(std::string_view error_line) {
   deadline_timer_.reset();
+  pause_.reset();
   first_waiting_ = 0;
   out_.Clear();
   carry_.clear();

@@ -114,7 +114,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] const Spec& spec() const { return spec_; }
   [[nodiscard]] bool armed() const { return state_ == State::kReady && armed_; }
   [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
-  [[nodiscard]] std::size_t unanswered() const { return requests_.size(); }
+  [[nodiscard]] std::size_t unanswered() const override { return requests_.size(); }
   // Nothing unanswered, no passthrough: fit to be lent again.
   [[nodiscard]] bool clean() const {
     return state_ == State::kReady && requests_.empty() && !passthrough_;
@@ -131,8 +131,9 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     MonoTime sent_at{};
     MonoTime deadline = MonoTime::max();
     bool abandoned = false;
-    bool settled = false;  // the footprint's second act is done
-    bool begun = false;    // pieces of the reply were delivered
+    bool settled = false;           // the footprint's second act is done
+    bool begun = false;             // pieces of the reply were delivered
+    bool answered_by_push = false;  // passthrough: its confirmation is no reply
   };
 
   void OnOpen() override;
@@ -156,6 +157,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void Reconnect();
   void FailRequests(std::string_view error_line);
+  void Pause();
   void ArmDeadline();
   void OnDeadline();
   void MarkDirty();
@@ -177,6 +179,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   Ring<Request> requests_;
   std::size_t first_waiting_ = 0;  // requests before this one are abandoned
   bool write_blocked_ = false;
+  std::unique_ptr<Timer> pause_;  // set while the reader of a large reply is waited for
+  int pauses_ = 0;                // of the reply at hand
   bool dirty_ = false;
 
   proto::ReplyScanner scanner_;
@@ -186,6 +190,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   // kExclusive.
   bool passthrough_ = false;
+  std::string passthrough_head_;  // the first bytes of the message at hand
   bool spent_ = false;  // its connection was lost: whoever has it must not go on with a new one
   ExclusiveOwner* lent_to_ = nullptr;
   std::uint64_t lent_session_ = 0;

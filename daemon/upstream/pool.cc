@@ -21,6 +21,18 @@ constexpr std::string_view kErrExhausted =
     "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
     "or hold fewer transactions, blocking commands and subscriptions at once";
 
+std::string_view PurposeText(Link::Purpose purpose) {
+  switch (purpose) {
+    case Link::Purpose::kLane:
+      return "lane";
+    case Link::Purpose::kFill:
+      return "fill";
+    case Link::Purpose::kExclusive:
+      return "exclusive";
+  }
+  return "?";
+}
+
 }  // namespace
 
 Pool::Pool(const Deps& deps) : deps_(deps) {
@@ -293,8 +305,8 @@ void Pool::LearnCommands(Link& link) {
 
 void Pool::OnLinkDown(Link& link, std::string_view why) {
   Log(shut_down_ ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
-      "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) + " purpose=" +
-          std::to_string(static_cast<int>(link.spec().purpose)) + " why=" + Quoted(why));
+      "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) +
+          " purpose=" + std::string(PurposeText(link.spec().purpose)) + " why=" + Quoted(why));
   if (link.spec().protocol == proto::Protocol::kResp3 &&
       link.spec().purpose != Link::Purpose::kFill && why == "the upstream does not speak RESP3") {
     speaks_resp3_ = false;
