@@ -128,7 +128,7 @@ Result<std::vector<ListenSocket>> App::Bind() {
     const bool is_admin_address = i == config_.listeners.size();
     const bool admin = config_.admin.address.empty() ? address.loopback() : is_admin_address;
     listener_contexts_.push_back(
-        std::make_unique<ListenerContext>(ListenerContext{wanted[i], admin}));
+        std::make_unique<ListenerContext>(ListenerContext{wanted[i], admin, is_admin_address}));
   }
   return sockets;
 }

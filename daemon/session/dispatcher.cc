@@ -11,6 +11,11 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
     session.AnswerError(row.id, proto::kErrNoAuth);
     return true;
   }
+  if (session.listener().admin_only && !row.Is(CommandFlag::kNoAuth) && row.name != "nearcache" &&
+      row.name != "ping") {
+    session.AnswerError(row.id, proto::OwnError("admin.address answers NEARCACHE only"));
+    return true;
+  }
   if (session.pin.passthrough) {
     return DispatchPassthrough(session, request);
   }

@@ -45,6 +45,8 @@ class Dispatcher {
   bool Forward(Session& session, const Request& request, ForwardOptions options);
   bool ForwardPlain(Session& session, const Request& request);
   std::unique_ptr<Footprint> FootprintOf(const Request& request);
+  static void Merge(std::unique_ptr<Footprint>& footprint, std::unique_ptr<Footprint> extra);
+  static std::string TrackingRefusal(const Request& request);
   void QueueInMulti(Session& session, const Footprint& footprint, PendingRequest::Kind kind);
   bool Transaction(Session& session, const Request& request);
   bool EndTransaction(Session& session, const Request& request);

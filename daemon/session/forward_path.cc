@@ -10,6 +10,7 @@
 #include <memory>
 #include <utility>
 
+#include "daemon/command/ascii.h"
 #include "daemon/command/blocking_wait.h"
 #include "daemon/session/dispatcher.h"
 #include "proto/encode.h"
@@ -69,16 +70,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
-  if (options.extra != nullptr) {
-    if (footprint == nullptr) {
-      footprint = std::make_unique<Footprint>();
-    }
-    footprint->write = footprint->write || options.extra->write;
-    footprint->wide = footprint->wide || options.extra->wide;
-    footprint->flushes_all = footprint->flushes_all || options.extra->flushes_all;
-    std::move(options.extra->keys.begin(), options.extra->keys.end(),
-              std::back_inserter(footprint->keys));
-  }
+  Merge(footprint, std::move(options.extra));
   PendingRequest pending;
   pending.kind = options.kind;
   pending.command = request.row->id;
@@ -122,25 +114,44 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   return true;
 }
 
-// Inside MULTI, what a queued command will touch is remembered for EXEC (R9). The command is also
-// treated as if it ran now, so that a MULTI which failed unnoticed cannot leave an old value
-// behind.
+// Adds what `extra` touches, if anything.
+void Dispatcher::Merge(std::unique_ptr<Footprint>& footprint, std::unique_ptr<Footprint> extra) {
+  if (extra == nullptr) {
+    return;
+  }
+  if (footprint == nullptr) {
+    footprint = std::move(extra);
+    return;
+  }
+  footprint->write = footprint->write || extra->write;
+  footprint->wide = footprint->wide || extra->wide;
+  footprint->flushes_all = footprint->flushes_all || extra->flushes_all;
+  std::move(extra->keys.begin(), extra->keys.end(), std::back_inserter(footprint->keys));
+}
+
+// Inside MULTI, what a queued command will touch is remembered for EXEC (R9): keys it writes must
+// be held until EXEC has been answered, keys it reads must not go back in time after that (R15).
+// The command is also treated as if it ran now, so that a MULTI which failed unnoticed cannot leave
+// an old value behind.
 void Dispatcher::QueueInMulti(Session& session, const Footprint& footprint,
                               PendingRequest::Kind kind) {
-  if (!session.pin.multi || kind != PendingRequest::Kind::kForward || !footprint.write) {
+  if (!session.pin.multi || kind != PendingRequest::Kind::kForward) {
     return;
   }
   constexpr std::size_t kKeysMax = 10'000;
-  if (session.pin.writes == nullptr) {
-    session.pin.writes = std::make_unique<Footprint>();
+  if (session.pin.queued == nullptr) {
+    session.pin.queued = std::make_unique<Footprint>();
   }
-  Footprint& writes = *session.pin.writes;
-  writes.write = true;
-  writes.wide = writes.wide || footprint.wide;
-  writes.flushes_all = writes.flushes_all || footprint.flushes_all ||
-                       writes.keys.size() + footprint.keys.size() > kKeysMax;
-  if (!writes.flushes_all) {
-    writes.keys.insert(writes.keys.end(), footprint.keys.begin(), footprint.keys.end());
+  Footprint& queued = *session.pin.queued;
+  queued.write = queued.write || footprint.write;
+  queued.wide = queued.wide || footprint.wide;
+  queued.flushes_all = queued.flushes_all || footprint.flushes_all;
+  if (queued.keys.size() + footprint.keys.size() > kKeysMax) {
+    queued.flushes_all = queued.write = true;  // too many to remember one by one
+    queued.keys.clear();
+  }
+  if (!queued.flushes_all) {
+    queued.keys.insert(queued.keys.end(), footprint.keys.begin(), footprint.keys.end());
   }
 }
 
@@ -201,13 +212,13 @@ bool Dispatcher::EndTransaction(Session& session, const Request& request) {
   ForwardOptions options;
   options.kind = PendingRequest::Kind::kTxnEnd;
   options.timeout = context_.config->upstream.command_timeout;
-  std::unique_ptr<Footprint> writes = std::move(session.pin.writes);
+  std::unique_ptr<Footprint> queued = std::move(session.pin.queued);
   static constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
   if (request.row->name == "exec" && session.pin.aborted) {
     options.kind = PendingRequest::Kind::kExecAborted;
     options.instead_of_raw = kDiscard;
   } else if (request.row->name == "exec") {
-    options.extra = std::move(writes);
+    options.extra = std::move(queued);
   }
   session.pin.multi = false;
   session.pin.watching = false;
@@ -268,11 +279,32 @@ bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
   return DispatchPassthrough(session, request);
 }
 
+// Parts of CLIENT that would be wrong even between the client and the server alone. Empty: none.
+std::string Dispatcher::TrackingRefusal(const Request& request) {
+  const std::string_view name = request.row->name;
+  if (name == "client|reply") {
+    return proto::NotSupported(name, "the sidecar must see a reply to every request");
+  }
+  if (name != "client|tracking") {
+    return {};
+  }
+  for (std::size_t i = 3; i + 1 < request.args.size(); ++i) {
+    if (EqualsIgnoringCase(request.args[i], "redirect") && request.args[i + 1] != "0") {
+      return proto::NotSupported("client|tracking with REDIRECT",
+                                 "client ids here are the sidecar's; track in RESP3 on the "
+                                 "connection that reads");
+    }
+  }
+  return {};
+}
+
 // The client talks with the server itself; only what concerns L1, and the end, is ours.
 bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   const std::string_view name = request.row->name;
   const bool ours = name == "quit" || name == "reset";
-  if (ours || request.row->handling == Handling::kRefused) {
+  const bool refused_here =
+      request.row->handling == Handling::kRefused || !TrackingRefusal(request).empty();
+  if (ours || refused_here) {
     if (session.pin.link->unanswered() != 0) {
       session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
       return false;
@@ -280,11 +312,22 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
     if (ours) {
       return Local(session, request);
     }
-    session.AnswerError(request.row->id, request.row->refusal);
+    const std::string refusal = TrackingRefusal(request);
+    session.AnswerError(request.row->id,
+                        refusal.empty() ? request.row->refusal : std::string_view(refusal));
     return true;
   }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
+  if (name == "multi") {
+    session.pin.multi = true;
+  } else if (name == "exec" || name == "discard") {
+    session.pin.multi = false;
+    std::unique_ptr<Footprint> queued = std::move(session.pin.queued);
+    Merge(footprint, name == "exec" ? std::move(queued) : nullptr);
+  } else if (footprint != nullptr) {
+    QueueInMulti(session, *footprint, PendingRequest::Kind::kForward);
+  }
   if (footprint != nullptr) {
     context_.coherence.BeginWrite(*footprint);
   }

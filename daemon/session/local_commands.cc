@@ -8,6 +8,7 @@
 #include <charconv>
 #include <string>
 
+#include "daemon/command/ascii.h"
 #include "daemon/session/dispatcher.h"
 #include "proto/encode.h"
 #include "proto/number.h"
@@ -20,15 +21,6 @@ constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kConnectionHere =
     "this connection's state lives in the sidecar; send it outside MULTI and WATCH";
 constexpr std::string_view kNoSuchControl = "connect to the upstream directly for it";
-
-char Lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-bool Is(std::string_view text, std::string_view lower) {
-  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(),
-                                                   [](char a, char b) { return Lower(a) == b; });
-}
 
 // Takes the same time whatever the passwords have in common.
 bool SamePassword(std::string_view given, std::string_view expected) {
@@ -158,13 +150,13 @@ bool Dispatcher::Hello(Session& session, const Request& request) {
   bool named = false;
   for (std::size_t i = 2; i < args.size(); ++i) {
     const std::size_t left = args.size() - i - 1;
-    if (Is(args[i], "auth") && left >= 2) {
+    if (EqualsIgnoringCase(args[i], "auth") && left >= 2) {
       if (!CheckPassword(session, args[i + 1], args[i + 2])) {
         session.AnswerError(id, proto::kErrWrongPass);
         return true;
       }
       i += 2;
-    } else if (Is(args[i], "setname") && left >= 1) {
+    } else if (EqualsIgnoringCase(args[i], "setname") && left >= 1) {
       name = args[++i];
       named = true;
     } else {
@@ -243,6 +235,8 @@ bool Dispatcher::Select(Session& session, const Request& request) {
     session.AnswerError(request.row->id, proto::NotSupported("SELECT", kConnectionHere));
     return true;
   }
+  // Each database in use has lanes and fill links of its own.
+  constexpr std::size_t kDatabasesMax = 1024;
   constexpr std::int64_t kDbMax = 1'000'000;
   if (*index < 0 || *index > kDbMax) {
     session.AnswerError(request.row->id, proto::kErrDbIndex);
@@ -252,6 +246,11 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   if (db == context_.config->upstream.db || context_.known_dbs.contains(db)) {
     session.client.db = db;
     Ok(session);
+    return true;
+  }
+  if (context_.known_dbs.size() >= kDatabasesMax) {
+    session.AnswerError(request.row->id,
+                        proto::OwnError("1024 databases are in use, and that is the limit"));
     return true;
   }
   // Only the upstream knows whether it has this database. A link of the client's own asks it, so
@@ -325,7 +324,7 @@ bool Dispatcher::Client(Session& session, const Request& request) {
   } else if (sub == "setinfo") {
     ClientSetInfo(session, request);
   } else if (sub == "no-evict" || sub == "no-touch") {
-    if (Is(args[2], "on") || Is(args[2], "off")) {
+    if (EqualsIgnoringCase(args[2], "on") || EqualsIgnoringCase(args[2], "off")) {
       Ok(session);  // clients here are not the upstream's to evict, and links do not carry the mark
     } else {
       session.AnswerError(id, proto::kErrSyntax);
@@ -335,9 +334,13 @@ bool Dispatcher::Client(Session& session, const Request& request) {
     session.Answer([&](std::string& out) {
       proto::AppendVerbatim(out, "txt", text, session.client.protocol);
     });
-  } else if (sub == "tracking" && Is(args[2], "off")) {
+  } else if (sub == "tracking" && EqualsIgnoringCase(args[2], "off")) {
     Ok(session);  // it is on only in a passthrough, and that does not come here
   } else if (sub == "tracking") {
+    if (const std::string refusal = TrackingRefusal(request); !refusal.empty()) {
+      session.AnswerError(id, refusal);
+      return true;
+    }
     return StartPassthrough(session, request);
   } else if (sub == "getredir") {
     session.Answer([](std::string& out) { proto::AppendInteger(out, -1); });
@@ -349,9 +352,9 @@ bool Dispatcher::Client(Session& session, const Request& request) {
 
 void Dispatcher::ClientSetInfo(Session& session, const Request& request) {
   std::string* field = nullptr;
-  if (Is(request.args[2], "lib-name")) {
+  if (EqualsIgnoringCase(request.args[2], "lib-name")) {
     field = &session.client.lib_name;
-  } else if (Is(request.args[2], "lib-ver")) {
+  } else if (EqualsIgnoringCase(request.args[2], "lib-ver")) {
     field = &session.client.lib_version;
   }
   if (field == nullptr) {

@@ -365,7 +365,7 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
   if (pending->kind == Kind::kMulti && error) {
     pin.multi = false;
     pin.ending = !pin.watching;
-    pin.writes.reset();
+    pin.queued.reset();
   } else if (pending->kind == Kind::kExecAborted && last) {
     proto::AppendError(instead, "EXECABORT Transaction discarded because of previous errors.");
     bytes = instead;
@@ -649,7 +649,9 @@ void Session::CloseNow(Counter& reason) {
 
 void Session::StartDrain() {
   draining_ = true;
-  if (pin.passthrough || (pin.link != nullptr && queue_.empty())) {
+  // A command that waits for what others may write is not under way: it ends here, and the server
+  // forgets it with its connection.
+  if (pin.passthrough || pin.blocking || (pin.link != nullptr && queue_.empty())) {
     CloseNow(context_.stats.closed_drain);
     return;
   }

@@ -49,7 +49,7 @@ struct PinState {
   bool ending = false;       // goes back as soon as nothing is unanswered on it
   bool blocking = false;     // a blocking command waits on it
   bool tainted = false;      // what state it has upstream is in doubt: nobody else may get it
-  std::unique_ptr<Footprint> writes;  // of the queued commands, for EXEC (R9)
+  std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
 };
 
 class Session final : private ByteStreamHandler {

@@ -64,7 +64,8 @@ struct SessionStats {
 // One address clients connect to.
 struct ListenerContext {
   config::ListenerConfig config;
-  bool admin = false;  // NEARCACHE is answered here
+  bool admin = false;       // NEARCACHE is answered here
+  bool admin_only = false;  // and nothing else is: admin.address
 };
 
 // The NEARCACHE command. Implemented by admin; answers at once.

@@ -394,6 +394,8 @@ void Link::DeliverPassthrough(std::string_view piece, bool last) {
   constexpr std::size_t kHeadMax = 48;
   passthrough_head_.append(
       piece.substr(0, kHeadMax - std::min(kHeadMax, passthrough_head_.size())));
+  // A late reply from before the passthrough is still counted off and thrown away (R13).
+  const bool late = scanner_.type() != '>' && !requests_.empty() && requests_.front().abandoned;
   if (last) {
     const std::string head = std::exchange(passthrough_head_, {});
     const bool push = scanner_.type() == '>' || IsPubSubMessage(head);
@@ -408,7 +410,9 @@ void Link::DeliverPassthrough(std::string_view piece, bool last) {
       PopRequest();
     }
   }
-  lent_to_->OnPassthrough(lent_session_, piece);
+  if (!late) {
+    lent_to_->OnPassthrough(lent_session_, piece);
+  }
 }
 
 Link::Request Link::PopRequest() {

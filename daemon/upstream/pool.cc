@@ -21,6 +21,8 @@ constexpr std::string_view kErrExhausted =
     "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
     "or hold fewer transactions, blocking commands and subscriptions at once";
 
+constexpr std::string_view kReturned = "returned";
+
 std::string_view PurposeText(Link::Purpose purpose) {
   switch (purpose) {
     case Link::Purpose::kLane:
@@ -41,6 +43,16 @@ Pool::Pool(const Deps& deps) : deps_(deps) {
     ttl_only_why_ = "tracking.mode is off";
   }
   UpdateTrackingGauge();
+}
+
+void Pool::SetCoherence(Coherence& coherence) {
+  coherence_ = &coherence;
+  coherence_->SetHoldAfterLoss(LossHold());
+}
+
+// A write whose reply was lost may still be executed; without tracking nothing would tell us.
+Duration Pool::LossHold() const {
+  return ttl_only_ ? Duration(deps_.config.command_timeout) : Duration::zero();
 }
 
 Pool::~Pool() {
@@ -98,10 +110,15 @@ Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
 }
 
 TrackingState Pool::StateFor(DbIndex db, std::uint64_t hash) {
+  Link& link = FillLink(db, hash);
+  // A fill link with a long queue is no reason to fail: reads then go past L1, as when nothing may
+  // be filled. The other half of the queue is for the keys of the MGET that is being taken apart.
+  if (link.unanswered() >= deps_.config.link_queue_max / 2) {
+    return TrackingState::kDown;
+  }
   if (ttl_only_) {
     return TrackingState::kTtlOnly;
   }
-  Link& link = FillLink(db, hash);
   if (link.state() == Link::State::kClosed && !shut_down_) {
     link.Open();
   }
@@ -165,8 +182,6 @@ void Pool::OnFillLinkReady(Link& link, const Handshake& handshake) {
 }
 
 void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
-  coherence_->SetHoldAfterLoss(ttl_only ? Duration(deps_.config.command_timeout)
-                                        : Duration::zero());
   if (ttl_only) {
     ttl_only_why_.assign(why);
     Log(LogLevel::kWarn, "tracking_refused",
@@ -180,6 +195,7 @@ void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
   // What was filled under one regime must not be served under the other: entries without tracking
   // would never be invalidated.
   ttl_only_ = ttl_only;
+  coherence_->SetHoldAfterLoss(LossHold());
   ++ttl_only_epoch_;
   coherence_->Flush(FlushReason::kTrackingLost);
 }
@@ -267,7 +283,7 @@ void Pool::Return(ExclusiveLink* link, bool reusable) {
 
 void Pool::GiveUp(std::unique_ptr<Link> link) {
   stats_.closed_returned.Add();
-  link->Close("returned");
+  link->Close(kReturned);
   given_up_.push_back(std::move(link));  // may be in the middle of its own callback
 }
 
@@ -304,7 +320,8 @@ void Pool::LearnCommands(Link& link) {
 }
 
 void Pool::OnLinkDown(Link& link, std::string_view why) {
-  Log(shut_down_ ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
+  const bool ours = shut_down_ || why == kReturned;
+  Log(ours ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
       "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) +
           " purpose=" + std::string(PurposeText(link.spec().purpose)) + " why=" + Quoted(why));
   if (link.spec().protocol == proto::Protocol::kResp3 &&

@@ -44,7 +44,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   Pool& operator=(const Pool&) = delete;
 
   // The coherence and the pool know each other; the worker ties the knot once, before first use.
-  void SetCoherence(Coherence& coherence) { coherence_ = &coherence; }
+  void SetCoherence(Coherence& coherence);
 
   // Connects a lane and a fill link of the default database, so that trouble shows at the start.
   // `fill`: false where L1 is off.
@@ -89,6 +89,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   void OnFillLinkReady(Link& link, const Handshake& handshake);
   void SetTtlOnly(bool ttl_only, std::string_view why);
   void UpdateTrackingGauge();
+  [[nodiscard]] Duration LossHold() const;
   void LearnCommands(Link& link);
   void OnTick();
   void TickIdleExclusives(MonoTime now);
