@@ -5,8 +5,8 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
 import threading
+import time
 
 from harness.registry import Skip, case
 from harness.wait import SCALE, equal, eventually, true
