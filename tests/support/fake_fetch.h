@@ -62,9 +62,15 @@ class FakeFillChannel final : public FillChannel {
 
 // Records answers, one string each: "7: $1\r\nx\r\n", "7 lost: ERR …". A piece that is not the last
 // ends in "…", what broke off in the middle begins with "7 broken: ".
-class RecordingSink final : public ReplySink, public FlightSink {
+class RecordingSink : public ReplySink, public FlightSink {
  public:
+  RecordingSink() = default;
+  virtual ~RecordingSink() = default;
+  RecordingSink(const RecordingSink&) = delete;
+  RecordingSink& operator=(const RecordingSink&) = delete;
+
   std::vector<std::string> heard;
+  bool congested = false;  // what it says when asked
 
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& /*info*/,
                    bool last) override {
@@ -77,6 +83,10 @@ class RecordingSink final : public ReplySink, public FlightSink {
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last) override {
     OnReplyPart(waiter.token, bytes, info, last);
+  }
+  [[nodiscard]] bool Congested(RequestToken /*token*/) const override { return congested; }
+  [[nodiscard]] bool WaiterCongested(const FlightWaiter& /*waiter*/) const override {
+    return congested;
   }
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                     bool mid_reply) override {

@@ -118,6 +118,15 @@ class Rig : private LinkObserver, private ExclusiveOwner {
     coherence.BeginWrite(*footprint);
     return footprint;
   }
+  void SendPassthrough(std::string_view bytes, std::unique_ptr<Footprint> footprint,
+                       bool answered_by_push) {
+    CHECK(link->Send({.bytes = bytes,
+                      .sink = nullptr,
+                      .token = {},
+                      .footprint = std::move(footprint),
+                      .answered_by_push = answered_by_push})
+              .empty());
+  }
   bool Held(std::string_view key) { return coherence.Held(hasher(key)); }
   void Lend() { link->Lend(this, 77); }
   Heard TakeHeard() { return std::exchange(sink.heard, {}); }
@@ -319,15 +328,48 @@ TEST_CASE_FIXTURE(Rig, "a large array is streamed too, once it is too large to g
   CHECK(joined == whole);
 }
 
+TEST_CASE_FIXTURE(Rig, "a large reply waits for a reader who is behind, but not for ever") {
+  FakeConnection& connection = MakeReady(Purpose::kLane);
+  (void)Send(1);
+  (void)Send(2);
+  sink.congested = true;
+  connection.Feed("$200000\r\n" + std::string(1000, 'x'));
+  CHECK_FALSE(connection.reading());
+  scheduler.Advance(20ms);
+  CHECK_FALSE(connection.reading());
+  SUBCASE("the reader catches up") {
+    sink.congested = false;
+    scheduler.Advance(20ms);
+  }
+  SUBCASE("the reader does not") {
+    scheduler.Advance(2s);
+  }
+  CHECK(connection.reading());
+  connection.Feed(std::string(199'000, 'x') + "\r\n+after\r\n");
+  CHECK(connection.reading());
+  CHECK(sink.heard.back() == "2: +after\r\n");
+}
+
+TEST_CASE_FIXTURE(Rig, "a link that is lost while it waits for a reader starts reading afresh") {
+  FakeConnection& connection = MakeReady(Purpose::kLane);
+  scheduler.Advance(10s);
+  (void)Send(1);
+  sink.congested = true;
+  connection.Feed("$200000\r\nxxx");
+  connection.End(Code::kUnavailable);
+  FakeConnection& next = Establish();
+  scheduler.Advance(1s);
+  CHECK(next.reading());
+}
+
 TEST_CASE_FIXTURE(Rig, "who asks again from inside an answer is served in turn") {
-  class Asker final : public ReplySink {
+  class Asker final : public RecordingSink {
    public:
     explicit Asker(Rig& rig) : rig_(rig) {}
     void OnReplyPart(RequestToken /*token*/, std::string_view /*bytes*/, const ReplyInfo& /*info*/,
                      bool /*last*/) override {
       (void)rig_.Send(9);
     }
-    void OnReplyLost(RequestToken /*token*/, std::string_view /*line*/, bool /*mid*/) override {}
 
    private:
     Rig& rig_;
@@ -429,14 +471,13 @@ TEST_CASE_FIXTURE(Rig, "requests that wait for the connection time out as well")
 // ---- footprints ---------------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(Rig, "a write's key is let go before its reply is handed on") {
-  class Looker final : public ReplySink {
+  class Looker final : public RecordingSink {
    public:
     explicit Looker(Rig& rig) : rig_(rig) {}
     void OnReplyPart(RequestToken /*token*/, std::string_view /*bytes*/, const ReplyInfo& /*info*/,
                      bool /*last*/) override {
       held = rig_.Held("k");
     }
-    void OnReplyLost(RequestToken /*token*/, std::string_view /*line*/, bool /*mid*/) override {}
     bool held = true;
 
    private:
@@ -767,7 +808,7 @@ TEST_CASE_FIXTURE(Rig, "an exclusive link that cannot be made is spent as well")
 }
 
 TEST_CASE_FIXTURE(Rig, "an owner that closes the link from inside a reply hears no more of it") {
-  class Closer final : public ReplySink {
+  class Closer final : public RecordingSink {
    public:
     explicit Closer(Rig& rig) : rig_(rig) {}
     void OnReplyPart(RequestToken /*token*/, std::string_view /*bytes*/, const ReplyInfo& /*info*/,
@@ -802,25 +843,44 @@ TEST_CASE_FIXTURE(Rig, "in a passthrough the server's bytes reach the owner as t
   FakeConnection& connection = MakeReady(Purpose::kExclusive);
   Lend();
   link->StartPassthrough();
-  CHECK(
-      link->Send({.bytes = "SUBSCRIBE", .sink = nullptr, .token = {}, .footprint = BeginWrite("k")})
-          .empty());
+  SendPassthrough("SUBSCRIBE", nullptr, true);
   link->Flush();
   const std::string stream =
       "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n";
   connection.FeedByteByByte(stream);
   CHECK(passed == stream);
-  CHECK_FALSE(Held("k"));
+  CHECK(link->unanswered() == 0);
   CHECK_FALSE(link->clean());
   connection.End(Code::kEof);
   CHECK(TakeHeard() == Heard{"owner told"});
+}
+
+TEST_CASE_FIXTURE(Rig, "a message of a subscription answers no command that stands behind it") {
+  FakeConnection& connection = MakeReady(Purpose::kExclusive);
+  Lend();
+  link->StartPassthrough();
+  SendPassthrough("SUBSCRIBE", nullptr, true);
+  SendPassthrough("SET", BeginWrite("k"), false);
+  SUBCASE("RESP2") {
+    connection.Feed("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    connection.Feed("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n");
+  }
+  SUBCASE("RESP3") {
+    connection.Feed(">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    connection.Feed(">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n");
+  }
+  CHECK(link->unanswered() == 1);
+  CHECK(Held("k"));
+  connection.Feed("+OK\r\n");
+  CHECK_FALSE(Held("k"));
+  CHECK(link->unanswered() == 0);
 }
 
 TEST_CASE_FIXTURE(Rig, "a push in a passthrough answers nothing") {
   FakeConnection& connection = MakeReady(Purpose::kExclusive);
   Lend();
   link->StartPassthrough();
-  (void)link->Send({.bytes = "SET", .sink = nullptr, .token = {}, .footprint = BeginWrite("k")});
+  SendPassthrough("SET", BeginWrite("k"), false);
   connection.Feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
   CHECK(Held("k"));
   connection.Feed("+OK\r\n");

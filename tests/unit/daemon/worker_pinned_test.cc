@@ -1,0 +1,284 @@
+// What needs a connection of its own: transactions, blocking commands, subscriptions.
+#include <chrono>
+
+#include "proto/wire_errors.h"
+#include "tests/unit/daemon/worker_fixture.h"
+
+namespace nearcached {
+namespace {
+
+using namespace std::chrono_literals;
+
+class Pinned : public WorkerFixture {
+ public:
+  // Asks and answers in one go.
+  std::string Do(FakeConnection& client, std::string_view line, std::string_view reply) {
+    CHECK(Ask(client, line).empty());
+    return Answer(client, line, reply);
+  }
+};
+
+// ---- transactions -------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Pinned, "a transaction runs on a link of its own, which goes back afterwards") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "old");
+  CHECK(Do(client, "MULTI", "+OK\r\n") == "+OK\r\n");
+  CHECK(stats().pinned.value() == 1);
+  CHECK(Do(client, "SET k new", "+QUEUED\r\n") == "+QUEUED\r\n");
+  CHECK(Do(client, "GET k", "+QUEUED\r\n") == "+QUEUED\r\n");  // not from L1
+  CHECK(Do(client, "EXEC", "*2\r\n+OK\r\n$3\r\nnew\r\n") == "*2\r\n+OK\r\n$3\r\nnew\r\n");
+  CHECK(stats().pinned.value() == 0);
+  CHECK(worker->pool().stats().exclusive_idle.value() == 1);
+  CHECK(stats().bypass_transaction.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned, "what a transaction writes acts again at EXEC") {
+  Start();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "SET k new", "+QUEUED\r\n");
+  Cache(other, "k", "old");  // it is old still, and rightly cached
+  CHECK(Ask(client, "EXEC").empty());
+  (void)Ask(other, "GET k");  // from now on it is held
+  AnswerFill("k", Bulk("old"));
+  (void)other.TakeWritten();
+  (void)Answer(client, "EXEC", "*1\r\n+OK\r\n");
+  CHECK_FALSE(Cached("k"));
+}
+
+TEST_CASE_FIXTURE(Pinned, "a whole transaction in one go is answered in order") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MULTI\r\nINCR k\r\nEXEC\r\nPING").empty());
+  (void)Answer(client, "MULTI", "+OK\r\n");
+  (void)Answer(client, "INCR k", "+QUEUED\r\n");
+  CHECK(client.TakeWritten().empty());
+  server.Answer("EXEC", "*1\r\n:1\r\n");
+  Turn();
+  CHECK(client.TakeWritten() == "*1\r\n:1\r\n+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "a command refused here makes EXEC fail, as in Redis") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "SET k new", "+QUEUED\r\n");
+  CHECK(Ask(client, "SELECT 3").starts_with("-ERR nearcached: "));
+  CHECK(Ask(client, "EXEC").empty());
+  CHECK(server.Asked() == Strings{"DISCARD"});
+  CHECK(Answer(client, "DISCARD", "+OK\r\n") ==
+        "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  CHECK(stats().pinned.value() == 0);
+  CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "DISCARD and UNWATCH give the link back") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "SET k new", "+QUEUED\r\n");
+  CHECK(Do(client, "DISCARD", "+OK\r\n") == "+OK\r\n");
+  CHECK(stats().pinned.value() == 0);
+  (void)Do(client, "WATCH k", "+OK\r\n");
+  CHECK(stats().pinned.value() == 1);
+  CHECK(Do(client, "UNWATCH", "+OK\r\n") == "+OK\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "WATCH, reads and MULTI share one connection") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  CHECK(Ask(client, "WATCH k").empty());
+  FakeConnection& link = server.ConnectionOf("WATCH k");
+  (void)Answer(client, "WATCH k", "+OK\r\n");
+  for (const char* line : {"GET k", "MULTI", "SET k w"}) {
+    CAPTURE(line);
+    CHECK(Ask(client, line).empty());
+    CHECK(&server.ConnectionOf(line) == &link);
+    (void)Answer(client, line, "+QUEUED\r\n");
+  }
+  CHECK(Do(client, "EXEC", "*-1\r\n") == "*-1\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "EXEC and DISCARD without MULTI are for the upstream to refuse") {
+  Start();
+  FakeConnection& client = Connect();
+  for (const char* line : {"EXEC", "DISCARD", "UNWATCH"}) {
+    CAPTURE(line);
+    CHECK(Do(client, line, "-ERR without MULTI\r\n") == "-ERR without MULTI\r\n");
+    CHECK(stats().pinned.value() == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(Pinned, "a MULTI that the server refuses opens nothing") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Do(client, "MULTI", "-ERR no\r\n") == "-ERR no\r\n");
+  CHECK(stats().pinned.value() == 0);
+  Cache(client, "k", "v");
+}
+
+TEST_CASE_FIXTURE(Pinned, "a client that loses its transaction is told, and closed") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MULTI").empty());
+  FakeConnection& link = server.ConnectionOf("MULTI");
+  (void)Answer(client, "MULTI", "+OK\r\n");
+  link.End(Code::kUnavailable);
+  Turn();
+  CHECK(client.TakeWritten() == "-" + std::string(proto::kErrConnectionLost) + "\r\n");
+  CHECK(client.closed());
+  CHECK(stats().closed_upstream.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned,
+                  "a client that leaves in the middle of a transaction takes its link along") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MULTI").empty());
+  FakeConnection& link = server.ConnectionOf("MULTI");
+  (void)Answer(client, "MULTI", "+OK\r\n");
+  client.End(Code::kUnavailable);
+  Turn();
+  CHECK(client.closed());
+  CHECK(link.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "when no link is left MULTI is refused, and the client goes on") {
+  config.upstream.exclusive_links_max = 1;
+  Start();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  CHECK(Ask(second, "MULTI").find("upstream.exclusive_links_max") != std::string::npos);
+  CHECK(Ask(second, "PING") == "+PONG\r\n");
+}
+
+// ---- blocking commands --------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Pinned, "a blocked client waits on a link of its own, and holds up nobody") {
+  Start();
+  FakeConnection& blocked = Connect();
+  FakeConnection& other = Connect();
+  CHECK(Ask(blocked, "BLPOP q 0\r\nPING").empty());
+  CHECK(Do(other, "LPUSH q x", ":1\r\n") == ":1\r\n");
+  Wait(60s);
+  CHECK(blocked.TakeWritten().empty());
+  server.Answer("BLPOP q 0", "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+  Turn();
+  CHECK(blocked.TakeWritten() == "*2\r\n$1\r\nq\r\n$1\r\nx\r\n+PONG\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "when a blocked client vanishes the server is told by closing its link") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "BLPOP q 0").empty());
+  FakeConnection& link = server.ConnectionOf("BLPOP q 0");
+  SUBCASE("closed") {
+    client.End(Code::kEof);
+  }
+  SUBCASE("reset") {
+    client.End(Code::kUnavailable);
+  }
+  Turn();
+  CHECK(link.closed());
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned,
+                  "a blocking command with a timeout is given that long and a little more") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "BLPOP q 10").empty());
+  Wait(14900ms);
+  CHECK(client.TakeWritten().empty());
+  Wait(200ms);
+  CHECK(client.TakeWritten() == "-" + std::string(proto::kErrTimeout) + "\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "a blocking command waits until what went before is answered") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "LPUSH q x\r\nBLPOP q 0").empty());
+  CHECK(server.Asked() == Strings{"LPUSH q x"});
+  CHECK(Answer(client, "LPUSH q x", ":1\r\n") == ":1\r\n");
+  CHECK(Answer(client, "BLPOP q 0", "*-1\r\n") == "*-1\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "inside MULTI a blocking command is queued like any other") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  CHECK(Do(client, "BLPOP q 0", "+QUEUED\r\n") == "+QUEUED\r\n");
+  CHECK(Do(client, "EXEC", "*1\r\n*-1\r\n") == "*1\r\n*-1\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+// ---- subscriptions ------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Pinned, "a subscriber and the server talk through") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SUBSCRIBE c").empty());
+  FakeConnection& link = server.ConnectionOf("SUBSCRIBE c");
+  const std::string confirmed = "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+  const std::string message = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n";
+  CHECK(Answer(client, "SUBSCRIBE c", confirmed + message) == confirmed + message);
+  link.Feed(message);
+  Turn();
+  CHECK(client.TakeWritten() == message);
+  CHECK(Do(client, "UNSUBSCRIBE c", "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n") ==
+        "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+  client.End(Code::kEof);
+  Turn();
+  CHECK(link.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "a subscription begins when everything before it is answered") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "GET k\r\nSUBSCRIBE c").empty());
+  CHECK(server.Asked() == Strings{"GET k", "PTTL k"});
+  AnswerFill("k", Bulk("v"));
+  CHECK(client.TakeWritten() == Bulk("v"));
+  CHECK(server.Asked() == Strings{"SUBSCRIBE c"});
+}
+
+TEST_CASE_FIXTURE(Pinned, "what a client writes in a passthrough concerns L1 all the same") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "HELLO 3");
+  Cache(client, "k", "old");
+  const std::string confirmed = ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n";
+  CHECK(Do(client, "SUBSCRIBE c", confirmed) == confirmed);
+  CHECK(Do(client, "SET k new", "+OK\r\n") == "+OK\r\n");
+  CHECK_FALSE(Cached("k"));
+}
+
+TEST_CASE_FIXTURE(Pinned, "a client that loses its subscription is closed") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SUBSCRIBE c").empty());
+  server.ConnectionOf("SUBSCRIBE c").End(Code::kUnavailable);
+  Turn();
+  CHECK(client.closed());
+  CHECK(client.TakeWritten().starts_with("-ERR nearcached: "));
+}
+
+TEST_CASE_FIXTURE(Pinned, "RESET ends a subscription and leaves an ordinary client") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  CHECK(Ask(client, "RESET") == "+RESET\r\n");
+  CHECK(stats().pinned.value() == 0);
+  Cache(client, "k", "v");
+}
+
+}  // namespace
+}  // namespace nearcached
