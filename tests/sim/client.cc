@@ -149,6 +149,7 @@ void Client::Leave(bool reset) {
   }
   env_.Note(name_, reset ? "resets" : "closes");
   done_ = true;
+  checker_.Disturbed("");  // whatever it had asked for past the cache ends here
   if (reset) {
     connection_.Reset(env_.Chance(0.5));
   } else {
