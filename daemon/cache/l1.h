@@ -105,7 +105,7 @@ class L1 {
   // Changes the limit. A smaller one takes effect step by step through Tick and Insert.
   void SetBytesMax(std::uint64_t bytes_max);
 
-  // Housekeeping, called once a loop turn: at most 64 expiries, then bounded shares of shrinking,
+  // Housekeeping, called once a loop turn: at most 32 expiries, then bounded shares of shrinking,
   // reclaiming, index resizing and releasing. False when nothing more is due, true when another
   // turn soon would find work (the caller may then shorten its sleep).
   bool Tick(MonoTime now);

@@ -12,7 +12,10 @@ inline void PrefetchLine(const void* at) {
   asm volatile("");
 }
 
+// For an address that may lie outside of any object, and so must not be made a pointer by
+// arithmetic.
 inline void PrefetchLine(std::uintptr_t at) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read through it
   PrefetchLine(reinterpret_cast<const void*>(at));
 }
 
