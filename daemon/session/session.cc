@@ -138,7 +138,9 @@ void Session::PrepareBatch() {
     Request& request = batch.requests[i];
     request.args = batch.ArgsOf(batch.items[i]);
     request.raw = batch.items[i].raw;
-    if (row == nullptr || request.args[0] != name || row->Is(CommandFlag::kContainer)) {
+    // A row of a subcommand, or of a command that has some, is good for this request alone.
+    if (row == nullptr || request.args[0] != name || row->name.size() != name.size() ||
+        row->Is(CommandFlag::kContainer)) {
       row = &context_.commands.Find(request.args);
       name = request.args[0];
     }
