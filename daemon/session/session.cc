@@ -645,6 +645,11 @@ void Session::CloseNow(Counter& reason) {
   closed_ = true;
   reason.Add();
   Unpin(false);
+  if (!write_blocked_ && !out_.empty()) {
+    const std::size_t before = out_.size();
+    (void)out_.Flush(*stream_);  // what the kernel does not take now is lost
+    context_.stats.bytes_sent.Add(before - out_.size());
+  }
   stream_.reset();
   server_.AddClosed(*this);
 }

@@ -39,6 +39,7 @@ class WorkerFixture : private AdminHandler {
 
   WorkerFixture() {
     config.upstream.links = 1;
+    server.command = "*0\r\n";  // so that no link asks again
     listener.config = config.listeners.front();
     listener.admin = true;
   }

@@ -1,0 +1,267 @@
+// Bounds and endings: what happens to clients that ask too much, too slowly, or not at all.
+#include <chrono>
+
+#include "proto/wire_errors.h"
+#include "tests/unit/daemon/worker_fixture.h"
+
+namespace nearcached {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string Error(std::string_view line) {
+  return "-" + std::string(line) + "\r\n";
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a client with too much unanswered waits, and loses nothing") {
+  config.limits.pipeline_max = 4;
+  Start();
+  FakeConnection& client = Connect();
+  std::string requests;
+  std::string replies;
+  for (int i = 0; i < 20; ++i) {
+    requests += "LLEN l" + std::to_string(i) + "\r\n";
+    replies += ":" + std::to_string(i) + "\r\n";
+  }
+  client.Feed(requests);
+  Turn();
+  CHECK(server.Asked().size() == 4);
+  std::string heard;
+  for (int i = 0; i < 20; ++i) {
+    heard += Answer(client, "LLEN l" + std::to_string(i), ":" + std::to_string(i) + "\r\n");
+    CHECK(server.Asked().size() <= 4);
+  }
+  CHECK(heard == replies);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a client that is far ahead of itself is not read") {
+  config.limits.pipeline_max = 2;
+  Start();
+  FakeConnection& client = Connect();
+  client.Feed("LLEN a\r\nLLEN b\r\n" + std::string("ECHO ") + std::string(60'000, 'x') + "\r\n");
+  Turn();
+  CHECK(client.reading());
+  client.Feed("ECHO " + std::string(60'000, 'y') + "\r\n");
+  Turn();
+  CHECK_FALSE(client.reading());
+  CHECK(stats().reading_paused.value() == 1);
+  (void)Answer(client, "LLEN a", ":1\r\n");
+  const std::string heard = Answer(client, "LLEN b", ":2\r\n");
+  CHECK(heard.ends_with(Bulk(std::string(60'000, 'x')) + Bulk(std::string(60'000, 'y'))));
+  CHECK(client.reading());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "a client that does not read its replies waits with its requests") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", std::string(10'000, 'x'));
+  client.SetRoom(0);
+  const std::string reply = Bulk(std::string(10'000, 'x'));
+  std::string requests;
+  for (int i = 0; i < 1000; ++i) {
+    requests += "GET k\r\n";
+  }
+  client.Feed(requests);
+  Turn();
+  const std::uint64_t before = stats().hits.value();
+  CHECK(before < 200);  // a megabyte, and not ten
+  std::string heard;
+  for (int i = 0; i < 1000 && heard.size() < 1000 * reply.size(); ++i) {
+    client.SetRoom(100'000);
+    Turn();
+    heard += client.TakeWritten();
+  }
+  CHECK(heard.size() == 1000 * reply.size());
+  CHECK(heard.starts_with(reply));
+  CHECK(heard.ends_with(reply));
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a client that lets too many bytes wait is closed") {
+  config.limits.output_bytes_max = 100'000;
+  Start();
+  FakeConnection& client = Connect();
+  client.SetRoom(0);
+  (void)Ask(client, "LRANGE l 0 -1");
+  server.Answer("LRANGE l 0 -1", Bulk(std::string(60'000, 'x')));
+  Turn();
+  CHECK_FALSE(client.closed());
+  (void)Ask(client, "LRANGE l 0 -1");
+  server.Answer("LRANGE l 0 -1", Bulk(std::string(60'000, 'x')));
+  Turn();
+  CHECK(client.closed());
+  CHECK(stats().closed_output.value() == 1);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "replies that wait behind an unanswered one count as well") {
+  config.limits.output_bytes_max = 100'000;
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "GET slow\r\nLRANGE a 0 -1\r\nLRANGE b 0 -1");
+  server.Answer("LRANGE a 0 -1", Bulk(std::string(60'000, 'x')));
+  server.Answer("LRANGE b 0 -1", Bulk(std::string(60'000, 'x')));
+  Turn();
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a client that is closed at once is still sent what was ready") {
+  config.limits.output_bytes_max = 100'000;
+  Start();
+  FakeConnection& client = Connect();
+  SUBCASE("too much waits for it") {
+    (void)Ask(client, "LLEN l\r\nGET lock:slow\r\nLRANGE a 0 -1");
+    server.Answer("LLEN l", ":1\r\n");
+    server.ConnectionOf("GET lock:slow").Feed("$1\r\nx\r\n" + Bulk(std::string(200'000, 'x')));
+    Turn();
+    CHECK(client.TakeWritten().starts_with(":1\r\n$1\r\nx\r\n"));
+  }
+  SUBCASE("the sidecar ends") {
+    (void)Ask(client, "LLEN l");
+    server.Answer("LLEN l", ":1\r\n");
+    worker->Stop();
+    CHECK(client.TakeWritten() == ":1\r\n");
+  }
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "half a request may take so long and no longer") {
+  config.limits.request_timeout = 5s;
+  Start();
+  FakeConnection& client = Connect();
+  client.Feed("*2\r\n$3\r\nGET\r\n$1");
+  Wait(4s);
+  client.Feed("\r\n");  // a sign of life
+  Wait(4s);
+  CHECK_FALSE(client.closed());
+  Wait(2500ms);
+  CHECK(client.closed());
+  CHECK(stats().closed_request.value() == 1);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "a silent client is closed where that is wanted, a waiting one never") {
+  config.limits.client_idle_timeout = 3s;
+  Start();
+  FakeConnection& silent = Connect();
+  FakeConnection& blocked = Connect();
+  FakeConnection& watching = Connect();
+  (void)Ask(blocked, "BLPOP q 0");
+  (void)Ask(watching, "WATCH k");
+  (void)Answer(watching, "WATCH k", "+OK\r\n");
+  Wait(4500ms);
+  CHECK(silent.closed());
+  CHECK_FALSE(blocked.closed());
+  CHECK_FALSE(watching.closed());
+  CHECK(stats().closed_idle.value() == 1);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "an idle client that gave its buffers back goes on as before") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  Wait(10s);
+  Cache(client, "other", "w");
+  CHECK(Ask(client, "SET x 1\r\nGET x").empty());
+  CHECK(server.Asked() == Strings{"SET x 1", "GET x"});
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "bytes that are no request are answered with why, and end the client") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "LLEN l\r\n*1\r\n:3").empty());
+  const std::string heard = Answer(client, "LLEN l", ":1\r\n");
+  CHECK(heard.starts_with(":1\r\n-ERR Protocol error"));
+  CHECK(client.closed());
+  CHECK(stats().closed_protocol.value() == 1);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "one client too many is told so and closed") {
+  config.limits.clients_max = 2;
+  Start();
+  FakeConnection& first = Connect();
+  (void)Connect();
+  FakeConnection& third = Connect();
+  CHECK(third.TakeWritten() == Error(proto::kErrMaxClients));
+  CHECK(third.closed());
+  CHECK(stats().rejected_full.value() == 1);
+  first.End(Code::kEof);
+  Turn();
+  CHECK(Ask(Connect(), "PING") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "a client that has sent all it will send still hears its replies") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "LLEN l");
+  client.End(Code::kEof);
+  Turn();
+  CHECK_FALSE(client.closed());
+  CHECK(Answer(client, "LLEN l", ":1\r\n") == ":1\r\n");
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a reply for a client that has left reaches nobody else") {
+  Start();
+  FakeConnection& leaver = Connect();
+  (void)Ask(leaver, "LLEN l");
+  leaver.End(Code::kUnavailable);
+  Turn();
+  FakeConnection& next = Connect();  // takes the place of the one that left
+  (void)Ask(next, "LLEN m");
+  CHECK(Answer(next, "LLEN l", ":1\r\n").empty());
+  CHECK(Answer(next, "LLEN m", ":2\r\n") == ":2\r\n");
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(WorkerFixture, "a drain answers what was asked, takes nobody in, and ends") {
+  Start();
+  FakeConnection& idle = Connect();
+  FakeConnection& busy = Connect();
+  (void)Ask(busy, "LLEN l");
+  worker->StartDrain();
+  Turn();
+  CHECK(idle.closed());
+  CHECK_FALSE(busy.closed());
+  CHECK_FALSE(worker->drained());
+  FakeConnection& late = Connect();
+  CHECK(late.TakeWritten() == Error(proto::kErrDraining));
+  CHECK(late.closed());
+  CHECK(Answer(busy, "LLEN l", ":1\r\n") == ":1\r\n");
+  CHECK(busy.closed());
+  CHECK(worker->drained());
+  CHECK(stats().closed_drain.value() == 2);
+  CHECK(stats().rejected_draining.value() == 1);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a drain does not wait for subscribers or open transactions") {
+  Start();
+  FakeConnection& subscriber = Connect();
+  (void)Ask(subscriber, "SUBSCRIBE c");
+  (void)Answer(subscriber, "SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  FakeConnection& transaction = Connect();
+  (void)Ask(transaction, "MULTI");
+  (void)Answer(transaction, "MULTI", "+OK\r\n");
+  worker->StartDrain();
+  Turn();
+  CHECK(worker->drained());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "a stop in the middle of everything leaves nothing behind") {
+  Start();
+  FakeConnection& a = Connect();
+  FakeConnection& b = Connect();
+  FakeConnection& c = Connect();
+  (void)Ask(a, "GET k\r\nSET z 1\r\nMGET x y\r\nEVAL s 0\r\nGET q");
+  (void)Ask(b, "BLPOP q 0");
+  (void)Ask(c, "MULTI\r\nSET k v\r\nEXEC");
+  worker->Stop();  // the fixture looks at the rest
+  CHECK(a.closed());
+  CHECK(b.closed());
+  CHECK(c.closed());
+}
+
+}  // namespace
+}  // namespace nearcached
