@@ -17,8 +17,9 @@ COPY --from=build /out/ /
 RUN ldconfig && nearcached --version
 USER 65532:65532
 EXPOSE 6380 9380
-# Lets a rolling restart finish what clients have asked for: SIGTERM drains, see docs of `shutdown`.
+# SIGTERM drains: what clients have asked for is answered, within drain.timeout.
 STOPSIGNAL SIGTERM
+# Asks the first listener of the settings in the environment; where --config names another, override this.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["nearcached", "wait", "--timeout", "2s"]
 ENTRYPOINT ["nearcached"]
