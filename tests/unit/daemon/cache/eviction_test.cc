@@ -115,6 +115,40 @@ TEST_CASE("a negative entry that is asked for survives the flood") {
   CHECK(f.l1.stats().hits_negative.value() == 1000);
 }
 
+TEST_CASE("R11: when the limit falls, negative entries above their share go before real values") {
+  L1Fixture f(4'000'000, 0.2);
+  for (std::uint64_t i = 0; i < 3000; ++i) {
+    f.Put(Name("value:", i), std::string(100, 'x'));
+  }
+  for (std::uint64_t i = 0; i < 30000; ++i) {
+    f.PutNil(Name("absent:", i));
+  }
+  f.l1.SetBytesMax(1'000'000);
+  while (f.l1.bytes_used() > 1'000'000) {
+    f.l1.Tick(f.now);
+    if (f.l1.negative_bytes() > 200'000) {
+      REQUIRE(f.l1.entries() - f.l1.negative_entries() == 3000);
+    }
+  }
+  CHECK(f.l1.entries() - f.l1.negative_entries() > 2500);
+}
+
+TEST_CASE("a value that comes back soon after its eviction skips probation") {
+  L1Fixture f(2'000'000);
+  for (std::uint64_t i = 0; i < 30000; ++i) {
+    f.Put(Name("k", i), std::string(100, 'x'));
+  }
+  // Nothing was ever hit; a few fingerprints of the ghost collide.
+  CHECK(f.l1.stats().main_bytes.value() < f.l1.stats().small_bytes.value() / 50);
+  std::uint64_t last_gone = 30000;
+  while (f.Get(Name("k", last_gone - 1))) {
+    --last_gone;
+  }
+  const auto before = f.l1.stats().main_bytes.value();
+  f.Put(Name("k", last_gone - 1), std::string(100, 'x'));
+  CHECK(f.l1.stats().main_bytes.value() > before);
+}
+
 TEST_CASE("without a negative share no negative entry is stored") {
   L1Fixture f(2'000'000, 0.0);
   CHECK(f.PutNil("a") == Result::kNotAdmitted);
