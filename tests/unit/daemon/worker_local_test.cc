@@ -295,6 +295,19 @@ TEST_CASE_FIXTURE(Local, "NEARCACHE is answered where it is allowed, and refused
   }
 }
 
+TEST_CASE_FIXTURE(Local, "a listener for administration answers NEARCACHE and nothing of Redis") {
+  listener.admin_only = true;
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "NEARCACHE STATS") == "+ADMIN 2\r\n");
+  CHECK(Ask(client, "PING") == "+PONG\r\n");
+  for (const char* line : {"GET k", "SET k v", "MULTI", "SUBSCRIBE c", "CLIENT LIST"}) {
+    CAPTURE(line);
+    CHECK(Ask(client, line) == Error(proto::OwnError("admin.address answers NEARCACHE only")));
+  }
+  CHECK(server.Asked().empty());
+}
+
 TEST_CASE_FIXTURE(Local, "in a transaction what would change the connection is refused") {
   Start();
   FakeConnection& client = Connect();

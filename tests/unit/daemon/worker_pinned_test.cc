@@ -159,6 +159,65 @@ TEST_CASE_FIXTURE(Pinned, "when no link is left MULTI is refused, and the client
   CHECK(Ask(second, "PING") == "+PONG\r\n");
 }
 
+TEST_CASE_FIXTURE(Pinned, "a link whose transaction may still be open is never lent again") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  CHECK(Ask(client, "EXEC").empty());
+  FakeConnection& link = server.ConnectionOf("EXEC");
+  SUBCASE("EXEC was refused") {
+    (void)Answer(client, "EXEC", "-LOADING no\r\n");
+  }
+  SUBCASE("EXEC was not answered in time") {
+    Wait(6s);
+  }
+  CHECK(link.closed());
+  CHECK(worker->pool().stats().exclusive_idle.value() == 0);
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "a client that has sent its transaction and no more hears how it ended") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MULTI\r\nINCR k\r\nEXEC").empty());
+  client.End(Code::kEof);
+  Turn();
+  CHECK_FALSE(client.closed());
+  (void)Answer(client, "MULTI", "+OK\r\n");
+  (void)Answer(client, "INCR k", "+QUEUED\r\n");
+  CHECK(Answer(client, "EXEC", "*1\r\n:1\r\n") == "*1\r\n:1\r\n");
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "MULTI with an argument is refused by the server, and opens nothing") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Do(client, "MULTI x", "-ERR wrong number\r\n") == "-ERR wrong number\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "what a transaction reads does not go back in time after EXEC") {
+  Start();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "GET k", "+QUEUED\r\n");
+  Cache(other, "k", "old");
+  CHECK(Do(client, "EXEC", "*1\r\n$3\r\nnew\r\n") == "*1\r\n$3\r\nnew\r\n");
+  CHECK_FALSE(Cached("k"));
+}
+
+TEST_CASE_FIXTURE(Pinned, "a FLUSHALL in a transaction empties L1 again at EXEC") {
+  Start();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "FLUSHALL", "+QUEUED\r\n");
+  Cache(other, "k", "old");
+  (void)Do(client, "EXEC", "*1\r\n+OK\r\n");
+  CHECK_FALSE(Cached("k"));
+}
+
 // ---- blocking commands --------------------------------------------------------------------------
 
 TEST_CASE_FIXTURE(Pinned, "a blocked client waits on a link of its own, and holds up nobody") {
@@ -278,6 +337,46 @@ TEST_CASE_FIXTURE(Pinned, "RESET ends a subscription and leaves an ordinary clie
   CHECK(Ask(client, "RESET") == "+RESET\r\n");
   CHECK(stats().pinned.value() == 0);
   Cache(client, "k", "v");
+}
+
+TEST_CASE_FIXTURE(Pinned, "QUIT in a passthrough is answered after what the server still owes") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "HELLO 3");
+  (void)Do(client, "SUBSCRIBE c", ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  CHECK(Ask(client, "LLEN l\r\nQUIT").empty());
+  CHECK(Answer(client, "LLEN l", ":1\r\n") == ":1\r\n+OK\r\n");
+  CHECK(client.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "a client that tracks for itself does so on a link of its own") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "HELLO 3");
+  server.tracking.clear();  // this one is the client's
+  CHECK(Ask(client, "CLIENT TRACKING ON").empty());
+  FakeConnection& link = server.ConnectionOf("CLIENT TRACKING ON");
+  CHECK(Answer(client, "CLIENT TRACKING ON", "+OK\r\n") == "+OK\r\n");
+  CHECK(Ask(client, "GET k").empty());
+  CHECK(&server.ConnectionOf("GET k") == &link);
+  CHECK(Answer(client, "GET k", "$1\r\nv\r\n") == "$1\r\nv\r\n");
+  const std::string push = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+  link.Feed(push);
+  Turn();
+  CHECK(client.TakeWritten() == push);
+}
+
+TEST_CASE_FIXTURE(Pinned, "a transaction inside a passthrough concerns L1 as any other") {
+  Start();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  (void)Ask(client, "HELLO 3");
+  (void)Do(client, "SUBSCRIBE c", ">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "SET k new", "+QUEUED\r\n");
+  Cache(other, "k", "old");
+  CHECK(Do(client, "EXEC", "*1\r\n+OK\r\n") == "*1\r\n+OK\r\n");
+  CHECK_FALSE(Cached("k"));
 }
 
 }  // namespace
