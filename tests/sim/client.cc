@@ -212,7 +212,8 @@ void Client::OnPeerClosed() {
   env_.Note(name_, "is closed by the sidecar with " + std::to_string(outstanding_.size()) +
                        " requests outstanding");
   const bool explained = close_expected_ || close_permitted_ || !checker_.promises().no_faults;
-  // Who finishes sending while a link is held for it (a transaction, a blocking command) cannot be
+  // Who finishes sending while a link is held for it (a transaction, a blocking command, a SELECT
+  // that is tried) cannot be
   // told from one who is gone, and is closed (pitfalls.md 38).
   const bool held =
       plan_.subscriber || std::any_of(outstanding_.begin(), outstanding_.end(),

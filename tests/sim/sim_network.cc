@@ -39,7 +39,6 @@ void SimConnection::Send(std::string_view bytes) {
     return;
   }
   if (blackholed_) {
-    lost_since_ = lost_since_.value_or(env_.scheduler.Now());
     return;
   }
   sent_ += bytes.size();
@@ -99,9 +98,8 @@ void SimConnection::Blackhole() {
   }
   env_.Note(name_, "silent death");
   blackholed_ = true;
-  if (!to_product_.empty()) {
-    lost_since_ = to_product_.front().sent;
-  }
+  // From here on the product is told nothing, not even what the server no longer tries to tell.
+  lost_since_ = to_product_.empty() ? env_.scheduler.Now() : to_product_.front().sent;
   to_product_.clear();
   to_peer_.clear();  // the window stays taken: nothing is ever acknowledged again
 }

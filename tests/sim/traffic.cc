@@ -412,6 +412,7 @@ void Traffic::Select(ClientState& client, Request& request) {
   if (env_.Chance(0.05)) {
     request =
         Literal(std::move(request), {"SELECT", "99"}, Reply::Error("ERR DB index is out of range"));
+    request.needs_own_link = true;  // tried on a link of its own
     return;
   }
   client.db = env_.Chance(0.6) ? 0 : static_cast<int>(env_.rng.Below(3));
