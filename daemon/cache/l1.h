@@ -76,7 +76,8 @@ class L1 {
   InsertResult Insert(const CacheKey& key, std::string_view value, bool negative, MonoTime deadline,
                       MonoTime now, FillOwner owner);
 
-  // Removes one key of one database. True if it was there and could still have been served.
+  // Removes one key of one database. True if it was there and, at the latest time the store has
+  // been told, could still have been served.
   bool Erase(const CacheKey& key);
 
   // Removes a key in every database: what an invalidation push means (R7). Returns how many.
