@@ -205,6 +205,9 @@ Reply ModelRedis::Dispatch(ModelSession& session, const Args& args) {
       session.multi_broken = true;
       return Call(session, args);
     }
+    if (session.connection != nullptr && observer_.untracked_command) {
+      observer_.untracked_command(args);
+    }
     session.queued.push_back(args);
     return Reply::Simple("QUEUED");
   }
