@@ -27,18 +27,8 @@ namespace nearcached {
 namespace {
 
 constexpr std::size_t kKeyBytesMax = 65535;
-// A removal costs about 0.4 µs when nothing of the entry is in the processor's caches; these
-// numbers keep a tick with much to do at about 20 µs.
-constexpr std::size_t kExpiriesPerTick = 32;
-constexpr std::size_t kWheelMovesPerTick = 96;
-constexpr std::size_t kSweepPerTick = 64;
-constexpr std::size_t kEvictionsPerTick = 32;
-constexpr std::size_t kResizeStepsPerTick = 8;
+constexpr std::size_t kVisitsPerStep = 64;  // of ErasePrefix
 constexpr std::size_t kResizeStepsPerInsert = 2;
-constexpr std::size_t kMovesPerCompaction = 8;
-constexpr std::size_t kUnmapPerTick = std::size_t{512} << 10U;
-constexpr std::size_t kReclaimAtOnce = 1024;  // entries; fewer are not worth deferring
-constexpr std::uint64_t kPooledChunks = 16;   // empty chunks kept back for reuse
 
 // A chunk is about a thousandth of the budget, so that a partly filled one per class stays small.
 std::uint32_t ChunkBytesFor(std::uint64_t bytes_max) {
@@ -352,27 +342,11 @@ std::size_t L1::EraseInAllDatabases(std::string_view key, std::uint64_t hash) {
   return erased;
 }
 
-void L1::DropOwner(FillOwner owner) {
-  cohorts_.Drop(owner);
-  if (entries() <= kReclaimAtOnce) {
-    (void)Sweep(2 * kReclaimAtOnce);
-  }
-  Publish();
-}
-
-void L1::Clear() {
-  cohorts_.DropAll();
-  if (entries() <= kReclaimAtOnce) {
-    (void)Sweep(2 * kReclaimAtOnce);
-  }
-  Publish();
-}
-
 std::size_t L1::ErasePrefix(std::optional<DbIndex> db, std::string_view prefix) {
   std::size_t erased = 0;
   std::uint64_t cursor = 0;
   do {
-    erased += ErasePrefixStep(db, prefix, cursor, kSweepPerTick);
+    erased += ErasePrefixStep(db, prefix, cursor, kVisitsPerStep);
   } while (cursor != 0);
   return erased;
 }
@@ -402,81 +376,6 @@ std::size_t L1::ErasePrefixStep(std::optional<DbIndex> db, std::string_view pref
   return erased;
 }
 
-void L1::SetBytesMax(std::uint64_t bytes_max) {
-  bytes_max_ = bytes_max;
-  Publish();
-}
-
-bool L1::Tick(MonoTime now) {
-  NoteTime(now);
-  bool more = wheel_.Advance(DeadlineMicros(latest_now_), kExpiriesPerTick, kWheelMovesPerTick,
-                             [this](EntryId id) { Remove(id, Removal::kExpired); });
-  more = Sweep(kSweepPerTick) || more;
-  ResizeIndex(kResizeStepsPerTick);
-  more = Shrink() || more;
-  CompactSome();
-  if (blobs_->release_pending()) {
-    blobs_->Release(kUnmapPerTick);
-  }
-  if (arena_.pool_bytes() > kPooledChunks * arena_.chunk_bytes()) {
-    more = arena_.TrimPool(4) || more;
-  }
-  Publish();
-  return more || index_.resizing() || arena_.compacting() || blobs_->release_pending();
-}
-
-// Comes closer to a limit that was lowered. True if there is more to do.
-bool L1::Shrink() {
-  for (std::size_t i = 0; bytes_used() > bytes_max_ && i < kEvictionsPerTick; ++i) {
-    if (arena_.TrimPool(1)) {
-      continue;
-    }
-    if (blobs_->release_pending()) {
-      blobs_->Release(kUnmapPerTick);
-    } else if (!EvictOne()) {
-      return false;
-    }
-    CompactSome();
-  }
-  return bytes_used() > bytes_max_;
-}
-
-// Removes what was dropped, a stretch of the index at a time. True if there is more.
-bool L1::Sweep(std::size_t visits) {
-  for (std::size_t done = 0; cohorts_.dropped_entries() > 0 && done < visits;) {
-    visited_.clear();
-    sweep_cursor_ = index_.Visit(sweep_cursor_, visited_);
-    for (const EntryId id : visited_) {
-      PrefetchLine(&arena_.At(id));
-    }
-    for (const EntryId id : visited_) {
-      if (!cohorts_.alive(arena_.At(id).cohort)) {
-        Remove(id, Removal::kDropped);
-      }
-    }
-    done += 1 + visited_.size();
-  }
-  return cohorts_.dropped_entries() > 0;
-}
-
-void L1::Relocated(EntryId from, EntryId to) {
-  const Entry& e = arena_.At(to);
-  index_.Replace(e.hash, from, to);
-  Queue(e.queue()).Relocated(to);
-  wheel_.Relocated(from, to);
-}
-
-void L1::CompactSome() {
-  (void)arena_.Compact(kMovesPerCompaction,
-                       [this](EntryId from, EntryId to) { Relocated(from, to); });
-}
-
-void L1::ResizeIndex(std::size_t steps) {
-  index_.Resize(
-      steps, [this](EntryId id) { return arena_.At(id).hash; },
-      [this](EntryId id) { PrefetchLine(arena_.Near(id)); });
-}
-
 std::uint64_t L1::bytes_used() const {
   return sizeof(L1) + sizeof(BlobHeap) + arena_.bytes() + blobs_->bytes() + index_.bytes() +
          ghost_.bytes() + tuner_.bytes() + cohorts_.bytes();
@@ -498,62 +397,6 @@ void L1::Publish() {
   set(stats_.main_bytes, Queue(QueueKind::kMain).bytes());
   set(stats_.ghost_entries, ghost_.size());
   stats_.small_share_permille.Set(std::lround(tuner_.setting().small_share * 1000));
-}
-
-void L1::CheckInvariants() const {
-  arena_.CheckInvariants();
-  ghost_.CheckInvariants();
-  index_.CheckInvariants([this](EntryId id) { return arena_.At(id).hash; });
-  NC_CHECK(arena_.live_slots() == entries());
-  NC_CHECK(wheel_.CheckInvariants() == entries());
-  Tally all;
-  for (const EntryQueue& queue : queues_) {
-    const Tally tally = TallyOf(queue);
-    NC_CHECK(queue.size() == tally.entries && queue.bytes() == tally.bytes);
-    all.entries += tally.entries;
-    all.bytes += tally.bytes;
-    all.blob_bytes += tally.blob_bytes;
-    all.dropped += tally.dropped;
-  }
-  NC_CHECK(all.entries == entries());
-  NC_CHECK(all.blob_bytes == blobs_->cached_bytes());
-  NC_CHECK(all.bytes == arena_.live_bytes() + all.blob_bytes);
-  NC_CHECK(all.dropped == cohorts_.dropped_entries());
-  CheckStats();
-}
-
-// Walks a queue, checks its links and adds up what is on it.
-L1::Tally L1::TallyOf(const EntryQueue& queue) const {
-  Tally tally;
-  EntryId prev = kNoEntry;
-  for (EntryId id = queue.front(); id != kNoEntry; id = arena_.At(id).queue_next) {
-    const Entry& e = arena_.At(id);
-    NC_CHECK(e.live() && &Queue(e.queue()) == &queue && e.queue_prev == prev);
-    NC_CHECK(index_.Contains(e.hash, id));
-    ++tally.entries;
-    tally.bytes += ChargeOf(id);
-    tally.blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
-    tally.dropped += cohorts_.alive(e.cohort) ? 0 : 1;
-    prev = id;
-  }
-  NC_CHECK(queue.back() == prev);
-  return tally;
-}
-
-void L1::CheckStats() const {
-  const auto is = [](const Gauge& gauge, std::uint64_t v) {
-    return gauge.value() == static_cast<std::int64_t>(v);
-  };
-  NC_CHECK(is(stats_.entries, entries()));
-  NC_CHECK(is(stats_.negative_entries, negative_entries()));
-  NC_CHECK(is(stats_.bytes, bytes_used()));
-  NC_CHECK(is(stats_.bytes_max, bytes_max_));
-  NC_CHECK(is(stats_.pinned_bytes, blobs_->pinned_bytes()));
-  NC_CHECK(is(stats_.negative_bytes, negative_bytes()));
-  NC_CHECK(is(stats_.dropped_entries, cohorts_.dropped_entries()));
-  NC_CHECK(stats_.inserts.value() ==
-           entries() + stats_.evictions_size.value() + stats_.evictions_expired.value() +
-               stats_.evictions_erased.value() + stats_.evictions_dropped.value());
 }
 
 }  // namespace nearcached
