@@ -74,7 +74,7 @@ check: ## what a change must pass: lint, unit, simulator, all end-to-end tests
 	@scripts/deps test lint
 	@$(MAKE) --no-print-directory all-targets
 	@BUILD=$(BUILD) tests/lint/run
-	@BUILD=$(BUILD) scripts/test unit sim e2e
+	@BUILD=$(BUILD) scripts/test unit selftest sim e2e
 
 image: ## build the container image
 	@scripts/container/image
