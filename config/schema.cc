@@ -135,7 +135,8 @@ constexpr Row kRows[] = {
     {"upstream.command_timeout", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::command_timeout>(), Time(10 * kMs, kDay), kFree, kLive,
      kPublic, kOptional,
-     "How long a reply may take before the client gets an error and the link is closed. A blocking "
+     "How long a reply may take before the client gets an error. A late reply is thrown away. A "
+     "blocking "
      "command's own timeout is added to it."},
     {"upstream.links", Type::kCount, At<&Config::upstream, &UpstreamConfig::links>(), Count(1, 64),
      kFree, kLinks, kPublic, kOptional,

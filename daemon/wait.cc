@@ -73,10 +73,14 @@ std::string AskOnce(const config::ListenAddress& address) {
                                                                    : AF_INET;
   const Socket socket(family);
   const timeval patience{1, 0};
-  if (socket.fd() < 0 || !Connect(socket, address)) {
+  if (socket.fd() < 0) {
     return std::strerror(errno);
   }
   (void)::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  (void)::setsockopt(socket.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  if (!Connect(socket, address)) {
+    return std::strerror(errno);
+  }
   if (::send(socket.fd(), kPing.data(), kPing.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(kPing.size())) {
     return std::strerror(errno);

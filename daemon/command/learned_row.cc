@@ -19,7 +19,7 @@ constexpr std::array kFlagWords{
     std::pair{std::string_view{"noscript"}, CommandFlag::kNoScript},
     std::pair{std::string_view{"admin"}, CommandFlag::kAdmin},
     std::pair{std::string_view{"pubsub"}, CommandFlag::kPubSub},
-    std::pair{std::string_view{"no_auth"}, CommandFlag::kNoAuth},
+    // Not "no_auth": a learned command is never run over our authenticated links for a stranger.
     std::pair{std::string_view{"no_multi"}, CommandFlag::kNoMulti},
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "daemon/base/check.h"
@@ -34,6 +35,11 @@ std::string_view FlightTable::Join(const CacheKey& key, const FillTerms& terms,
         return {};
       }
     }
+  }
+  if (by_hash_.contains(key.hash)) {
+    // One that cannot be joined is on its way. Only the youngest may fill: a client that waits for
+    // the younger could otherwise find the older value in L1 afterwards.
+    Poison(key.hash, key.key);
   }
   const std::uint64_t index = Open(key, terms);
   Flight& flight = *flights_[index];
@@ -184,12 +190,34 @@ void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const Reply
     known =
         std::from_chars(digits.data(), digits.data() + digits.size(), pttl_ms).ec == std::errc{};
   }
+  std::vector<FlightWaiter> too_late;
   if (known) {
     TryFill(flight, pttl_ms);
+    too_late = TakeTooLate(flight, pttl_ms);
   } else if (flight.terms.may_fill) {
     stats_.fills_refused.Add();
   }
   Answer(index);
+  const ReplyInfo nil{'_', true, -1};
+  for (const FlightWaiter& waiter : too_late) {
+    stats_.wait.Observe(scheduler_.Now() - waiter.since);
+    stats_.waiters.Sub();
+    sink_->OnFlightPart(waiter, {}, nil, true);
+  }
+}
+
+// The key died between its GET and its PTTL. Who was there when the GET was sent gets the value;
+// who joined later may have asked when it was dead already (G4), and gets what the PTTL saw:
+// nothing.
+std::vector<FlightWaiter> FlightTable::TakeTooLate(Flight& flight, std::int64_t pttl_ms) {
+  std::vector<FlightWaiter> late;
+  if (flight.streaming || flight.info.type != '$' || flight.info.null || pttl_ms != kNoKey) {
+    return late;
+  }
+  const auto is_late = [&](const FlightWaiter& w) { return w.since > flight.sent_at; };
+  std::copy_if(flight.waiters.begin(), flight.waiters.end(), std::back_inserter(late), is_late);
+  std::erase_if(flight.waiters, is_late);
+  return late;
 }
 
 void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
@@ -247,11 +275,15 @@ void FlightTable::SendToWaiters(std::uint64_t index, std::string_view bytes, boo
   }
 }
 
-bool FlightTable::Congested(RequestToken token) const {
+std::size_t FlightTable::Backlog(RequestToken token) const {
   const Flight& flight = *flights_[token.owner];
-  return flight.streaming &&
-         std::any_of(flight.waiters.begin(), flight.waiters.end(),
-                     [&](const auto& waiter) { return sink_->WaiterCongested(waiter); });
+  std::size_t most = 0;
+  if (flight.streaming) {
+    for (const FlightWaiter& waiter : flight.waiters) {
+      most = std::max(most, sink_->WaiterBacklog(waiter));
+    }
+  }
+  return most;
 }
 
 void FlightTable::OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) {

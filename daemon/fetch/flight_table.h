@@ -52,8 +52,8 @@ class FlightSink {
                             const ReplyInfo& info, bool last) = 0;
   virtual void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                             bool mid_reply) = 0;
-  // As ReplySink::Congested.
-  [[nodiscard]] virtual bool WaiterCongested(const FlightWaiter& waiter) const = 0;
+  // As ReplySink::Backlog.
+  [[nodiscard]] virtual std::size_t WaiterBacklog(const FlightWaiter& waiter) const = 0;
 
  protected:
   ~FlightSink() = default;
@@ -97,8 +97,8 @@ class FlightTable final : public ReplySink {
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                    bool last) override;
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
-  // Of a value that streams: while any of its waiters is.
-  [[nodiscard]] bool Congested(RequestToken token) const override;
+  // Of a value that streams: the largest of its waiters'.
+  [[nodiscard]] std::size_t Backlog(RequestToken token) const override;
 
  private:
   struct Flight {
@@ -127,6 +127,7 @@ class FlightTable final : public ReplySink {
   void OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info);
   void TryFill(Flight& flight, std::int64_t pttl_ms);
   void Answer(std::uint64_t index);
+  static std::vector<FlightWaiter> TakeTooLate(Flight& flight, std::int64_t pttl_ms);
   void SendToWaiters(std::uint64_t index, std::string_view bytes, bool last);
 
   Scheduler& scheduler_;

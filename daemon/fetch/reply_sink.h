@@ -5,6 +5,7 @@
 // Loop thread only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -30,9 +31,9 @@ class ReplySink {
   virtual void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                            bool last) = 0;
 
-  // Asked after a piece that was not the last: would whoever gets the rest rather have it later?
-  // The link then stops reading for a moment (back-pressure), though not for long.
-  [[nodiscard]] virtual bool Congested(RequestToken token) const = 0;
+  // Asked after a piece that was not the last: how many bytes whoever gets the rest has yet to
+  // read. Where that is much, the link stops reading for a moment (back-pressure).
+  [[nodiscard]] virtual std::size_t Backlog(RequestToken token) const = 0;
 
   // There will be no (more) reply. `error_line` is what to tell the client, without '-' and CRLF.
   // `mid_reply`: pieces were already delivered, so the client's stream cannot be mended.

@@ -42,6 +42,9 @@ class ExclusiveOwner {
  public:
   // Passthrough only: what the server says, verbatim.
   virtual void OnPassthrough(std::uint64_t session, std::string_view bytes) = 0;
+  // Passthrough only: the last subscription has ended and nothing is unanswered. May return the
+  // link.
+  virtual void OnSubscriptionsEnded(std::uint64_t session) = 0;
   // The connection is lost, and with it whatever state the client had on it. Comes after the loss
   // of each unanswered request was told. The link stays lent until it is returned, and refuses.
   virtual void OnExclusiveLost(std::uint64_t session, std::string_view error_line) = 0;
@@ -54,7 +57,7 @@ class ExclusiveOwner {
 class ExclusiveLink : public UpstreamLink {
  public:
   // From now on the client and the server talk through: whatever arrives is handed to the owner as
-  // it comes, and the replies to what is sent only settle footprints. Cannot be undone.
+  // it comes, and the replies to what is sent only settle footprints. Lasts until it is returned.
   virtual void StartPassthrough() = 0;
   // Requests whose replies have not come.
   [[nodiscard]] virtual std::size_t unanswered() const = 0;

@@ -51,6 +51,7 @@ class Dispatcher {
   bool Transaction(Session& session, const Request& request);
   bool EndTransaction(Session& session, const Request& request);
   bool Blocking(Session& session, const Request& request);
+  static void ConfirmUnsubscribe(Session& session, const Request& request);
   bool StartPassthrough(Session& session, const Request& request);
   // True when the session holds an exclusive link with nothing unanswered, or the request was
   // answered with why not (`answered`). False: parked.

@@ -234,6 +234,11 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
       session.pin.multi) {
     return ForwardPlain(session, request);
   }
+  if (session.gone()) {
+    // It was parked while its client left: what it pops nobody could take (pitfalls.md 38).
+    session.CloseAfterReplies(context_.stats.closed_by_client);
+    return true;
+  }
   bool answered = false;
   if (!EnsurePinned(session, request, answered)) {
     return false;
@@ -257,7 +262,33 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
   return taken;
 }
 
+// (P|S)UNSUBSCRIBE by a client that has no subscription, as libraries send to clean up: confirmed
+// here, rather than spending an exclusive link on nothing.
+void Dispatcher::ConfirmUnsubscribe(Session& session, const Request& request) {
+  const auto channels = request.args.subspan(1);
+  session.Answer([&](std::string& out) {
+    for (std::size_t i = 0; i < std::max<std::size_t>(channels.size(), 1); ++i) {
+      if (session.client.protocol == proto::Protocol::kResp3) {
+        proto::AppendPushHeader(out, 3);
+      } else {
+        proto::AppendArrayHeader(out, 3);
+      }
+      proto::AppendBulk(out, request.row->name);
+      if (channels.empty()) {
+        proto::AppendNull(out, session.client.protocol);
+      } else {
+        proto::AppendBulk(out, channels[i]);
+      }
+      proto::AppendInteger(out, 0);
+    }
+  });
+}
+
 bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
+  if (!session.pin.multi && request.row->name.ends_with("unsubscribe")) {
+    ConfirmUnsubscribe(session, request);
+    return true;
+  }
   if (session.pin.multi) {
     RefuseInMulti(session, request,
                   proto::NotSupported(request.row->name, "send it outside MULTI"));
@@ -301,7 +332,12 @@ std::string Dispatcher::TrackingRefusal(const Request& request) {
 // The client talks with the server itself; only what concerns L1, and the end, is ours.
 bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   const std::string_view name = request.row->name;
-  const bool ours = name == "quit" || name == "reset";
+  // What the server would answer about this connection is about the link, so that part stays here.
+  // A PING goes to the server, whose answer to a RESP2 subscriber has a form of its own.
+  const bool ours = request.row->handling == Handling::kLocal && name != "ping" && name != "echo" &&
+                    name != "client|tracking" && name != "client|caching" &&
+                    name != "client|trackinginfo" && name != "client|getredir" &&
+                    name != "client|reply" && name != "select";
   const bool refused_here =
       request.row->handling == Handling::kRefused || !TrackingRefusal(request).empty();
   if (ours || refused_here) {
@@ -317,6 +353,8 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
                         refusal.empty() ? request.row->refusal : std::string_view(refusal));
     return true;
   }
+  session.pin.stays = session.pin.stays || name == "client|tracking" || name == "select" ||
+                      request.row->handling == Handling::kTransaction;
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   if (name == "multi") {

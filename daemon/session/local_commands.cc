@@ -231,7 +231,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
     session.ParkUntil(Session::Park::kUpstream);  // databases have lanes of their own
     return false;
   }
-  if (session.pin.link != nullptr) {
+  if (session.pin.passthrough) {
     session.AnswerError(request.row->id, proto::NotSupported("SELECT", kConnectionHere));
     return true;
   }
@@ -243,6 +243,19 @@ bool Dispatcher::Select(Session& session, const Request& request) {
     return true;
   }
   const auto db = static_cast<DbIndex>(*index);
+  if (session.pin.link != nullptr) {
+    // Watched keys stay watched on the link the client has; nobody else gets it afterwards.
+    session.pin.tainted = true;
+    ForwardOptions options;
+    options.kind = PendingRequest::Kind::kSelect;
+    options.timeout = context_.config->upstream.command_timeout;
+    options.db = db;
+    (void)Forward(session, request, std::move(options));
+    if (session.unanswered() != 0) {
+      session.ParkUntil(Session::Park::kUpstream);
+    }
+    return true;
+  }
   if (db == context_.config->upstream.db || context_.known_dbs.contains(db)) {
     session.client.db = db;
     Ok(session);

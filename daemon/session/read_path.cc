@@ -11,6 +11,12 @@
 #include "proto/encode.h"
 
 namespace nearcached {
+namespace {
+
+// An MGET whose values are more than this is not put together here: the upstream's reply streams.
+constexpr std::size_t kGatherMax = 1024 * 1024;
+
+}  // namespace
 
 // The client has something unanswered on a lane that may concern this key.
 bool Dispatcher::MustFollowLane(const Session& session, std::uint64_t hash) const {
@@ -43,7 +49,8 @@ bool Dispatcher::Get(Session& session, const Request& request) {
   }
   const KeyPolicy& policy =
       context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
-  if (!policy.cache) {
+  // (A key that could never be stored is not asked for on the fill link, and so not tracked.)
+  if (!policy.cache || key.key.size() > policy.entry_bytes_max) {
     context_.stats.bypass_not_armed.Add();
     return ForwardPlain(session, request);
   }
@@ -108,9 +115,14 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
   auto gather = std::make_unique<MgetGather>();
   gather->parts.resize(hashes_.size());
   std::vector<std::uint32_t> missing;
+  std::size_t bytes = 0;
   for (std::uint32_t i = 0; i < hashes_.size(); ++i) {
     const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
     if (const auto hit = context_.l1.Find(key, now)) {
+      bytes += hit->value.size();
+      if (bytes > kGatherMax) {
+        return ForwardPlain(session, request);
+      }
       gather->parts[i].null = hit->negative;
       gather->parts[i].value.assign(hit->value);
       continue;

@@ -170,9 +170,9 @@ void Server::OnReplyLost(RequestToken token, std::string_view error_line, bool m
   }
 }
 
-bool Server::Congested(RequestToken token) const {
+std::size_t Server::Backlog(RequestToken token) const {
   const Session* session = Find(token.owner);
-  return session != nullptr && session->Congested();
+  return session != nullptr && !session->closed() ? session->output_bytes() : 0;
 }
 
 void Server::OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
@@ -191,6 +191,12 @@ void Server::OnFlightLost(const FlightWaiter& waiter, std::string_view error_lin
 void Server::OnPassthrough(std::uint64_t session_id, std::string_view bytes) {
   if (Session* session = Find(session_id)) {
     session->OnPassthrough(bytes);
+  }
+}
+
+void Server::OnSubscriptionsEnded(std::uint64_t session_id) {
+  if (Session* session = Find(session_id)) {
+    session->OnSubscriptionsEnded();
   }
 }
 

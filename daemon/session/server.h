@@ -60,15 +60,16 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                    bool last) override;
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
-  [[nodiscard]] bool Congested(RequestToken token) const override;
-  [[nodiscard]] bool WaiterCongested(const FlightWaiter& waiter) const override {
-    return Congested(waiter.token);
+  [[nodiscard]] std::size_t Backlog(RequestToken token) const override;
+  [[nodiscard]] std::size_t WaiterBacklog(const FlightWaiter& waiter) const override {
+    return Backlog(waiter.token);
   }
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last) override;
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                     bool mid_reply) override;
   void OnPassthrough(std::uint64_t session, std::string_view bytes) override;
+  void OnSubscriptionsEnded(std::uint64_t session) override;
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
 
  private:

@@ -342,10 +342,6 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   NoteProgress();
 }
 
-bool Session::Congested() const {
-  return !closed_ && output_bytes() > kOutputHigh;
-}
-
 void Session::CheckOutput() {
   if (output_bytes() > context_.config->limits.output_bytes_max) {
     CloseNow(context_.stats.closed_output);
@@ -532,6 +528,14 @@ void Session::OnPassthrough(std::string_view bytes) {
   NoteProgress();
 }
 
+// An ordinary client again, with L1 and lanes. The link is not lent to anyone else.
+void Session::OnSubscriptionsEnded() {
+  if (!closed_ && pin.passthrough && !pin.stays && !pin.multi) {
+    Unpin(false);
+    NoteProgress();
+  }
+}
+
 void Session::OnExclusiveLost(std::string_view error_line) {
   if (closed_ || pin.link == nullptr) {
     return;
@@ -679,7 +683,7 @@ void Session::Tick(MonoTime now) {
     return;
   }
   if (limits.client_idle_timeout != Duration::zero() && silent >= limits.client_idle_timeout &&
-      queue_.empty() && pin.link == nullptr) {
+      queue_.empty() && !pin.passthrough && !pin.blocking) {
     CloseNow(context_.stats.closed_idle);
     return;
   }

@@ -46,6 +46,7 @@ struct PinState {
   bool multi = false;        // MULTI
   bool aborted = false;      // a queued command was refused here: EXEC must fail
   bool passthrough = false;  // SUBSCRIBE, MONITOR, CLIENT TRACKING
+  bool stays = false;        // passthrough that outlives its subscriptions: tracking, SELECT
   bool ending = false;       // goes back as soon as nothing is unanswered on it
   bool blocking = false;     // a blocking command waits on it
   bool tainted = false;      // what state it has upstream is in doubt: nobody else may get it
@@ -128,9 +129,8 @@ class Session final : private ByteStreamHandler {
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last);
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line, bool mid_reply);
-  // More of its replies wait to be read than is good.
-  [[nodiscard]] bool Congested() const;
   void OnPassthrough(std::string_view bytes);
+  void OnSubscriptionsEnded();
   void OnExclusiveLost(std::string_view error_line);
 
   // Goes on with parked input if it may.
@@ -145,6 +145,8 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] std::uint64_t client_id() const { return client_id_; }
   [[nodiscard]] bool closed() const { return closed_; }
+  // The client has sent all it will send, and may be gone altogether.
+  [[nodiscard]] bool gone() const { return eof_; }
   [[nodiscard]] const ListenerContext& listener() const { return listener_; }
   [[nodiscard]] std::string PeerName() const { return stream_->PeerName(); }
   [[nodiscard]] MonoTime accepted_at() const { return accepted_at_; }

@@ -56,7 +56,10 @@ std::vector<std::string> Handshake::Command() const {
 }
 
 Handshake::Verdict Handshake::Fail(std::string_view what, const UpstreamReply& reply) {
-  failure_ = std::string(what) + " was answered with: " + proto::Printable(reply.text);
+  // An unknown command is answered with its arguments, and those of AUTH are nobody's business.
+  failure_ = std::string(what) + " was answered with: " +
+             (Begins(reply.text, "ERR unknown command") ? "ERR unknown command"
+                                                        : proto::Printable(reply.text));
   if (Begins(reply.text, "NOAUTH")) {
     failure_ += "; set upstream.password";
   } else if (Begins(reply.text, "WRONGPASS") || Begins(reply.text, "ERR invalid password")) {

@@ -29,6 +29,8 @@ namespace {
 
 // A reply above this is streamed to its waiter instead of being gathered.
 constexpr std::size_t kStreamAbove = 64 * 1024;
+// Above this many bytes its client has yet to read, a large reply is not read on.
+constexpr std::size_t kBacklogHigh = 1024 * 1024;
 // The daemon's own questions and push frames have small answers; COMMAND is the largest.
 constexpr std::size_t kOwnReplyMax = 16 * 1024 * 1024;
 // A link that was lost this soon after it stood counts as a failed attempt, so that a server which
@@ -343,12 +345,8 @@ void Link::Deliver(std::string_view bytes, bool last) {
   if (!last) {
     front.begun = true;
     if (!front.abandoned) {
-      ReplySink* const sink = front.sink;
-      const RequestToken token = front.token;
-      sink->OnReplyPart(token, bytes, info, false);
-      if (stream_ != nullptr && sink->Congested(token)) {
-        Pause();
-      }
+      front.sink->OnReplyPart(front.token, bytes, info, false);
+      PauseIfBehind();
     }
     return;
   }
@@ -363,16 +361,17 @@ void Link::Deliver(std::string_view bytes, bool last) {
   request.sink->OnReplyPart(request.token, bytes, info, true);
 }
 
-// Everything goes to the client as it comes; the places in the queue only settle footprints. What
-// (P|S)(UN)SUBSCRIBE is answered with is a push, or in RESP2 looks like one, as do the messages of
-// a subscription: those give back the places of such requests alone. A reply gives back the place
-// of the oldest other request; subscriptions before it must have been confirmed by then.
 // Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any
-// large reply; for one who does not read at all they wait once for kPauseStep * kPausesMax, and
-// then its output limit ends the matter.
-void Link::Pause() {
+// large reply; but only while it does read: one who stands still is waited for once, and then its
+// output limit ends the matter. A fill link carries the pushes that bound staleness (G3), so it
+// waits that long in all, whoever reads.
+void Link::Pause(std::size_t backlog) {
   constexpr Duration kPauseStep = std::chrono::milliseconds(2);
-  constexpr int kPausesMax = 250;
+  constexpr int kPausesMax = 500;
+  if (backlog < paused_backlog_ && spec_.purpose != Purpose::kFill) {
+    pauses_ = 0;
+  }
+  paused_backlog_ = backlog;
   if (pause_ != nullptr || ++pauses_ > kPausesMax) {
     return;
   }
@@ -380,38 +379,70 @@ void Link::Pause() {
   pause_ = context_.scheduler.After(kPauseStep, [this] {
     pause_.reset();
     last_received_ = context_.scheduler.Now();  // the silence is ours
-    const Request* front = requests_.empty() ? nullptr : &requests_.front();
-    if (front != nullptr && front->begun && front->sink != nullptr && !front->abandoned &&
-        front->sink->Congested(front->token) && pauses_ < kPausesMax) {
-      Pause();
-      return;
-    }
     stream_->SetReading(true);
+    PauseIfBehind();
   });
 }
 
+// Called between two pieces of the front request's reply.
+void Link::PauseIfBehind() {
+  if (stream_ == nullptr || requests_.empty()) {
+    return;
+  }
+  const Request& front = requests_.front();
+  if (!front.begun || front.sink == nullptr || front.abandoned) {
+    return;
+  }
+  const std::size_t backlog = front.sink->Backlog(front.token);
+  if (backlog > kBacklogHigh) {
+    Pause(backlog);
+  }
+}
+
+// Everything goes to the client as it comes; the places in the queue only settle footprints. What
+// (P|S)(UN)SUBSCRIBE is answered with is a push, or in RESP2 looks like one, as do the messages of
+// a subscription: those give back the places of such requests alone. A reply gives back the place
+// of the oldest other request; subscriptions before it must have been confirmed by then.
 void Link::DeliverPassthrough(std::string_view piece, bool last) {
   constexpr std::size_t kHeadMax = 48;
   passthrough_head_.append(
       piece.substr(0, kHeadMax - std::min(kHeadMax, passthrough_head_.size())));
   // A late reply from before the passthrough is still counted off and thrown away (R13).
   const bool late = scanner_.type() != '>' && !requests_.empty() && requests_.front().abandoned;
+  bool ended = false;
   if (last) {
-    const std::string head = std::exchange(passthrough_head_, {});
-    const bool push = scanner_.type() == '>' || IsPubSubMessage(head);
-    if (!push && scanner_.type() != '-') {
-      while (!requests_.empty() && requests_.front().answered_by_push) {
-        PopRequest();
-      }
-    }
-    const bool confirms = push && IsConfirmation(head);
-    if (!requests_.empty() && (!push || (confirms && requests_.front().answered_by_push))) {
-      Settle(requests_.front(), Outcome::kAnswered);
-      PopRequest();
-    }
+    const bool subscribed = in_subscription_;
+    SettlePassthrough(std::exchange(passthrough_head_, {}), piece);
+    ended = subscribed && !in_subscription_ && requests_.empty();
   }
   if (!late) {
     lent_to_->OnPassthrough(lent_session_, piece);
+  }
+  if (ended && passthrough_) {
+    lent_to_->OnSubscriptionsEnded(lent_session_);
+  }
+}
+
+// A whole message has come: `head` are its first bytes, `tail` ends with its last.
+void Link::SettlePassthrough(std::string_view head, std::string_view tail) {
+  const bool subscribing = !requests_.empty() && requests_.front().answered_by_push;
+  // In RESP3 messages are pushes; in RESP2 only a subscriber gets them, and an array that merely
+  // looks like one is a reply to everybody else.
+  const bool push =
+      scanner_.type() == '>' || (spec_.protocol == proto::Protocol::kResp2 &&
+                                 (in_subscription_ || subscribing) && IsPubSubMessage(head));
+  const bool confirms = push && IsConfirmation(head);
+  if (confirms) {
+    in_subscription_ = !tail.ends_with(":0\r\n");  // how many subscriptions are left
+  }
+  if (!push && scanner_.type() != '-') {
+    while (!requests_.empty() && requests_.front().answered_by_push) {
+      PopRequest();
+    }
+  }
+  if (!requests_.empty() && (!push || (confirms && requests_.front().answered_by_push))) {
+    Settle(requests_.front(), Outcome::kAnswered);
+    PopRequest();
   }
 }
 

@@ -157,7 +157,9 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void Reconnect();
   void FailRequests(std::string_view error_line);
-  void Pause();
+  void Pause(std::size_t backlog);
+  void PauseIfBehind();
+  void SettlePassthrough(std::string_view head, std::string_view tail);
   void ArmDeadline();
   void OnDeadline();
   void MarkDirty();
@@ -180,6 +182,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   std::size_t first_waiting_ = 0;  // requests before this one are abandoned
   bool write_blocked_ = false;
   std::unique_ptr<Timer> pause_;  // set while the reader of a large reply is waited for
+  std::size_t paused_backlog_ = 0;
+  bool in_subscription_ = false;  // passthrough: some subscription is left
   int pauses_ = 0;                // of the reply at hand
   bool dirty_ = false;
 

@@ -162,9 +162,7 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, Re
 }
 
 void Pool::OnFillLinkReady(Link& link, const Handshake& handshake) {
-  if (handshake.resp3_refused()) {
-    speaks_resp3_ = false;
-  }
+  speaks_resp3_ = !handshake.resp3_refused();
   if (link.armed()) {
     SetTtlOnly(false, {});
     Log(LogLevel::kInfo, "tracking_armed", "db=" + std::to_string(link.spec().db));

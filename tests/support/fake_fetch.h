@@ -70,7 +70,7 @@ class RecordingSink : public ReplySink, public FlightSink {
   RecordingSink& operator=(const RecordingSink&) = delete;
 
   std::vector<std::string> heard;
-  bool congested = false;  // what it says when asked
+  std::size_t backlog = 0;  // what it says when asked
 
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& /*info*/,
                    bool last) override {
@@ -84,9 +84,9 @@ class RecordingSink : public ReplySink, public FlightSink {
                     bool last) override {
     OnReplyPart(waiter.token, bytes, info, last);
   }
-  [[nodiscard]] bool Congested(RequestToken /*token*/) const override { return congested; }
-  [[nodiscard]] bool WaiterCongested(const FlightWaiter& /*waiter*/) const override {
-    return congested;
+  [[nodiscard]] std::size_t Backlog(RequestToken /*token*/) const override { return backlog; }
+  [[nodiscard]] std::size_t WaiterBacklog(const FlightWaiter& /*waiter*/) const override {
+    return backlog;
   }
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                     bool mid_reply) override {

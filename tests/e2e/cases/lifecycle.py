@@ -37,37 +37,55 @@ def sigterm_without_clients_ends_at_once_with_zero(env):
 
 @case
 def sigterm_lets_what_is_under_way_finish_and_takes_nothing_new(env):
-    redis, daemon = env.stack({"drain": {"timeout": "20s"}})
+    redis, daemon = env.stack({"drain": {"timeout": "20s"}, "upstream": {"command_timeout": "30s"}})
     daemon.may_be_gone = True
-    with daemon.connect() as blocked, daemon.connect() as idle:
-        blocked.send_cmd("BLPOP", "q", 0)
-        eventually(lambda: int(redis.info("blocked_clients")) == 1, "the pop blocks")
+    with daemon.connect() as waiting, daemon.connect() as idle:
+        waiting.cmd("SET", "k", "value")
+        redis.signal(signal.SIGSTOP)
+        waiting.send_cmd("STRLEN", "k")
+        with daemon.connect() as barrier:
+            barrier.cmd("NEARCACHE", "STATS")
         daemon.signal(signal.SIGTERM)
         eventually(lambda: _no_service(daemon), "new clients are not taken")
         true(daemon.alive(), "it ended although a request is under way")
         equal(http_get(daemon.metrics_port, "/metrics")[0], 200, "/metrics during the drain")
         equal(http_get(daemon.metrics_port, "/liveness")[0], 200)
         equal(http_get(daemon.metrics_port, "/readiness")[0], 503)
-        redis.cmd("RPUSH", "q", "job")
-        equal(blocked.read(), [b"q", b"job"])
-        equal(blocked.read_to_end(), b"")
+        redis.signal(signal.SIGCONT)
+        equal(waiting.read(), 5)
+        equal(waiting.read_to_end(), b"")
         equal(idle.read_to_end(), b"")
         equal(daemon.wait_exit(), 0)
 
 
 @case
-def the_drain_ends_at_its_deadline(env):
-    redis, daemon = env.stack({"drain": {"timeout": "500ms"}})
+def a_blocked_command_does_not_hold_up_the_drain(env):
+    redis, daemon = env.stack({"drain": {"timeout": "20s"}})
     daemon.may_be_gone = True
     with daemon.connect() as blocked:
         blocked.send_cmd("BLPOP", "q", 0)
         eventually(lambda: int(redis.info("blocked_clients")) == 1, "the pop blocks")
         daemon.signal(signal.SIGTERM)
-        blocked.read_to_end()
-        equal(daemon.wait_exit(10), 0)
+        equal(blocked.read_to_end(), b"")
+        equal(daemon.wait_exit(5), 0)
     eventually(lambda: int(redis.info("blocked_clients")) == 0, "nothing is left blocked upstream")
-    redis.cmd("RPUSH", "q", "job")
-    equal(redis.cmd("LLEN", "q"), 1)
+
+
+@case
+def the_drain_ends_at_its_deadline(env):
+    redis, daemon = env.stack(
+        {"drain": {"timeout": "500ms"}, "upstream": {"command_timeout": "30s"}})
+    daemon.may_be_gone = True
+    with daemon.connect() as waiting:
+        waiting.cmd("SET", "k", "v")
+        redis.signal(signal.SIGSTOP)
+        waiting.send_cmd("STRLEN", "k")
+        with daemon.connect() as barrier:
+            barrier.cmd("NEARCACHE", "STATS")
+        daemon.signal(signal.SIGTERM)
+        waiting.read_to_end()
+        equal(daemon.wait_exit(10), 0)
+        redis.signal(signal.SIGCONT)
 
 
 @case
@@ -102,15 +120,19 @@ def sigint_ends_at_once(env):
 
 @case
 def a_second_signal_cuts_the_drain_short(env):
-    redis, daemon = env.stack({"drain": {"timeout": "20s"}})
+    redis, daemon = env.stack({"drain": {"timeout": "20s"}, "upstream": {"command_timeout": "30s"}})
     daemon.may_be_gone = True
-    with daemon.connect() as blocked:
-        blocked.send_cmd("BLPOP", "q", 0)
-        eventually(lambda: int(redis.info("blocked_clients")) == 1, "the pop blocks")
+    with daemon.connect() as waiting:
+        waiting.cmd("SET", "k", "v")
+        redis.signal(signal.SIGSTOP)
+        waiting.send_cmd("STRLEN", "k")
+        with daemon.connect() as barrier:
+            barrier.cmd("NEARCACHE", "STATS")
         daemon.signal(signal.SIGTERM)
         eventually(lambda: _no_service(daemon), "it drains")
-        daemon.signal(signal.SIGINT)
+        daemon.signal(signal.SIGTERM)
         equal(daemon.wait_exit(5), 0)
+        redis.signal(signal.SIGCONT)
 
 
 def _reload(daemon, config):

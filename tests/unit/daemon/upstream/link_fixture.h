@@ -144,10 +144,12 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
     seen.push_back("push: " + std::string(frame));
   }
   void OnLinkDirty(Link& /*link*/) override {}
+  int subscriptions_ended = 0;
   void OnPassthrough(std::uint64_t session, std::string_view bytes) override {
     CHECK(session == 77);
     passed += bytes;
   }
+  void OnSubscriptionsEnded(std::uint64_t /*session*/) override { ++subscriptions_ended; }
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override {
     CHECK(session == 77);
     seen.push_back("lost: " + std::string(error_line));

@@ -13,7 +13,6 @@ using namespace std::chrono_literals;
 using Rig = LinkFixture;
 using Heard = LinkFixture::Heard;
 using Purpose = LinkFixture::Purpose;
-using State = LinkFixture::State;
 
 // ---- sending ------------------------------------------------------------------------------------
 
@@ -193,13 +192,13 @@ TEST_CASE_FIXTURE(Rig, "a large reply waits for a reader who is behind, but not 
   FakeConnection& connection = MakeReady(Purpose::kLane);
   (void)Send(1);
   (void)Send(2);
-  sink.congested = true;
+  sink.backlog = 2 * 1024 * 1024;
   connection.Feed("$200000\r\n" + std::string(1000, 'x'));
   CHECK_FALSE(connection.reading());
   scheduler.Advance(20ms);
   CHECK_FALSE(connection.reading());
   SUBCASE("the reader catches up") {
-    sink.congested = false;
+    sink.backlog = 0;
     scheduler.Advance(20ms);
   }
   SUBCASE("the reader does not") {
@@ -215,7 +214,7 @@ TEST_CASE_FIXTURE(Rig, "a link that is lost while it waits for a reader starts r
   FakeConnection& connection = MakeReady(Purpose::kLane);
   scheduler.Advance(10s);
   (void)Send(1);
-  sink.congested = true;
+  sink.backlog = 2 * 1024 * 1024;
   connection.Feed("$200000\r\nxxx");
   connection.End(Code::kUnavailable);
   FakeConnection& next = Establish();

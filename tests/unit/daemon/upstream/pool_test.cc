@@ -138,6 +138,7 @@ class Rig : private ExclusiveOwner {
 
  private:
   void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/) override {}
+  void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
 
   std::vector<ExclusiveLink*> lent_;
