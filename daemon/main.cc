@@ -101,6 +101,7 @@ int Main(const std::vector<std::string>& args) {
 }  // namespace
 }  // namespace nearcached
 
-int main(int argc, char** argv) {
+// An exception that gets here is out of memory: the process ends, as it should.
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape)
   return nearcached::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

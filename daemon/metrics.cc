@@ -69,7 +69,8 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
                         "From taking a request to the end of its reply, where a reply came from "
                         "upstream or from another client's read.",
                         {{"served_from", "upstream"}}, &stats.upstream_wait);
-  for (std::uint16_t id = 0; id < CommandTable::IdCount(); ++id) {
+  for (std::size_t i = 0; i < CommandTable::IdCount(); ++i) {
+    const auto id = static_cast<std::uint16_t>(i);
     const std::string name(CommandTable::IdName(id));
     registry.AddCounter("nearcached_commands_total", "Requests by command.", {{"command", name}},
                         &stats.commands[id]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "daemon/base/check.h"
@@ -27,7 +28,9 @@ std::string_view FlightTable::Join(const CacheKey& key, const FillTerms& terms,
     const auto [begin, end] = by_hash_.equal_range(key.hash);
     for (auto it = begin; it != end; ++it) {
       Flight& flight = *flights_[it->second];
-      if (flight.joinable && flight.db == key.db && flight.key == key.key &&
+      // Once its value is here a flight is a thing of the past: who asks now may be told of the
+      // present.
+      if (flight.joinable && !flight.answered && flight.db == key.db && flight.key == key.key &&
           flight.waiters.size() < waiters_max) {
         flight.waiters.push_back(waiter);
         stats_.coalesced.Add();
@@ -36,11 +39,7 @@ std::string_view FlightTable::Join(const CacheKey& key, const FillTerms& terms,
       }
     }
   }
-  if (by_hash_.contains(key.hash)) {
-    // One that cannot be joined is on its way. Only the youngest may fill: a client that waits for
-    // the younger could otherwise find the older value in L1 afterwards.
-    Poison(key.hash, key.key);
-  }
+  SupersedeOlder(key);
   const std::uint64_t index = Open(key, terms);
   Flight& flight = *flights_[index];
   flight.joinable = join;
@@ -58,6 +57,19 @@ std::string_view FlightTable::Join(const CacheKey& key, const FillTerms& terms,
   return {};
 }
 
+// Only the youngest flight of a key may fill: a client that waits for it could otherwise find the
+// value of an older one, which could not be joined, in L1 afterwards.
+void FlightTable::SupersedeOlder(const CacheKey& key) {
+  const auto [begin, end] = by_hash_.equal_range(key.hash);
+  for (auto it = begin; it != end; ++it) {
+    const Flight& older = *flights_[it->second];
+    if (older.db == key.db && older.key == key.key) {
+      PoisonOne(it->second);  // the range ends here: at most one was listed
+      return;
+    }
+  }
+}
+
 std::uint64_t FlightTable::Open(const CacheKey& key, const FillTerms& terms) {
   std::uint64_t index = flights_.size();
   if (free_.empty()) {
@@ -73,6 +85,7 @@ std::uint64_t FlightTable::Open(const CacheKey& key, const FillTerms& terms) {
   flight.key.assign(key.key);
   flight.terms = terms;
   flight.sent_at = scheduler_.Now();
+  flight.order = ++last_order_;
   flight.listed = true;
   by_hash_.emplace(key.hash, index);
   stats_.open.Add();
@@ -190,34 +203,74 @@ void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const Reply
     known =
         std::from_chars(digits.data(), digits.data() + digits.size(), pttl_ms).ec == std::errc{};
   }
-  std::vector<FlightWaiter> too_late;
-  if (known) {
-    TryFill(flight, pttl_ms);
-    too_late = TakeTooLate(flight, pttl_ms);
-  } else if (flight.terms.may_fill) {
-    stats_.fills_refused.Add();
+  if (!known) {
+    if (flight.terms.may_fill) {
+      stats_.fills_refused.Add();
+    }
+    Answer(index);
+    return;
   }
+  TryFill(flight, pttl_ms);
+  const std::vector<FlightWaiter> late = TakeTooLate(flight, pttl_ms);
+  if (late.empty()) {
+    Answer(index);
+    return;
+  }
+  Flight asked;
+  asked.db = flight.db;
+  asked.hash = flight.hash;
+  asked.key = flight.key;
+  asked.terms = flight.terms;
+  asked.order = flight.order;
   Answer(index);
-  const ReplyInfo nil{'_', true, -1};
-  for (const FlightWaiter& waiter : too_late) {
-    stats_.wait.Observe(scheduler_.Now() - waiter.since);
-    stats_.waiters.Sub();
-    sink_->OnFlightPart(waiter, {}, nil, true);
-  }
+  AskAgain(asked, late);
 }
 
-// The key died between its GET and its PTTL. Who was there when the GET was sent gets the value;
-// who joined later may have asked when it was dead already (G4), and gets what the PTTL saw:
-// nothing.
+// Those who joined when the key may have been dead already: the reply in hand was on its way since
+// before, and nobody announces an end of life (G4). They are taken off the flight.
 std::vector<FlightWaiter> FlightTable::TakeTooLate(Flight& flight, std::int64_t pttl_ms) {
   std::vector<FlightWaiter> late;
-  if (flight.streaming || flight.info.type != '$' || flight.info.null || pttl_ms != kNoKey) {
+  if (flight.streaming || flight.info.type != '$' || flight.info.null || pttl_ms == kNoExpiry) {
     return late;
   }
-  const auto is_late = [&](const FlightWaiter& w) { return w.since > flight.sent_at; };
+  constexpr Duration kAny = Duration::max() / 4;
+  const MonoTime alive_until =
+      EntryDeadline(flight.sent_at, kAny, pttl_ms).value_or(flight.sent_at);
+  const auto is_late = [&](const FlightWaiter& w) {
+    return w.since > flight.sent_at && w.since >= alive_until;
+  };
   std::copy_if(flight.waiters.begin(), flight.waiters.end(), std::back_inserter(late), is_late);
   std::erase_if(flight.waiters, is_late);
   return late;
+}
+
+// They go to the next flight of the key in the order of the link, even one that is detached: it was
+// sent after they had asked, and their clients' later requests can wait for nothing older, so that
+// nobody sees the key go back in time (G2). Where there is none, to a new one.
+void FlightTable::AskAgain(const Flight& asked, const std::vector<FlightWaiter>& waiters) {
+  Flight* next = nullptr;
+  for (const auto& flight : flights_) {
+    if (flight->open && !flight->streaming && flight->db == asked.db && flight->key == asked.key &&
+        flight->order > asked.order && (next == nullptr || flight->order < next->order)) {
+      next = flight.get();
+    }
+  }
+  if (next != nullptr) {
+    next->waiters.insert(next->waiters.end(), waiters.begin(), waiters.end());
+    return;
+  }
+  FillTerms terms = asked.terms;
+  terms.may_fill = false;  // whether a write holds the key now is not known here
+  for (const FlightWaiter& waiter : waiters) {
+    stats_.waiters.Sub();
+    FlightWaiter again = waiter;
+    again.since = scheduler_.Now();
+    const std::string_view refused = Join({asked.db, asked.key, asked.hash}, terms, again, true,
+                                          std::numeric_limits<std::uint32_t>::max());
+    if (!refused.empty()) {
+      sink_->OnFlightLost(again, refused, false);
+    }
+  }
 }
 
 void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {

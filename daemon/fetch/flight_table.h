@@ -106,6 +106,7 @@ class FlightTable final : public ReplySink {
     std::uint64_t hash = 0;
     std::string key;
     FillTerms terms;
+    std::uint64_t order = 0;  // of sending; flights of one key share a link, so also of replies
     FillOwner owner{};
     MonoTime sent_at{};
     std::string value;  // the reply so far, unless it streams
@@ -123,11 +124,13 @@ class FlightTable final : public ReplySink {
   void Close(std::uint64_t index);
   void Unlist(std::uint64_t index);
   void PoisonOne(std::uint64_t index);
+  void SupersedeOlder(const CacheKey& key);
   void OnValuePart(std::uint64_t index, std::string_view bytes, const ReplyInfo& info, bool last);
   void OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info);
   void TryFill(Flight& flight, std::int64_t pttl_ms);
   void Answer(std::uint64_t index);
   static std::vector<FlightWaiter> TakeTooLate(Flight& flight, std::int64_t pttl_ms);
+  void AskAgain(const Flight& asked, const std::vector<FlightWaiter>& waiters);
   void SendToWaiters(std::uint64_t index, std::string_view bytes, bool last);
 
   Scheduler& scheduler_;
@@ -137,6 +140,7 @@ class FlightTable final : public ReplySink {
   std::vector<std::unique_ptr<Flight>> flights_;  // by index; stable while open
   std::vector<std::uint64_t> free_;
   std::unordered_multimap<std::uint64_t, std::uint64_t> by_hash_;  // listed flights
+  std::uint64_t last_order_ = 0;
   FlightStats stats_;
 };
 

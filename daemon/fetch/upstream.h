@@ -30,8 +30,11 @@ class UpstreamLink {
  public:
   // Queues the request; it leaves at the end of the turn, or as soon as the link stands. Returns an
   // empty view, or, when the request cannot be taken, the error line for the client (valid until
-  // the next call); then the sink hears nothing and `request.footprint` is still the caller's.
-  virtual std::string_view Send(SendRequest&& request) = 0;
+  // the next call); then the sink hears nothing. What was taken is moved out of `request`: the
+  // footprint of a refused one is still the caller's.
+  virtual std::string_view Send(SendRequest& request) = 0;
+  // For a request that nobody wants back.
+  std::string_view Send(SendRequest&& request) { return Send(request); }
 
  protected:
   ~UpstreamLink() = default;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,12 +60,15 @@ class Dispatcher {
 
   // local_commands.cc: what the sidecar answers itself.
   bool Local(Session& session, const Request& request);
+  std::optional<proto::Protocol> HelloVersion(Session& session, const Request& request);
+  bool HelloOptions(Session& session, const Request& request);
   bool Hello(Session& session, const Request& request);
   bool Auth(Session& session, const Request& request);
   bool Select(Session& session, const Request& request);
   bool Client(Session& session, const Request& request);
-  void ClientSetInfo(Session& session, const Request& request);
-  bool Reset(Session& session, const Request& request);
+  static void ClientAnswer(Session& session, std::string_view sub);
+  static void ClientSetInfo(Session& session, const Request& request);
+  bool Reset(Session& session, const Request& request) const;
   bool CheckPassword(Session& session, std::string_view user, std::string_view password);
   void RefuseInMulti(Session& session, const Request& request, std::string_view line);
 

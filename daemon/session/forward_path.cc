@@ -104,7 +104,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
                   .token = {session.id(), seq},
                   .footprint = std::move(footprint),
                   .timeout = options.timeout};
-  const std::string_view refused = link.Send(std::move(out));
+  const std::string_view refused = link.Send(out);
   if (!refused.empty()) {
     if (out.footprint != nullptr) {
       context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);  // never left
@@ -375,7 +375,7 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
                   .footprint = std::move(footprint),
                   .timeout = {},
                   .answered_by_push = request.row->handling == Handling::kSubscribe};
-  const std::string_view refused = session.pin.link->Send(std::move(out));
+  const std::string_view refused = session.pin.link->Send(out);
   if (!refused.empty()) {
     if (out.footprint != nullptr) {
       context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);

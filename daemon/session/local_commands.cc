@@ -5,7 +5,7 @@
 // truthfully for this connection.
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <optional>
 #include <string>
 
 #include "daemon/command/ascii.h"
@@ -120,23 +120,62 @@ bool Dispatcher::CheckPassword(Session& session, std::string_view user, std::str
   return right;
 }
 
-bool Dispatcher::Hello(Session& session, const Request& request) {
-  const auto& args = request.args;
-  const std::uint16_t id = request.row->id;
-  proto::Protocol wanted = session.client.protocol;
-  if (args.size() >= 2) {
-    const auto version = proto::ParseInt64(args[1]);
-    if (!version) {
-      session.AnswerError(id, proto::kErrProtoNotInteger);
-      return true;
-    }
-    if ((*version != 2 && *version != 3) || (*version == 3 && !context_.upstream.speaks_resp3())) {
-      session.AnswerError(id, proto::kErrNoProto);
-      return true;
-    }
-    wanted = *version == 3 ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
+// The protocol that HELLO asks for; nullopt when it was answered with why not.
+std::optional<proto::Protocol> Dispatcher::HelloVersion(Session& session, const Request& request) {
+  if (request.args.size() < 2) {
+    return session.client.protocol;
   }
-  if (wanted != session.client.protocol) {
+  const auto version = proto::ParseInt64(request.args[1]);
+  if (!version) {
+    session.AnswerError(request.row->id, proto::kErrProtoNotInteger);
+    return std::nullopt;
+  }
+  if ((*version != 2 && *version != 3) || (*version == 3 && !context_.upstream.speaks_resp3())) {
+    session.AnswerError(request.row->id, proto::kErrNoProto);
+    return std::nullopt;
+  }
+  return *version == 3 ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
+}
+
+// AUTH and SETNAME of HELLO. False: answered with an error.
+bool Dispatcher::HelloOptions(Session& session, const Request& request) {
+  const auto& args = request.args;
+  std::optional<std::string_view> name;
+  for (std::size_t i = 2; i < args.size(); ++i) {
+    const std::size_t left = args.size() - i - 1;
+    if (EqualsIgnoringCase(args[i], "auth") && left >= 2) {
+      if (!CheckPassword(session, args[i + 1], args[i + 2])) {
+        session.AnswerError(request.row->id, proto::kErrWrongPass);
+        return false;
+      }
+      i += 2;
+    } else if (EqualsIgnoringCase(args[i], "setname") && left >= 1) {
+      name = args[++i];
+    } else {
+      session.AnswerError(request.row->id, proto::HelloSyntax(args[i]));
+      return false;
+    }
+  }
+  if (!session.client.authenticated) {
+    session.AnswerError(request.row->id, proto::kErrHelloNoAuth);
+    return false;
+  }
+  if (name && !IsPlainWord(*name)) {
+    session.AnswerError(request.row->id, proto::kErrClientName);
+    return false;
+  }
+  if (name) {
+    session.client.name.assign(*name);
+  }
+  return true;
+}
+
+bool Dispatcher::Hello(Session& session, const Request& request) {
+  const auto wanted = HelloVersion(session, request);
+  if (!wanted) {
+    return true;
+  }
+  if (*wanted != session.client.protocol) {
     if (session.pin.link != nullptr && !session.pin.ending) {
       RefuseInMulti(session, request, proto::NotSupported("HELLO", kConnectionHere));
       return true;
@@ -146,45 +185,19 @@ bool Dispatcher::Hello(Session& session, const Request& request) {
       return false;
     }
   }
-  std::string_view name;
-  bool named = false;
-  for (std::size_t i = 2; i < args.size(); ++i) {
-    const std::size_t left = args.size() - i - 1;
-    if (EqualsIgnoringCase(args[i], "auth") && left >= 2) {
-      if (!CheckPassword(session, args[i + 1], args[i + 2])) {
-        session.AnswerError(id, proto::kErrWrongPass);
-        return true;
-      }
-      i += 2;
-    } else if (EqualsIgnoringCase(args[i], "setname") && left >= 1) {
-      name = args[++i];
-      named = true;
-    } else {
-      session.AnswerError(id, proto::HelloSyntax(args[i]));
-      return true;
-    }
-  }
-  if (!session.client.authenticated) {
-    session.AnswerError(id, proto::kErrHelloNoAuth);
+  if (!HelloOptions(session, request)) {
     return true;
   }
-  if (named && !IsPlainWord(name)) {
-    session.AnswerError(id, proto::kErrClientName);
-    return true;
-  }
-  if (named) {
-    session.client.name.assign(name);
-  }
-  session.SetProtocol(wanted);
+  session.SetProtocol(*wanted);
   const std::string_view version = context_.upstream.server_version();
   session.Answer([&](std::string& out) {
-    proto::AppendMapHeader(out, 7, wanted);
+    proto::AppendMapHeader(out, 7, *wanted);
     proto::AppendBulk(out, "server");
     proto::AppendBulk(out, "redis");
     proto::AppendBulk(out, "version");
     proto::AppendBulk(out, version.empty() ? std::string_view("unknown") : version);
     proto::AppendBulk(out, "proto");
-    proto::AppendInteger(out, wanted == proto::Protocol::kResp3 ? 3 : 2);
+    proto::AppendInteger(out, *wanted == proto::Protocol::kResp3 ? 3 : 2);
     proto::AppendBulk(out, "id");
     proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
     proto::AppendBulk(out, "mode");
@@ -286,7 +299,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   return true;
 }
 
-bool Dispatcher::Reset(Session& session, const Request& request) {
+bool Dispatcher::Reset(Session& session, const Request& request) const {
   if (!request.row->ArityHolds(request.args.size())) {
     session.AnswerError(request.row->id, proto::WrongArity("reset"));
     return true;
@@ -315,18 +328,8 @@ bool Dispatcher::Client(Session& session, const Request& request) {
   }
   const std::string_view sub = full.substr(full.find('|') + 1);
   const auto& args = request.args;
-  if (sub == "id") {
-    session.Answer([&](std::string& out) {
-      proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
-    });
-  } else if (sub == "getname") {
-    session.Answer([&](std::string& out) {
-      if (session.client.name.empty()) {
-        proto::AppendNull(out, session.client.protocol);
-      } else {
-        proto::AppendBulk(out, session.client.name);
-      }
-    });
+  if (sub == "id" || sub == "getname" || sub == "getredir") {
+    ClientAnswer(session, sub);
   } else if (sub == "setname") {
     if (!IsPlainWord(args[2])) {
       session.AnswerError(id, proto::kErrClientName);
@@ -355,12 +358,24 @@ bool Dispatcher::Client(Session& session, const Request& request) {
       return true;
     }
     return StartPassthrough(session, request);
-  } else if (sub == "getredir") {
-    session.Answer([](std::string& out) { proto::AppendInteger(out, -1); });
   } else {
     session.AnswerError(id, proto::NotSupported(full, kNoSuchControl));
   }
   return true;
+}
+
+void Dispatcher::ClientAnswer(Session& session, std::string_view sub) {
+  session.Answer([&](std::string& out) {
+    if (sub == "id") {
+      proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
+    } else if (sub == "getredir") {
+      proto::AppendInteger(out, -1);
+    } else if (session.client.name.empty()) {
+      proto::AppendNull(out, session.client.protocol);
+    } else {
+      proto::AppendBulk(out, session.client.name);
+    }
+  });
 }
 
 void Dispatcher::ClientSetInfo(Session& session, const Request& request) {

@@ -540,13 +540,17 @@ void Session::OnExclusiveLost(std::string_view error_line) {
   if (closed_ || pin.link == nullptr) {
     return;
   }
-  const bool had_state = pin.multi || pin.watching || pin.passthrough;
+  const bool was_passthrough = pin.passthrough;
+  const bool had_state = pin.multi || pin.watching || was_passthrough;
   Unpin(false);
   NoteProgress();
   if (had_state) {
     // The server has forgotten the transaction, the watch or the subscription. A client that is
     // told nothing would go on without it; one whose connection ends knows what to do.
-    Answer([&](std::string& out) { proto::AppendError(out, error_line); });
+    if (!was_passthrough) {  // there a message may have broken off in the middle: nothing fits
+                             // behind
+      Answer([&](std::string& out) { proto::AppendError(out, error_line); });
+    }
     CloseAfterReplies(context_.stats.closed_upstream);
   }
 }

@@ -162,7 +162,7 @@ void Link::OnReady() {
 
 // ---- sending ------------------------------------------------------------------------------------
 
-std::string_view Link::Send(SendRequest&& request) {
+std::string_view Link::Send(SendRequest& request) {
   if (spent_) {
     return proto::kErrConnectionLost;
   }

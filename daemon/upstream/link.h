@@ -87,7 +87,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   // Starts connecting if nothing is under way or waiting.
   void Open();
 
-  std::string_view Send(SendRequest&& request) override;
+  using UpstreamLink::Send;
+  std::string_view Send(SendRequest& request) override;
   void StartPassthrough() override { passthrough_ = true; }
 
   // kExclusive: to whom it is lent, or null while it is idle.

@@ -140,20 +140,22 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, Re
   const std::string_view both = fill_request_;
 
   const Duration timeout = deps_.config.command_timeout;
-  const std::string_view refused = link.Send({.bytes = both.substr(0, get_bytes),
-                                              .sink = &sink,
-                                              .token = {flight, kValue},
-                                              .footprint = nullptr,
-                                              .timeout = timeout});
+  SendRequest value{.bytes = both.substr(0, get_bytes),
+                    .sink = &sink,
+                    .token = {flight, kValue},
+                    .footprint = nullptr,
+                    .timeout = timeout};
+  const std::string_view refused = link.Send(value);
   if (!refused.empty()) {
     return refused;
   }
-  const std::string_view second = link.Send({.bytes = both.substr(get_bytes),
-                                             .sink = &sink,
-                                             .token = {flight, kTtl},
-                                             .footprint = nullptr,
-                                             .timeout = timeout,
-                                             .follows = true});
+  SendRequest ttl{.bytes = both.substr(get_bytes),
+                  .sink = &sink,
+                  .token = {flight, kTtl},
+                  .footprint = nullptr,
+                  .timeout = timeout,
+                  .follows = true};
+  const std::string_view second = link.Send(ttl);
   NC_CHECK(second.empty());
   if (ttl_only_) {
     return FillOwner{kTtlOnlyOwner, ttl_only_epoch_};

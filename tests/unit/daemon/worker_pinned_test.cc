@@ -327,7 +327,7 @@ TEST_CASE_FIXTURE(Pinned, "a client that loses its subscription is closed") {
   server.ConnectionOf("SUBSCRIBE c").End(Code::kUnavailable);
   Turn();
   CHECK(client.closed());
-  CHECK(client.TakeWritten().starts_with("-ERR nearcached: "));
+  CHECK(client.TakeWritten().empty());  // a message may have broken off: nothing fits behind it
 }
 
 TEST_CASE_FIXTURE(Pinned, "RESET ends a subscription and leaves an ordinary client") {

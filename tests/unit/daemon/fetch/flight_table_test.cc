@@ -85,13 +85,18 @@ TEST_CASE_FIXTURE(Flights, "nobody is answered before the value is in L1") {
 }
 
 TEST_CASE_FIXTURE(Flights,
-                  "whoever asks after the value came, and before its TTL, still shares it") {
+                  "whoever asks after the value came is told of the present, and only that fills") {
   (void)Join("k", 1);
   channel.Value(0, kValueX);
   (void)Join("k", 2);
-  CHECK(channel.sent.size() == 1);
+  CHECK(channel.sent.size() == 2);
   channel.Ttl(0, ":-1\r\n");
-  CHECK(TakeHeard() == Heard{"1: $1\r\nx\r\n", "2: $1\r\nx\r\n"});
+  CHECK(TakeHeard() == Heard{"1: $1\r\nx\r\n"});
+  CHECK(Cached("k").empty());
+  channel.Value(1, kValueX);
+  channel.Ttl(1, ":-1\r\n");
+  CHECK(TakeHeard() == Heard{"2: $1\r\nx\r\n"});
+  CHECK(Cached("k") == kValueX);
 }
 
 TEST_CASE_FIXTURE(Flights, "different keys, and one key in different databases, fly apart") {
