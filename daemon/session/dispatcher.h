@@ -60,7 +60,7 @@ class Dispatcher {
 
   // local_commands.cc: what the sidecar answers itself.
   bool Local(Session& session, const Request& request);
-  std::optional<proto::Protocol> HelloVersion(Session& session, const Request& request);
+  std::optional<proto::Protocol> HelloVersion(Session& session, const Request& request) const;
   bool HelloOptions(Session& session, const Request& request);
   bool Hello(Session& session, const Request& request);
   bool Auth(Session& session, const Request& request);

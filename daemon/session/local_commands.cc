@@ -121,7 +121,8 @@ bool Dispatcher::CheckPassword(Session& session, std::string_view user, std::str
 }
 
 // The protocol that HELLO asks for; nullopt when it was answered with why not.
-std::optional<proto::Protocol> Dispatcher::HelloVersion(Session& session, const Request& request) {
+std::optional<proto::Protocol> Dispatcher::HelloVersion(Session& session,
+                                                        const Request& request) const {
   if (request.args.size() < 2) {
     return session.client.protocol;
   }

@@ -196,7 +196,8 @@ std::string_view Link::Send(SendRequest& request) {
   return {};
 }
 
-void Link::Ask(std::vector<std::string> command, std::function<void(const UpstreamReply*)> done) {
+void Link::Ask(const std::vector<std::string>& command,
+               std::function<void(const UpstreamReply*)> done) {
   NC_CHECK(state_ == State::kReady);
   AppendCommand(out_.Tail(), command);
   const MonoTime now = context_.scheduler.Now();

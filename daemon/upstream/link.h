@@ -99,7 +99,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   // Sends a command of the daemon's own; `done` gets the parsed reply, or null when there is none.
   // REQUIRES: state() == kReady.
-  void Ask(std::vector<std::string> command, std::function<void(const UpstreamReply*)> done);
+  void Ask(const std::vector<std::string>& command, std::function<void(const UpstreamReply*)> done);
 
   // Writes what is queued. Called by the pool at the end of the turn.
   void Flush();

@@ -169,7 +169,7 @@ void Pool::OnFillLinkReady(Link& link, const Handshake& handshake) {
     SetTtlOnly(false, {});
     Log(LogLevel::kInfo, "tracking_armed", "db=" + std::to_string(link.spec().db));
   } else if (deps_.tracking != config::TrackingConfig::Mode::kOff) {
-    const std::string why = handshake.tracking_refusal();
+    const std::string& why = handshake.tracking_refusal();
     if (deps_.tracking == config::TrackingConfig::Mode::kRequired) {
       ttl_only_why_ = why;
       Log(LogLevel::kError, "tracking_refused",
