@@ -33,8 +33,8 @@ bool OutBuffer::Flush(ByteStream& stream) {
     }
   }
   while (!empty()) {
-    std::array<iovec, kMaxParts>
-        parts;  // NOLINT: the first n are set below, and only they are used
+    // The first n are set below, and only they are used.
+    std::array<iovec, kMaxParts> parts;  // NOLINT(cppcoreguidelines-pro-type-member-init)
     std::size_t n = 0;
     std::size_t offered = 0;
     std::size_t skip = sent_;
