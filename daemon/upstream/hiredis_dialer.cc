@@ -129,8 +129,7 @@ class DialledStream final : public ByteStream {
   }
 
   void End(const Error& why) {
-    const Error copy = why;
-    handler_.OnEnd(copy);  // may destroy us
+    handler_.OnEnd(why);  // may destroy us; `why` is our caller's
   }
 
   UvLoop& loop_;

@@ -58,8 +58,8 @@ class Checker {
 
  private:
   struct Fetch {
-    const SimConnection* connection;
-    std::uint64_t reply_offset;
+    const SimConnection* connection = nullptr;
+    std::uint64_t reply_offset = 0;
     MonoTime at;
   };
 

@@ -62,7 +62,7 @@ bool Honest() {
     }
   }
   std::printf("selftest: honest proxy passes %llu worlds, %llu replies, %llu hits\n",
-              static_cast<unsigned long long>(kHonestSeeds * kProfiles.size()),
+              static_cast<unsigned long long>(kHonestSeeds) * kProfiles.size(),
               static_cast<unsigned long long>(replies), static_cast<unsigned long long>(hits));
   return hits > replies / 100;  // a cache that never hits proves nothing
 }

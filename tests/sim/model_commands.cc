@@ -97,6 +97,7 @@ const ModelCommand* FindModelCommand(std::string_view name) {
 
 Reply ModelCommandTable() {
   std::vector<Reply> rows;
+  rows.reserve(std::size(kTable));
   for (const ModelCommand& command : kTable) {
     rows.push_back(TableRow(command));
   }
