@@ -10,7 +10,6 @@
 // from Send. Sinks may call Send from there.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -1,0 +1,195 @@
+// A link's connection: made, shaken hands on, lost, and made again with backoff.
+//
+// Whatever goes wrong ends in Lose(): the stream is closed first, then the observer is told (a fill
+// link's entries go), then the requests; the order matters, because "the write may still be
+// executed" ends only when the connection is known closed (consistency.md R3).
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/upstream/link.h"
+#include "proto/encode.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+// A link that was lost this soon after it stood counts as a failed attempt, so that a server which
+// accepts and hangs up is not dialled in a tight loop.
+constexpr Duration kStableAfter = std::chrono::seconds(1);
+
+}  // namespace
+
+// ---- connecting ---------------------------------------------------------------------------------
+
+void Link::Open() {
+  if (state_ == State::kClosed) {
+    StartConnecting();
+  }
+}
+
+void Link::StartConnecting() {
+  state_ = State::kConnecting;
+  ++epoch_;
+  armed_ = false;
+  scanner_.Reset();
+  carry_.clear();
+  streaming_ = false;
+  write_blocked_ = false;
+  pause_.reset();
+  pauses_ = 0;
+  handshake_out_.Clear();
+  handshake_.reset();
+  timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
+    Lose(context_.stats.connects_failed, "no connection within upstream.connect_timeout", {});
+  });
+  stream_ = context_.dialer.Dial(context_.topology.Primary(), *this);
+}
+
+void Link::OnOpen() {
+  state_ = State::kHandshake;
+  const bool fill = spec_.purpose == Purpose::kFill;
+  handshake_.emplace(HandshakeTerms{.username = context_.config.username,
+                                    .password = context_.config.password,
+                                    .db = spec_.db,
+                                    .protocol = spec_.protocol,
+                                    .fallback_to_resp2 = fill,
+                                    .track = spec_.track});
+  SendHandshake();
+}
+
+void Link::SendHandshake() {
+  const std::vector<std::string> command = handshake_->Command();
+  const std::vector<std::string_view> views(command.begin(), command.end());
+  proto::AppendCommand(handshake_out_.Tail(), views);
+  write_blocked_ = !handshake_out_.Flush(*stream_);
+}
+
+void Link::OnHandshakeReply(std::string_view frame) {
+  const auto reply = ParseUpstreamReply(frame);
+  if (!reply) {
+    Lose(context_.stats.connects_failed, "the upstream's handshake is not RESP", {});
+    return;
+  }
+  switch (handshake_->OnReply(*reply)) {
+    case Handshake::Verdict::kNext:
+      SendHandshake();
+      break;
+    case Handshake::Verdict::kDone:
+      OnReady();
+      break;
+    case Handshake::Verdict::kFailed: {
+      const std::string why = handshake_->failure();
+      Lose(context_.stats.connects_failed, why, {});
+      break;
+    }
+  }
+}
+
+void Link::OnReady() {
+  state_ = State::kReady;
+  timer_.reset();
+  armed_ = handshake_->armed();
+  failing_ = false;
+  down_why_.clear();
+  ready_since_ = last_received_ = context_.scheduler.Now();
+  context_.stats.connects_ok.Add();
+  context_.stats.links_ready.Add();
+  context_.stats.up.Set(1);
+  MarkDirty();
+  context_.observer.OnLinkReady(*this, *handshake_);
+}
+
+// ---- loss ---------------------------------------------------------------------------------------
+
+void Link::OnEnd(const Error& why) {
+  const bool standing = state_ == State::kReady;
+  Lose(standing ? context_.stats.closed_by_peer : context_.stats.connects_failed, why.message, {});
+}
+
+void Link::Close(std::string_view why) {
+  if (state_ == State::kClosed) {
+    return;
+  }
+  const bool standing = state_ == State::kReady;
+  timer_.reset();
+  deadline_timer_.reset();
+  stream_.reset();
+  state_ = State::kClosed;
+  failing_ = false;
+  if (standing) {
+    context_.stats.links_ready.Sub();
+    context_.observer.OnLinkDown(*this, why);
+  }
+  FailRequests(standing ? std::string(proto::kErrConnectionLost)
+                        : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why));
+}
+
+void Link::Lose(Counter& reason, std::string_view why, std::string_view error_line) {
+  const bool standing = state_ == State::kReady;
+  const std::string error =
+      standing ? std::string(error_line.empty() ? proto::kErrConnectionLost : error_line)
+               : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
+  (standing ? reason : context_.stats.connects_failed).Add();
+  down_why_.assign(why);
+  timer_.reset();
+  stream_.reset();
+  if (standing) {
+    context_.stats.links_ready.Sub();
+  }
+  failing_ = !standing || context_.scheduler.Now() - ready_since_ < kStableAfter;
+  if (failing_) {
+    context_.stats.up.Set(0);
+  }
+  state_ = State::kClosed;
+  armed_ = false;
+  context_.observer.OnLinkDown(*this, down_why_);
+  FailRequests(error);
+  Reconnect();
+}
+
+void Link::Reconnect() {
+  if (state_ != State::kClosed || !spec_.retry) {
+    return;  // somebody opened it from a callback, or will when it is needed
+  }
+  if (!failing_) {
+    backoff_.Reset();
+    StartConnecting();  // the first attempt after a good connection is immediate
+    return;
+  }
+  state_ = State::kBackoff;
+  timer_ = context_.scheduler.After(backoff_.Next(context_.rng), [this] { StartConnecting(); });
+}
+
+void Link::FailRequests(std::string_view error_line) {
+  deadline_timer_.reset();
+  pause_.reset();
+  first_waiting_ = 0;
+  out_.Clear();
+  carry_.clear();
+  streaming_ = false;
+  Ring<Request> lost = std::exchange(requests_, {});
+  while (!lost.empty()) {
+    Request request = std::move(lost.front());
+    lost.PopFront();
+    context_.stats.inflight.Sub();
+    Settle(request, Outcome::kLost);
+    if (request.abandoned) {
+      continue;
+    }
+    context_.stats.lost.Add();
+    if (request.own != nullptr) {
+      request.own(nullptr);
+    } else if (request.sink != nullptr) {
+      request.sink->OnReplyLost(request.token, error_line, request.begun);
+    }
+  }
+  if (spec_.purpose == Purpose::kExclusive) {
+    spent_ = true;
+    if (lent_to_ != nullptr) {
+      lent_to_->OnExclusiveLost(lent_session_, error_line);
+    }
+  }
+}
+
+}  // namespace nearcached

@@ -1,0 +1,182 @@
+// What the upstream says: cut into replies, and each handed to whoever waits for it.
+//
+// A reply that lies whole in the read buffer is handed on as a view into that buffer. One that does
+// not is gathered in `carry_` while it is small, and streamed piece by piece once it is not, so a
+// value of any size costs the link no memory; it is then read only as fast as its client reads it.
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "daemon/upstream/link.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+// A reply above this is streamed to its waiter instead of being gathered.
+constexpr std::size_t kStreamAbove = 64 * 1024;
+// Above this many bytes its client has yet to read, a large reply is not read on.
+constexpr std::size_t kBacklogHigh = 1024 * 1024;
+// The daemon's own questions and push frames have small answers; COMMAND is the largest.
+constexpr std::size_t kOwnReplyMax = 16 * 1024 * 1024;
+
+}  // namespace
+
+void Link::OnBytes(std::span<char> bytes) {
+  last_received_ = context_.scheduler.Now();
+  context_.stats.bytes_received.Add(bytes.size());
+  TakeReplies({bytes.data(), bytes.size()});
+}
+
+void Link::TakeReplies(std::string_view input) {
+  const std::uint32_t epoch = epoch_;
+  while (!input.empty() && stream_ != nullptr && epoch == epoch_) {
+    const auto result = scanner_.Scan(input);
+    if (result.status == proto::ReplyScanner::Result::Status::kError) {
+      const std::string why = "the upstream broke the protocol: " + std::string(scanner_.error());
+      Lose(context_.stats.closed_protocol, why, proto::kErrBadUpstreamReply);
+      return;
+    }
+    TakePiece(input.substr(0, result.consumed),
+              result.status == proto::ReplyScanner::Result::Status::kDone);
+    input.remove_prefix(result.consumed);
+  }
+}
+
+// Takes the next piece of the reply at hand; it is the last one if `last`.
+void Link::TakePiece(std::string_view piece, bool last) {
+  if (passthrough_ && state_ == State::kReady) {
+    DeliverPassthrough(piece, last);
+    return;
+  }
+  const bool push = scanner_.type() == '>';
+  const bool own = state_ == State::kHandshake || push ||
+                   (!requests_.empty() && requests_.front().own != nullptr);
+  if (!own) {
+    DeliverPiece(piece, last);
+    return;
+  }
+  if (!last || !carry_.empty()) {
+    carry_.append(piece);
+    if (carry_.size() > kOwnReplyMax) {
+      Lose(context_.stats.closed_protocol,
+           "the upstream's answer to the sidecar itself is too large", proto::kErrBadUpstreamReply);
+      return;
+    }
+    if (!last) {
+      return;
+    }
+    const std::string frame = std::exchange(carry_, {});
+    TakeOwnReply(frame);
+    return;
+  }
+  TakeOwnReply(piece);
+}
+
+void Link::TakeOwnReply(std::string_view frame) {
+  if (state_ == State::kHandshake) {
+    if (scanner_.type() != '>') {
+      OnHandshakeReply(frame);
+    }
+    return;
+  }
+  if (scanner_.type() == '>') {
+    context_.observer.OnLinkPush(*this, frame);
+    return;
+  }
+  Request request = PopRequest();
+  const auto reply = ParseUpstreamReply(frame);
+  if (!request.abandoned) {
+    request.own(reply ? &*reply : nullptr);
+  }
+}
+
+void Link::DeliverPiece(std::string_view piece, bool last) {
+  if (requests_.empty()) {
+    Lose(context_.stats.closed_protocol, "the upstream sent a reply that nobody asked for",
+         proto::kErrBadUpstreamReply);
+    return;
+  }
+  if (!streaming_) {
+    if (last && carry_.empty()) {
+      Deliver(piece, true);
+      return;
+    }
+    carry_.append(piece);
+    const bool large = carry_.size() > kStreamAbove ||
+                       scanner_.bulk_length() > static_cast<std::int64_t>(kStreamAbove);
+    if (!last && !large) {
+      return;
+    }
+    streaming_ = !last;
+    const std::string gathered = std::exchange(carry_, {});
+    Deliver(gathered, last);
+    return;
+  }
+  streaming_ = !last;
+  Deliver(piece, last);
+}
+
+// Hands bytes of the front request's reply to its sink.
+void Link::Deliver(std::string_view bytes, bool last) {
+  const ReplyInfo info{scanner_.type(), scanner_.is_null(), scanner_.bulk_length()};
+  Request& front = requests_.front();
+  Settle(front, Outcome::kAnswered);
+  if (!last) {
+    front.begun = true;
+    if (!front.abandoned) {
+      front.sink->OnReplyPart(front.token, bytes, info, false);
+      PauseIfBehind();
+    }
+    return;
+  }
+  pauses_ = 0;
+  const Request request = PopRequest();  // before calling out: the sink may send more
+  if (request.abandoned) {
+    context_.stats.late_replies.Add();
+    return;
+  }
+  context_.stats.replies.Add();
+  context_.stats.latency.Observe(context_.scheduler.Now() - request.sent_at);
+  request.sink->OnReplyPart(request.token, bytes, info, true);
+}
+
+// Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any
+// large reply; but only while it does read: one who stands still is waited for once, and then its
+// output limit ends the matter. A fill link carries the pushes that bound staleness (G3), so it
+// waits that long in all, whoever reads.
+void Link::Pause(std::size_t backlog) {
+  constexpr Duration kPauseStep = std::chrono::milliseconds(2);
+  constexpr int kPausesMax = 500;
+  if (backlog < paused_backlog_ && spec_.purpose != Purpose::kFill) {
+    pauses_ = 0;
+  }
+  paused_backlog_ = backlog;
+  if (pause_ != nullptr || ++pauses_ > kPausesMax) {
+    return;
+  }
+  stream_->SetReading(false);
+  pause_ = context_.scheduler.After(kPauseStep, [this] {
+    pause_.reset();
+    last_received_ = context_.scheduler.Now();  // the silence is ours
+    stream_->SetReading(true);
+    PauseIfBehind();
+  });
+}
+
+// Called between two pieces of the front request's reply.
+void Link::PauseIfBehind() {
+  if (stream_ == nullptr || requests_.empty()) {
+    return;
+  }
+  const Request& front = requests_.front();
+  if (!front.begun || front.sink == nullptr || front.abandoned) {
+    return;
+  }
+  const std::size_t backlog = front.sink->Backlog(front.token);
+  if (backlog > kBacklogHigh) {
+    Pause(backlog);
+  }
+}
+
+}  // namespace nearcached
