@@ -33,7 +33,6 @@ class Dispatcher {
                   const std::vector<std::uint32_t>& missing);
   std::string_view JoinFlight(const CacheKey& key, const KeyPolicy& policy,
                               const FlightWaiter& waiter);
-  bool MustFollowLane(const Session& session, std::uint64_t hash) const;
 
   // forward_path.cc: everything that goes upstream as it is.
   struct ForwardOptions {

@@ -77,9 +77,9 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   pending.db = options.db;
   if (footprint != nullptr) {
     pending.wide = footprint->wide;
-    bool conflict = footprint->wide && session.fills_open != 0;
+    bool conflict = footprint->wide && !session.open.no_fills();
     for (const FootprintKey& key : footprint->keys) {
-      conflict = conflict || session.fills.MayContain(key.hash);
+      conflict = conflict || session.open.MayBeFilling(key.hash);
       if (!pending.hashed) {
         pending.hash = key.hash;
         pending.hashed = true;
@@ -162,7 +162,7 @@ bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& an
   if (session.pin.link != nullptr && !session.pin.ending) {
     return true;
   }
-  if (session.fills_open + session.forwards_open != 0) {
+  if (!session.open.empty()) {
     session.ParkUntil(Session::Park::kUpstream);  // what went before must have been done before
     return false;
   }
@@ -295,7 +295,7 @@ bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
     return true;
   }
   bool answered = false;
-  if (session.fills_open + session.forwards_open != 0) {
+  if (!session.open.empty()) {
     session.ParkUntil(Session::Park::kUpstream);
     return false;
   }

@@ -18,12 +18,6 @@ constexpr std::size_t kGatherMax = 1024 * 1024;
 
 }  // namespace
 
-// The client has something unanswered on a lane that may concern this key.
-bool Dispatcher::MustFollowLane(const Session& session, std::uint64_t hash) const {
-  return session.forwards_open != 0 &&
-         (session.wide_open != 0 || session.forwards.MayContain(hash));
-}
-
 bool Dispatcher::Get(Session& session, const Request& request) {
   if (!request.hashed || session.pin.link != nullptr) {
     if (request.hashed) {
@@ -40,7 +34,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
     context_.stats.bypass_disabled.Add();
     return ForwardPlain(session, request);
   }
-  if (MustFollowLane(session, key.hash)) {
+  if (session.open.MayBeForwarded(key.hash)) {
     context_.stats.bypass_own_write.Add();
     return ForwardPlain(session, request);
   }
@@ -104,7 +98,7 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
     const std::uint64_t hash = context_.hasher(key);
     hashes_.push_back(hash);
     if (!context_.policy->ForKey(key, TrackingState::kArmed).cache ||
-        MustFollowLane(session, hash)) {
+        session.open.MayBeForwarded(hash)) {
       context_.stats.bypass_policy.Add();
       return ForwardPlain(session, request);
     }

@@ -4,21 +4,24 @@
 // ("parked") until the client's own earlier requests are answered. Replies go to the output buffer,
 // which the server flushes once a turn. Nothing here knows an upstream connection: requests go out
 // through the seams of fetch/, replies come in through the server by session id.
+// Its parts: session_input.cc (bytes to requests), session_replies.cc (answers), and
+// session_exclusive.cc (a link of the client's own); session.cc has its state, output and end.
 //
 // Owned by the server, which alone destroys it, at the end of a turn. Loop thread only.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "daemon/base/byte_stream.h"
 #include "daemon/base/out_buffer.h"
 #include "daemon/fetch/upstream.h"
-#include "daemon/session/key_filter.h"
+#include "daemon/session/client_state.h"
+#include "daemon/session/open_requests.h"
+#include "daemon/session/pin_state.h"
 #include "daemon/session/reply_queue.h"
 #include "daemon/session/session_context.h"
 #include "proto/protocol.h"
@@ -28,30 +31,6 @@ namespace nearcached {
 
 class Server;
 class Dispatcher;
-
-// What a client has said about itself.
-struct ClientState {
-  proto::Protocol protocol = proto::Protocol::kResp2;
-  DbIndex db = 0;
-  bool authenticated = false;
-  std::string name;
-  std::string lib_name;
-  std::string lib_version;
-};
-
-// A client's hold on an exclusive link, and why it has it.
-struct PinState {
-  ExclusiveLink* link = nullptr;
-  bool watching = false;     // WATCH
-  bool multi = false;        // MULTI
-  bool aborted = false;      // a queued command was refused here: EXEC must fail
-  bool passthrough = false;  // SUBSCRIBE, MONITOR, CLIENT TRACKING
-  bool stays = false;        // passthrough that outlives its subscriptions: tracking, SELECT
-  bool ending = false;       // goes back as soon as nothing is unanswered on it
-  bool blocking = false;     // a blocking command waits on it
-  bool tainted = false;      // what state it has upstream is in doubt: nobody else may get it
-  std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
-};
 
 class Session final : private ByteStreamHandler {
  public:
@@ -157,11 +136,7 @@ class Session final : private ByteStreamHandler {
 
   ClientState client;
   PinState pin;
-  KeyFilter fills;                  // keys of unanswered reads on fill links
-  KeyFilter forwards;               // keys of unanswered requests elsewhere
-  std::uint32_t fills_open = 0;     // unanswered requests on fill links
-  std::uint32_t forwards_open = 0;  // unanswered requests elsewhere
-  std::uint32_t wide_open = 0;      // of those, the ones that may touch any key
+  OpenRequests open;
 
   bool dirty = false;      // in the server's flush list
   bool resumable = false;  // in the server's resume list
@@ -181,7 +156,6 @@ class Session final : private ByteStreamHandler {
   void NoteProgress();
   void Deliver(std::uint64_t seq, std::string_view bytes);
   void FinishSlot(std::uint64_t seq, bool error);
-  void Settle(PendingRequest& pending);
   void DeliverMgetPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                        bool last);
   void FinishMgetPart(std::uint64_t seq, PendingRequest& pending);

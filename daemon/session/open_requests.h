@@ -1,0 +1,76 @@
+// The books of a client's unanswered requests: how many there are, and which keys they concern.
+//
+// Reads that fill L1 travel on fill links, everything else on the client's lane, so these are two
+// accounts, and each asks the other before it lets a request go (ARCHITECTURE.md, "Order").
+// Part of a session; loop thread only. Bounded by the session's pipeline_max.
+#pragma once
+
+#include <cstdint>
+
+#include "daemon/session/key_filter.h"
+#include "daemon/session/reply_queue.h"
+
+namespace nearcached {
+
+class OpenRequests {
+ public:
+  void Add(const PendingRequest& request) {
+    Account& account = AccountOf(request);
+    ++account.open;
+    wide_ += request.wide ? 1 : 0;
+    if (request.hashed) {
+      account.keys.Add(request.hash);
+    }
+    for (const std::uint64_t hash : request.more_hashes) {
+      account.keys.Add(hash);
+    }
+  }
+
+  // REQUIRES: the same request was added, and not yet removed.
+  void Remove(const PendingRequest& request) {
+    Account& account = AccountOf(request);
+    --account.open;
+    wide_ -= request.wide ? 1 : 0;
+    if (request.hashed) {
+      account.keys.Remove(request.hash);
+    }
+    for (const std::uint64_t hash : request.more_hashes) {
+      account.keys.Remove(hash);
+    }
+  }
+
+  [[nodiscard]] bool empty() const { return fills_.open == 0 && forwards_.open == 0; }
+  // Nothing of this client is on a fill link.
+  [[nodiscard]] bool no_fills() const { return fills_.open == 0; }
+
+  // A read of this key may be on a fill link: what touches the key must not overtake it.
+  [[nodiscard]] bool MayBeFilling(std::uint64_t hash) const { return fills_.keys.MayContain(hash); }
+  // Something unanswered on a lane may concern this key: a read of it must follow there.
+  [[nodiscard]] bool MayBeForwarded(std::uint64_t hash) const {
+    return forwards_.open != 0 && (wide_ != 0 || forwards_.keys.MayContain(hash));
+  }
+
+  // Gives memory back. REQUIRES: empty().
+  void Release() {
+    fills_.keys.Release();
+    forwards_.keys.Release();
+  }
+
+ private:
+  struct Account {
+    KeyFilter keys;
+    std::uint32_t open = 0;
+  };
+
+  Account& AccountOf(const PendingRequest& request) {
+    const bool fill = request.kind == PendingRequest::Kind::kFlight ||
+                      request.kind == PendingRequest::Kind::kMget;
+    return fill ? fills_ : forwards_;
+  }
+
+  Account fills_;
+  Account forwards_;
+  std::uint32_t wide_ = 0;  // of the forwards, those that may touch any key
+};
+
+}  // namespace nearcached

@@ -1,0 +1,221 @@
+// A session's input: from bytes to dispatched requests.
+//
+// Bytes are decoded in batches straight from the stream's buffer; only what cannot be dispatched
+// yet is copied to `in_`. A request that has to wait parks the session: what was decoded behind it
+// is forgotten and decoded again when the wait is over, so no request is ever half taken.
+#include <string>
+
+#include "daemon/base/check.h"
+#include "daemon/session/dispatcher.h"
+#include "daemon/session/server.h"
+#include "daemon/session/session.h"
+#include "proto/encode.h"
+
+namespace nearcached {
+namespace {
+
+// A parked client is read no further than this.
+constexpr std::size_t kParkedInputMax = 64 * 1024;
+// Above this many bytes of unread replies a client's requests wait, below the other they go on.
+constexpr std::size_t kOutputHigh = 1024 * 1024;
+constexpr std::size_t kOutputLow = 256 * 1024;
+
+}  // namespace
+
+void Session::OnBytes(std::span<char> bytes) {
+  last_active_ = context_.scheduler.Now();
+  context_.stats.bytes_received.Add(bytes.size());
+  if (closed_ || closing_) {
+    return;
+  }
+  if (in_.empty() && park_ == Park::kNone) {
+    const std::string_view input(bytes.data(), bytes.size());
+    in_.assign(input.substr(Process(input)));
+  } else {
+    in_.append(bytes.data(), bytes.size());
+    if (park_ == Park::kNone) {
+      in_.erase(0, Process(in_));
+    }
+  }
+  UpdateReading();
+}
+
+// Dispatches what it can and returns how many bytes are done with.
+std::size_t Session::Process(std::string_view input) {
+  std::size_t at = 0;
+  bool more = true;
+  while (more && at < input.size() && park_ == Park::kNone && !closed_ && !closing_) {
+    context_.batch.Clear();
+    const bool was_authenticated = client.authenticated;
+    more = DecodeBatch(input, at);
+    std::size_t dispatched = at;
+    if (!DispatchBatch(dispatched)) {
+      decoder_.Reset();  // what was decoded ahead will be decoded again
+      decoder_failed_ = false;
+      at = dispatched;
+      break;
+    }
+    if (decoder_failed_ && client.authenticated && !was_authenticated) {
+      decoder_failed_ = false;  // judged by the limits before AUTH, which has just succeeded
+      decoder_.Reset();
+      more = true;
+    } else if (decoder_failed_) {
+      ProtocolError(decoder_error_);
+    }
+  }
+  return closed_ || closing_ ? input.size() : at;
+}
+
+// Decodes up to a batch, moving `at` behind the last whole request. False: nothing more to decode.
+bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
+  RequestBatch& batch = context_.batch;
+  while (batch.size < RequestBatch::kMax && at < input.size()) {
+    const std::size_t first_arg = batch.args.size();
+    const auto verdict = decoder_.Next(input.substr(at), batch.args);
+    if (verdict.status == proto::DecodeStatus::kNeedMore) {
+      return false;
+    }
+    if (verdict.status == proto::DecodeStatus::kError) {
+      decoder_failed_ = true;
+      decoder_error_ = verdict.error;
+      return false;
+    }
+    const std::size_t begin = at;
+    at += verdict.consumed;
+    if (verdict.argc == 0) {
+      continue;
+    }
+    auto& item = batch.items[batch.size++];
+    item = {first_arg, verdict.argc, begin, at, input.substr(begin, verdict.consumed)};
+    if (!verdict.canonical) {
+      std::string& encoded = batch.encoded.emplace_back();
+      proto::AppendCommand(encoded, batch.ArgsOf(item));
+      item.raw = encoded;
+    }
+  }
+  return true;
+}
+
+// Looks up what every request of the batch will need, and has memory fetched for all of them at
+// once.
+void Session::PrepareBatch() {
+  RequestBatch& batch = context_.batch;
+  std::string_view name;  // pipelines repeat themselves: a row is good for the next request too
+  const CommandRow* row = nullptr;
+  for (std::size_t i = 0; i < batch.size; ++i) {
+    Request& request = batch.requests[i];
+    request.args = batch.ArgsOf(batch.items[i]);
+    request.raw = batch.items[i].raw;
+    // A row of a subcommand, or of a command that has some, is good for this request alone.
+    if (row == nullptr || request.args[0] != name || row->name.size() != name.size() ||
+        row->Is(CommandFlag::kContainer)) {
+      row = &context_.commands.Find(request.args);
+      name = request.args[0];
+    }
+    request.row = row;
+    request.hashed = row->handling == Handling::kGet && request.args.size() == 2;
+    if (request.hashed) {
+      request.hash = context_.hasher(request.args[1]);
+      context_.l1.Prefetch(request.hash);
+    }
+  }
+  if (batch.size == 1) {
+    return;
+  }
+  for (std::size_t i = 0; i < batch.size; ++i) {
+    if (batch.requests[i].hashed) {
+      context_.l1.PrefetchEntry(batch.requests[i].hash);
+    }
+  }
+}
+
+// Dispatches the batch. False: stopped before one of them, `at` is where that one begins.
+bool Session::DispatchBatch(std::size_t& at) {
+  PrepareBatch();
+  RequestBatch& batch = context_.batch;
+  auto& requests = batch.requests;
+  for (std::size_t i = 0; i < batch.size; ++i) {
+    if (park_ != Park::kNone || closed_ || closing_) {
+      at = batch.items[i].begin;
+      return false;
+    }
+    if (!dispatcher_.Dispatch(*this, requests[i])) {
+      NC_CHECK(park_ != Park::kNone);
+      context_.stats.parked.Add();
+      at = batch.items[i].begin;
+      return false;
+    }
+    context_.stats.requests.Add();
+    context_.stats.commands[requests[i].row->id].Add();
+    if (queue_.size() >= context_.config->limits.pipeline_max) {
+      ParkUntil(Park::kPipeline);
+    } else if (output_bytes() >= kOutputHigh) {
+      ParkUntil(Park::kOutput);
+    }
+  }
+  return true;
+}
+
+void Session::ProtocolError(std::string_view line) {
+  Answer([&](std::string& out) { proto::AppendError(out, line); });
+  CloseAfterReplies(context_.stats.closed_protocol);
+}
+
+void Session::ParkUntil(Park until) {
+  park_ = until;
+  NoteProgress();  // what it waits for may be so already, and then nothing else would tell
+}
+
+bool Session::MayResume() const {
+  switch (park_) {
+    case Park::kNone:
+      return false;
+    case Park::kFills:
+      return open.no_fills();
+    case Park::kUpstream:
+      return queue_.empty();
+    case Park::kPipeline:
+      return queue_.size() <= context_.config->limits.pipeline_max / 2;
+    case Park::kOutput:
+      return output_bytes() <= kOutputLow;
+    case Park::kPassthrough:
+      return pin.link == nullptr || pin.link->unanswered() == 0;
+  }
+  return false;
+}
+
+void Session::NoteProgress() {
+  if (!resumable && !closed_ && MayResume()) {
+    resumable = true;
+    server_.AddResumable(*this);
+  }
+}
+
+void Session::Resume() {
+  resumable = false;
+  if (closed_ || closing_ || !MayResume()) {
+    return;
+  }
+  park_ = Park::kNone;
+  if (!in_.empty()) {
+    in_.erase(0, Process(in_));
+  }
+  MarkDirty();  // the end of input may now be the end of the client
+  UpdateReading();
+  NoteProgress();
+}
+
+void Session::UpdateReading() {
+  const bool wanted = !closed_ && !closing_ && !eof_ && !draining_ &&
+                      (park_ == Park::kNone || in_.size() < kParkedInputMax);
+  if (wanted == reading_ || closed_) {
+    return;
+  }
+  reading_ = wanted;
+  if (!wanted) {
+    context_.stats.reading_paused.Add();
+  }
+  stream_->SetReading(wanted);
+}
+
+}  // namespace nearcached

@@ -1,0 +1,74 @@
+#include "daemon/session/open_requests.h"
+
+#include <doctest/doctest.h>
+
+namespace nearcached {
+namespace {
+
+using Kind = PendingRequest::Kind;
+
+PendingRequest RequestOf(Kind kind, std::uint64_t hash) {
+  PendingRequest request;
+  request.kind = kind;
+  request.hash = hash;
+  request.hashed = true;
+  return request;
+}
+
+TEST_CASE("a read on a fill link holds back what touches its key, and nothing else") {
+  OpenRequests open;
+  const PendingRequest read = RequestOf(Kind::kFlight, 7);
+  open.Add(read);
+  CHECK(open.MayBeFilling(7));
+  CHECK_FALSE(open.MayBeFilling(8));
+  CHECK_FALSE(open.MayBeForwarded(7));
+  CHECK_FALSE(open.no_fills());
+  open.Remove(read);
+  CHECK_FALSE(open.MayBeFilling(7));
+  CHECK(open.empty());
+}
+
+TEST_CASE("a command on the lane draws reads of its key after it, and nothing else") {
+  OpenRequests open;
+  const PendingRequest write = RequestOf(Kind::kForward, 7);
+  open.Add(write);
+  CHECK(open.MayBeForwarded(7));
+  CHECK_FALSE(open.MayBeForwarded(8));
+  CHECK_FALSE(open.MayBeFilling(7));
+  CHECK(open.no_fills());
+  CHECK_FALSE(open.empty());
+  open.Remove(write);
+  CHECK_FALSE(open.MayBeForwarded(7));
+}
+
+TEST_CASE("every key of a request counts, until the request is answered") {
+  OpenRequests open;
+  PendingRequest mget = RequestOf(Kind::kMget, 1);
+  mget.more_hashes = {2, 3};
+  open.Add(mget);
+  CHECK(open.MayBeFilling(1));
+  CHECK(open.MayBeFilling(3));
+  open.Remove(mget);
+  CHECK_FALSE(open.MayBeFilling(1));
+  CHECK_FALSE(open.MayBeFilling(3));
+}
+
+TEST_CASE("a command whose keys nobody knows draws all reads after it") {
+  OpenRequests open;
+  PendingRequest script;
+  script.kind = Kind::kForward;
+  script.wide = true;
+  const PendingRequest other = RequestOf(Kind::kForward, 5);
+  open.Add(script);
+  open.Add(other);
+  CHECK(open.MayBeForwarded(1));
+  open.Remove(script);
+  CHECK_FALSE(open.MayBeForwarded(1));
+  CHECK(open.MayBeForwarded(5));
+  open.Remove(other);
+  open.Release();
+  CHECK(open.empty());
+}
+
+}  // namespace
+}  // namespace nearcached
