@@ -51,10 +51,6 @@ void AppendNull(std::string& out, Protocol protocol) {
   out.append(protocol == Protocol::kResp3 ? "_\r\n" : "$-1\r\n");
 }
 
-void AppendNullArray(std::string& out, Protocol protocol) {
-  out.append(protocol == Protocol::kResp3 ? "_\r\n" : "*-1\r\n");
-}
-
 void AppendArrayHeader(std::string& out, std::size_t count) {
   AppendNumberLine(out, '*', count);
 }
@@ -65,10 +61,6 @@ void AppendMapHeader(std::string& out, std::size_t pairs, Protocol protocol) {
   } else {
     AppendArrayHeader(out, 2 * pairs);
   }
-}
-
-void AppendSetHeader(std::string& out, std::size_t count, Protocol protocol) {
-  AppendNumberLine(out, protocol == Protocol::kResp3 ? '~' : '*', count);
 }
 
 void AppendPushHeader(std::string& out, std::size_t count) {

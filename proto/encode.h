@@ -31,15 +31,10 @@ void AppendBulk(std::string& out, std::string_view bytes);
 // The absence of a value: "$-1" or "_".
 void AppendNull(std::string& out, Protocol protocol);
 
-// The absence of an array: "*-1" or "_".
-void AppendNullArray(std::string& out, Protocol protocol);
-
 // Headers; the caller appends `count` values, or `pairs` keys each followed by its value.
 void AppendArrayHeader(std::string& out, std::size_t count);
 // RESP2 has no maps: an array of 2 * pairs.
 void AppendMapHeader(std::string& out, std::size_t pairs, Protocol protocol);
-// RESP2 has no sets: an array.
-void AppendSetHeader(std::string& out, std::size_t count, Protocol protocol);
 // RESP3 only: a message outside the order of replies.
 void AppendPushHeader(std::string& out, std::size_t count);
 

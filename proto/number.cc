@@ -1,21 +1,9 @@
 #include "proto/number.h"
 
-#include <array>
 #include <charconv>
 #include <system_error>
 
 namespace nearcached::proto {
-namespace {
-
-template <typename Integer>
-void AppendDecimal(std::string& out, Integer value) {
-  std::array<char, 20> digits{};  // '-' and 19 digits, or 20 digits
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value);
-  out.append(digits.data(), end.ptr);
-}
-
-}  // namespace
-
 std::optional<std::int64_t> ParseInt64(std::string_view text) {
   // from_chars is overflow-safe and takes neither '+' nor blanks; what is left to refuse are the
   // second spellings of a number.
@@ -30,14 +18,6 @@ std::optional<std::int64_t> ParseInt64(std::string_view text) {
     return std::nullopt;
   }
   return value;
-}
-
-void AppendInt64(std::string& out, std::int64_t value) {
-  AppendDecimal(out, value);
-}
-
-void AppendUint64(std::string& out, std::uint64_t value) {
-  AppendDecimal(out, value);
 }
 
 }  // namespace nearcached::proto

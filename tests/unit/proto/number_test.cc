@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
-#include <string>
 #include <string_view>
 
 #include <doctest/doctest.h>
@@ -31,15 +30,6 @@ TEST_CASE("anything else is not a number") {
     CHECK(ParseInt64(text) == std::nullopt);
   }
   CHECK(ParseInt64(std::string_view("1\0", 2)) == std::nullopt);
-}
-
-TEST_CASE("what is appended can be read back") {
-  std::string out = "n=";
-  AppendInt64(out, std::numeric_limits<std::int64_t>::min());
-  CHECK(out == "n=-9223372036854775808");
-  out.clear();
-  AppendUint64(out, std::numeric_limits<std::uint64_t>::max());
-  CHECK(out == "18446744073709551615");
 }
 
 TEST_CASE("the short length reader takes what is plain, and leaves the rest") {
