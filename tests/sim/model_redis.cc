@@ -1,6 +1,7 @@
 #include "tests/sim/model_redis.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "tests/sim/model_commands.h"
@@ -329,14 +330,27 @@ void ModelRedis::Block(ModelSession& session, std::vector<KeyId> keys, Duration 
   }
   env_.scheduler.Post(timeout, [this, &session, number] {
     if (session.blocked && session.blocked->number == number && !session.closed) {
-      const std::string logged = session.blocked->line;
-      session.blocked.reset();
+      const std::string logged = Unblock(session);
       Log(session, logged, Reply::NilArray(), store_.NextOp());
       session.Send(Reply::NilArray());
       ready_.insert(ready_.end(), session.pending.size(), &session);
       ProcessQueue();
     }
   });
+}
+
+// The reply of a blocked command leaves now, long after it was executed: the product forgets the
+// keys it names once more when it comes.
+std::string ModelRedis::Unblock(ModelSession& session) {
+  const ModelSession::Blocked blocked = std::move(*session.blocked);
+  session.blocked.reset();
+  if (observer_.untracked_command) {
+    Args named = {blocked.line};
+    std::transform(blocked.keys.begin(), blocked.keys.end(), std::back_inserter(named),
+                   [](const KeyId& id) { return id.name; });
+    observer_.untracked_command(named);
+  }
+  return blocked.line;
 }
 
 void ModelRedis::ServeBlocked(const KeyId& id) {
@@ -353,8 +367,7 @@ void ModelRedis::ServeBlocked(const KeyId& id) {
     return;
   }
   const Reply reply = Reply::Array({Reply::Bulk(id.name), Reply::Bulk(value->list.front())});
-  const std::string line = longest->blocked->line;
-  longest->blocked.reset();
+  const std::string line = Unblock(*longest);
   value->list.pop_front();
   store_.NextOp();
   if (value->list.empty()) {

@@ -93,7 +93,8 @@ struct Executed {
 class ModelRedis {
  public:
   // Told of every key that a session was promised invalidations for by a GET, of every command
-  // executed for a session without tracking, and of every key invalidated (empty: all).
+  // executed for a session without tracking (of one that blocked: again when it is answered), and
+  // of every key invalidated (empty: all).
   struct Observer {
     std::function<void(const SimConnection&, const KeyId&)> tracked_read;
     std::function<void(const Args&)> untracked_command;
@@ -157,6 +158,8 @@ class ModelRedis {
   void RememberKeys(const ModelSession& session, const ModelCommand& command, const Args& args,
                     int db);
   std::optional<Reply> Refusal(const ModelSession& session, const std::string& name) const;
+  // Ends the wait of a blocked session; returns the line of its command.
+  std::string Unblock(ModelSession& session);
   void Push(SessionNumber number, Reply push);
   void FlushDeferred(ModelSession& session) const;
   void Log(const ModelSession& session, const std::string& line, const Reply& reply,
