@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "daemon/command/ascii.h"
@@ -57,8 +58,12 @@ CommandFlags FlagsOf(const UpstreamCommand& command) {
 }
 
 // Before Redis 7 three numbers said where the keys are; "movablekeys" says that they do not say
-// all.
-UpstreamKeySpec SpecFromRange(const UpstreamCommand& command) {
+// all. Nothing when they contradict each other: a range that ends before it begins would read as
+// "no keys", and end as a stale answer.
+std::optional<UpstreamKeySpec> SpecFromRange(const UpstreamCommand& command) {
+  if (command.first_key < 1 || (command.last_key >= 0 && command.last_key < command.first_key)) {
+    return std::nullopt;
+  }
   UpstreamKeySpec spec;
   spec.begin_search = "index";
   spec.index = command.first_key;
@@ -120,9 +125,11 @@ bool LearnedRow::LearnKeys(const UpstreamCommand& command) {
     explains_movable = explains_movable || spec.begin_search == "keyword" ||
                        spec.find_keys == "keynum" || spec.limit > 1;
   }
-  if (command.key_specs.empty() && command.first_key != 0 &&
-      !LearnSpec(SpecFromRange(command), access)) {
-    return false;
+  if (command.key_specs.empty() && command.first_key != 0) {
+    const std::optional<UpstreamKeySpec> range = SpecFromRange(command);
+    if (!range || !LearnSpec(*range, access)) {
+      return false;
+    }
   }
   return !movable || explains_movable;
 }

@@ -7,9 +7,6 @@
 
 #include <doctest/doctest.h>
 
-#include "daemon/admin/metric_registry.h"
-#include "daemon/admin/nearcache_handler.h"
-
 namespace nearcached {
 namespace {
 
@@ -130,67 +127,6 @@ TEST_CASE("HELP has a line for each subcommand") {
   for (const char* name : {"STATS", "CONFIG", "EXPLAIN", "FLUSH", "ENABLE", "DISABLE", "HELP"}) {
     CHECK(out.find(std::string("\r\n+") + name) != std::string::npos);
   }
-}
-
-class FakeBackend final : public NearcacheBackend {
- public:
-  const config::Config& CurrentConfig() const override { return current; }
-  Explanation Explain(std::span<const std::string_view> command) const override {
-    Explanation explanation;
-    explanation.why = std::string(command[0]);
-    return explanation;
-  }
-  std::size_t FlushCache(std::string_view prefix) override {
-    flushed.emplace_back(prefix);
-    return 17;
-  }
-  void SetCacheEnabled(bool on) override { enabled.push_back(on); }
-
-  config::Config current;
-  std::vector<std::string> flushed;
-  std::vector<bool> enabled;
-};
-
-struct Desk {
-  std::string Say(const Args& args, Protocol protocol = Protocol::kResp2) {
-    std::string out;
-    handler.Handle({args, protocol, 0}, out);
-    return out;
-  }
-  MetricRegistry registry;
-  Counter hits;
-  FakeBackend backend;
-  NearcacheHandler handler{registry, backend};
-};
-
-TEST_CASE("each subcommand does its one thing and gives exactly one reply") {
-  Desk desk;
-  desk.registry.AddCounter("nearcached_hits_total", "Hits.", {}, &desk.hits);
-  desk.hits.Add(2);
-  CHECK(desk.Say({"NEARCACHE", "STATS"}) == "*2\r\n$21\r\nnearcached_hits_total\r\n:2\r\n");
-  CHECK(desk.Say({"NEARCACHE", "STATS", "other"}, Protocol::kResp3) == "%0\r\n");
-  CHECK(desk.Say({"NEARCACHE", "FLUSH"}) == ":17\r\n");
-  CHECK(desk.Say({"NEARCACHE", "FLUSH", "user:"}) == ":17\r\n");
-  CHECK(desk.backend.flushed == std::vector<std::string>{"", "user:"});
-  CHECK(desk.Say({"NEARCACHE", "DISABLE"}) == "+OK\r\n");
-  CHECK(desk.Say({"NEARCACHE", "ENABLE"}) == "+OK\r\n");
-  CHECK(desk.backend.enabled == std::vector<bool>{false, true});
-  CHECK(desk.Say({"NEARCACHE", "EXPLAIN", "GETX", "k"}).find("$4\r\nGETX\r\n") !=
-        std::string::npos);
-  CHECK(desk.Say({"NEARCACHE", "HELP"}).substr(0, 5) == "*15\r\n");
-  CHECK(desk.Say({"NEARCACHE", "frob"}) ==
-        "-ERR unknown subcommand 'frob'. Try NEARCACHE HELP.\r\n");
-}
-
-TEST_CASE("CONFIG shows the settings in effect and no secret") {
-  Desk desk;
-  desk.backend.current.upstream.password = "hunter2";
-  desk.backend.current.l1.bytes = 123 * config::kMib;
-  const std::string out = desk.Say({"NEARCACHE", "CONFIG"});
-  CHECK(out.find("upstream.password\r\n$6\r\n******\r\n") != std::string::npos);
-  CHECK(out.find("hunter2") == std::string::npos);
-  CHECK(out.find("l1.bytes\r\n") != std::string::npos);
-  CHECK(out.find("123") != std::string::npos);
 }
 
 }  // namespace
