@@ -58,7 +58,7 @@ class TextCheck {
 
   void StepQuoted(char c) {
     const bool doubled = c == '\'' && quote_ == '\'' && Next() == '\'';
-    const bool escape = c == '\\' && quote_ == '"' && Next() != '\n' && Next() != '\0';
+    const bool escape = c == '\\' && quote_ == '"' && (Next() == '"' || Next() == '\\');
     if (doubled || escape) {
       ++at_;  // what follows is part of the text
     } else if (c == quote_) {

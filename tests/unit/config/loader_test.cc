@@ -2,45 +2,16 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string>
-#include <unistd.h>
 
 #include "tests/unit/config/config_cases.h"
+#include "tests/unit/config/scratch_directory.h"
 
 namespace nearcached::config {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// A directory of its own for each test, gone with it.
-class Directory {
- public:
-  Directory() {
-    static int count = 0;
-    path_ = std::filesystem::temp_directory_path() /
-            ("nearcached_config_test." + std::to_string(getpid()) + "." + std::to_string(++count));
-    std::filesystem::create_directories(path_);
-  }
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  std::string path() const { return path_.string(); }
-  std::string Write(const std::string& name, const std::string& content) const {
-    std::string file = (path_ / name).string();
-    std::ofstream(file, std::ios::binary) << content;
-    return file;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST_CASE("an empty file, a file of comments and empty sections are the defaults") {
   for (const char* text : {"", "\n\n", "# nothing\n", "---\n", "{}", "l1:\nrules:\nlog:\n",
@@ -275,7 +246,7 @@ TEST_CASE("all problems are reported together, each with its line") {
 }
 
 TEST_CASE("a file that cannot be read is one clear problem") {
-  const Directory directory;
+  const ScratchDirectory directory;
   const std::string missing = directory.path() + "/none.yaml";
   CheckOneProblem(LoadFile(missing, {}), missing + ": ", {"does not exist"});
   CheckOneProblem(LoadFile(directory.path(), {}), directory.path() + ": ", {"is a directory"});
@@ -287,7 +258,7 @@ TEST_CASE("a file that cannot be read is one clear problem") {
 }
 
 TEST_CASE("a file is read under its own name") {
-  const Directory directory;
+  const ScratchDirectory directory;
   const std::string file = directory.Write("n.yaml", "l1:\n  ttl: 9s\n");
   CHECK(LoadFile(file, {}).config.l1.ttl == seconds(9));
   const std::string bad = directory.Write("bad.yaml", "l1:\n  ttl: 9\n");
