@@ -44,7 +44,8 @@ def files():
         names[:] = sorted(n for n in names if not SKIP_FOLDERS.match(n))
         for name in sorted(found):
             path = pathlib.Path(folder, name)
-            if path != SELF and not path.is_symlink():
+            # (In a linked worktree .git is a file.)
+            if path != SELF and name != ".git" and not path.is_symlink():
                 yield path
 
 

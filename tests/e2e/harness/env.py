@@ -11,6 +11,7 @@ import tempfile
 from .fake import FakeUpstream
 from .processes import Daemon, Direct, RedisServer, clean_environment, free_port
 from .registry import Skip
+from .relay import PushRelay
 from .wait import SCALE
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -61,6 +62,12 @@ class Env:
         fake = FakeUpstream(script)
         self._fakes.append(fake)
         return fake
+
+    def relay(self, upstream):
+        """Stands between a daemon and `upstream`, and can hold invalidations back."""
+        relay = PushRelay(upstream)
+        self._fakes.append(relay)
+        return relay
 
     def config(self, upstream, extra=None):
         """A whole configuration in front of `upstream` (anything with a `url`), TCP and unix."""
