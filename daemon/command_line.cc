@@ -22,12 +22,13 @@ struct Flag {
   std::string_view option;
   CommandLine::Action action;
 };
-constexpr std::array<Flag, 5> kFlags = {
+constexpr std::array<Flag, 6> kFlags = {
     {{"--check-config", CommandLine::Action::kCheckConfig},
      {"--version", CommandLine::Action::kVersion},
      {"--help", CommandLine::Action::kHelp},
      {"-h", CommandLine::Action::kHelp},
-     {"--print-config-reference", CommandLine::Action::kPrintReference}}};
+     {"--print-config-reference", CommandLine::Action::kPrintReference},
+     {"--print-metrics-reference", CommandLine::Action::kPrintMetricsReference}}};
 
 constexpr std::string_view kUsage =
     R"(usage: nearcached [options]            run the sidecar
@@ -41,6 +42,7 @@ constexpr std::string_view kUsage =
   --l1-bytes SIZE        memory of the cache: 64mb (the default), 1gb, ...
   --check-config         say what is wrong with the settings, or that nothing is, and end
   --print-config-reference   every setting, as Markdown
+  --print-metrics-reference  every metric, as Markdown
   --version              print the version
   --help                 print this
 

@@ -18,7 +18,8 @@ struct CommandLine {
     kWait,         // wait until a running nearcached answers, end
     kVersion,
     kHelp,
-    kPrintReference,  // print config/REFERENCE.md
+    kPrintReference,         // print config/REFERENCE.md
+    kPrintMetricsReference,  // print METRICS.md
   };
   Action action = Action::kRun;
   std::string config_path;                         // empty: no file

@@ -11,6 +11,7 @@
 #include "daemon/app.h"
 #include "daemon/base/log.h"
 #include "daemon/command_line.h"
+#include "daemon/metrics.h"
 #include "daemon/wait.h"
 
 namespace nearcached {
@@ -74,6 +75,9 @@ int Main(const std::vector<std::string>& args) {
       return 0;
     case CommandLine::Action::kPrintReference:
       Print(stdout, config::RenderReference());
+      return 0;
+    case CommandLine::Action::kPrintMetricsReference:
+      Print(stdout, MetricReference());
       return 0;
     case CommandLine::Action::kRun:
     case CommandLine::Action::kCheckConfig:

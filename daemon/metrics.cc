@@ -1,6 +1,9 @@
 #include "daemon/metrics.h"
 
-#include <string>
+#include <utility>
+
+#include "daemon/admin/metric_reference.h"
+#include "daemon/admin/process_metrics.h"
 
 namespace nearcached {
 namespace {
@@ -222,15 +225,30 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
                         &stats.latency);
 }
 
+// What a worker counts, wherever that is kept.
+struct WorkerFigures {
+  const SessionStats& sessions;
+  const L1Stats& l1;
+  const CoherenceStats& coherence;
+  const FlightStats& flights;
+  const UpstreamStats& upstream;
+};
+
+void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
+  RegisterClients(registry, figures.sessions);
+  RegisterReads(registry, figures.sessions, figures.l1);
+  RegisterStore(registry, figures.l1);
+  RegisterCoherence(registry, figures.coherence);
+  RegisterFlights(registry, figures.flights);
+  RegisterUpstream(registry, figures.upstream);
+}
+
 }  // namespace
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterClients(registry, worker.session_stats());
-  RegisterReads(registry, worker.session_stats(), worker.l1().stats());
-  RegisterStore(registry, worker.l1().stats());
-  RegisterCoherence(registry, worker.coherence().stats());
-  RegisterFlights(registry, worker.coherence().flights().stats());
-  RegisterUpstream(registry, worker.pool().stats());
+  RegisterFigures(registry,
+                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+                   worker.coherence().flights().stats(), worker.pool().stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -252,6 +270,22 @@ void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
                       {}, &listeners.accept_errors);
   registry.AddCounter("nearcached_accept_pauses_total", "Times accepting paused because of that.",
                       {}, &listeners.pauses);
+}
+
+std::string MetricReference() {
+  const SessionStats sessions;
+  const L1Stats l1;
+  const CoherenceStats coherence;
+  const FlightStats flights;
+  const UpstreamStats upstream;
+  const LoopStats loop;
+  const StreamStats streams;
+  const ListenerStats listeners;
+  MetricRegistry registry;
+  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream});
+  RegisterLoopMetrics(registry, loop, streams, listeners);
+  RegisterProcessMetrics(registry, AllocatorMetrics::kAlways);
+  return RenderMetricReference(registry.Collect());
 }
 
 }  // namespace nearcached

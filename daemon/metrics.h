@@ -3,6 +3,8 @@
 // Called by app once, at start; what is registered is read until the registry's last Collect.
 #pragma once
 
+#include <string>
+
 #include "daemon/admin/metric_registry.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/uv_loop.h"
@@ -14,5 +16,8 @@ namespace nearcached {
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker);
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
                          const StreamStats& streams, const ListenerStats& listeners);
+
+// METRICS.md, printed from what the functions above and RegisterProcessMetrics register.
+[[nodiscard]] std::string MetricReference();
 
 }  // namespace nearcached

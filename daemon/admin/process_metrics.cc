@@ -91,6 +91,9 @@ double StartTimeSeconds() {
 }
 
 double AllocatorBytes(const char* name) {
+  if (&mallctl == nullptr) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
   // Advancing the epoch makes jemalloc refresh the numbers it answers with.
   std::uint64_t epoch = 1;
   std::size_t size = sizeof(epoch);
@@ -102,9 +105,6 @@ double AllocatorBytes(const char* name) {
 }
 
 void RegisterAllocator(MetricRegistry& registry) {
-  if (&mallctl == nullptr) {
-    return;
-  }
   constexpr std::array<std::pair<const char*, const char*>, 4> kKinds = {{
       {"allocated", "stats.allocated"},  // asked for
       {"active", "stats.active"},        // in pages that hold allocations: the rest is slack
@@ -119,7 +119,7 @@ void RegisterAllocator(MetricRegistry& registry) {
 
 }  // namespace
 
-void RegisterProcessMetrics(MetricRegistry& registry) {
+void RegisterProcessMetrics(MetricRegistry& registry, AllocatorMetrics allocator) {
   registry.AddCallbackCounter("process_cpu_seconds_total", "User and system CPU time spent.", {},
                               &CpuSeconds);
   registry.AddCallbackGauge("process_resident_memory_bytes", "Memory in RAM.", {},
@@ -133,7 +133,9 @@ void RegisterProcessMetrics(MetricRegistry& registry) {
                             [start = StartTimeSeconds()] { return start; });
   registry.AddCallbackGauge("nearcached_build_info", "Always 1; the labels tell the build.",
                             {{"version", NEARCACHED_VERSION}}, [] { return 1.0; });
-  RegisterAllocator(registry);
+  if (&mallctl != nullptr || allocator == AllocatorMetrics::kAlways) {
+    RegisterAllocator(registry);
+  }
 }
 
 }  // namespace nearcached

@@ -1,8 +1,10 @@
 """Metrics, probes, and what an operator may ask."""
 
+import os
 import re
 
 from cases.l1 import warm
+from harness.env import sanitized
 from harness.metrics import http_get
 from harness.registry import case
 from harness.resp import RespError
@@ -28,6 +30,17 @@ def the_exposition_is_valid_and_every_family_is_described(env):
             true(family.endswith("_total"), f"the counter {family} does not end in _total")
         if kind == "histogram":
             _check_histogram(metrics, family)
+
+
+@case
+def the_reference_page_lists_exactly_what_is_served(env):
+    _, daemon = env.stack(fills=False)
+    with open(os.path.join(env.root, "METRICS.md"), encoding="utf-8") as page:
+        listed = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", page.read(), re.M))
+    served = dict(daemon.metrics().types)
+    if sanitized():  # they bring their own allocator, which tells nothing
+        listed.pop("nearcached_allocator_bytes")
+    equal(served, listed)
 
 
 def _check_histogram(metrics, family):

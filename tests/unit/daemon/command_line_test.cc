@@ -38,6 +38,7 @@ TEST_CASE("every option that is an action of its own") {
   CHECK(Parse({"--help"}).action == Action::kHelp);
   CHECK(Parse({"-h"}).action == Action::kHelp);
   CHECK(Parse({"--print-config-reference"}).action == Action::kPrintReference);
+  CHECK(Parse({"--print-metrics-reference"}).action == Action::kPrintMetricsReference);
 }
 
 TEST_CASE("every option that stands for a setting, with = and without, in the order given") {
@@ -128,7 +129,8 @@ TEST_CASE("the help names every option there is") {
   const std::string_view usage = UsageText();
   for (const char* option :
        {"--config", "--listen", "--upstream", "--metrics", "--l1-bytes", "--check-config",
-        "--print-config-reference", "--version", "--help", "--timeout", "--address", "wait"}) {
+        "--print-config-reference", "--print-metrics-reference", "--version", "--help", "--timeout",
+        "--address", "wait"}) {
     CAPTURE(option);
     CHECK(usage.find(option) != std::string_view::npos);
   }
