@@ -167,8 +167,8 @@ void Assigner::AssignRow(const Row& row, const std::string& path, const Node& no
     AssignElements(row, path, node);
     return;
   }
-  if (row.type == Type::kPattern) {
-    AssignPatterns(row, path, node);
+  if (row.type == Type::kPattern || row.type == Type::kHosts) {
+    AssignItems(row, path, node);
     return;
   }
   if (node.kind == Node::Kind::kNothing) {
@@ -192,31 +192,32 @@ void Assigner::AssignRow(const Row& row, const std::string& path, const Node& no
   Remember(path, node);
 }
 
-void Assigner::AssignPatterns(const Row& row, const std::string& path, const Node& node) {
+void Assigner::AssignItems(const Row& row, const std::string& path, const Node& node) {
   if (node.kind == Node::Kind::kNothing) {
     return;  // all items commented out; [] is how an empty list is written
   }
   if (node.kind != Node::Kind::kList) {
     problems_.Add(At(node), path,
-                  "is " + std::string(KindName(node.kind)) +
-                      ", must be a list, as in [\"lock:*\", \"*:lock\"]");
+                  "is " + std::string(KindName(node.kind)) + ", must be a list, as in " +
+                      (row.type == Type::kHosts ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
+                                                : "[\"lock:*\", \"*:lock\"]"));
     return;
   }
-  std::vector<std::string> patterns;
+  std::vector<std::string> items;
   for (const Node& item : node.items) {
     if (item.kind != Node::Kind::kScalar) {
       problems_.Add(At(item), path,
                     "holds " + std::string(KindName(item.kind)) +
-                        ", each item must be a single pattern in quotes");
+                        ", each item must be a single text in quotes");
       return;
     }
-    if (std::string error = CheckPattern(item.text); !error.empty()) {
+    if (std::string error = CheckItem(row, item.text); !error.empty()) {
       problems_.Add(At(item), path, std::move(error));
       return;
     }
-    patterns.push_back(item.text);
+    items.push_back(item.text);
   }
-  std::get<Access<std::vector<std::string>>>(row.field).mutate(config_, 0) = std::move(patterns);
+  std::get<Access<std::vector<std::string>>>(row.field).mutate(config_, 0) = std::move(items);
   Remember(path, node);
 }
 

@@ -46,7 +46,7 @@ class Assigner {
  private:
   void AssignMap(const std::string& path, const Node& node);
   void AssignEntry(const std::string& path, const Entry& entry);
-  void AssignPatterns(const Row& row, const std::string& path, const Node& node);
+  void AssignItems(const Row& row, const std::string& path, const Node& node);
   void AssignElements(const Row& row, const std::string& path, const Node& node);
   void AssignElement(const Row& row, const std::string& path, const Node& node);
   void CheckRequired(const Row& list, const std::string& element, const Node& node);

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "config/upstream_url.h"
+
 namespace nearcached::config {
 
 using Duration = std::chrono::milliseconds;
@@ -33,17 +35,30 @@ struct ListenerConfig {
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
-// The primary everything that is not a hit is asked from.
+// The sentinels of a topology that has some. They are the hosts of UpstreamConfig.
+struct SentinelConfig {
+  std::string master_name;  // from url unless given: what the sentinels call the primary
+  std::string username;     // the sentinels' own; empty: AUTH with the password alone
+  std::string password;     // secret; empty: sentinels ask for no AUTH
+
+  friend bool operator==(const SentinelConfig&, const SentinelConfig&) = default;
+};
+
+// Where everything that is not a hit is asked from.
 struct UpstreamConfig {
   // Where it is, normalised and without credentials or database once loaded: those are moved to
   // the members below, so that this one is safe to show.
   std::string url = "redis://127.0.0.1:6379";
-  std::string host = "127.0.0.1";  // from url: a name or a numeric address; empty with unix_path
-  std::uint16_t port = 6379;       // from url; unused with unix_path
-  std::string unix_path;           // from url: a socket file; empty for TCP
-  std::string username;            // empty: AUTH with the password alone
-  std::string password;            // secret; empty: no AUTH
-  std::uint32_t db = 0;            // the database clients start in
+  TopologyKind topology = TopologyKind::kSingle;  // from url unless given
+  std::vector<std::string> hosts;                 // as given; empty: those of url
+  // The nodes, or the sentinels: hosts or those of url. Empty with unix_path.
+  std::vector<HostPort> nodes{HostPort{"127.0.0.1", 6379}};
+  std::string unix_path;  // from url: a socket file, or empty
+  bool tls = false;       // from url: rediss://
+  SentinelConfig sentinel;
+  std::string username;  // empty: AUTH with the password alone
+  std::string password;  // secret; empty: no AUTH
+  std::uint32_t db = 0;  // the database clients start in
 
   Duration connect_timeout{2'000};
   Duration command_timeout{5'000};

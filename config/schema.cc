@@ -27,6 +27,17 @@ consteval auto At() {
       [](const Config& config, std::size_t) -> const T& { return config.*kSection.*kMember; }};
 }
 
+// A member of a section inside a section.
+template <auto kSection, auto kInner, auto kMember>
+consteval auto In() {
+  using T = std::remove_cvref_t<decltype(std::declval<Config>().*kSection.*kInner.*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t) -> T& { return config.*kSection.*kInner.*kMember; },
+      [](const Config& config, std::size_t) -> const T& {
+        return config.*kSection.*kInner.*kMember;
+      }};
+}
+
 // A member of Config itself.
 template <auto kMember>
 consteval auto Top() {
@@ -73,6 +84,8 @@ constexpr std::string_view kTracking =
 constexpr std::string_view kThreads = "event loops are started once";
 
 constexpr std::array<std::string_view, 3> kTrackingModes = {"auto", "required", "off"};
+constexpr std::array<std::string_view, 4> kTopologies = {"single", "replicated", "sentinel",
+                                                         "cluster"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
 constexpr Range kAny{};
@@ -117,10 +130,40 @@ constexpr Row kRows[] = {
 
     {"upstream.url", Type::kUrl, At<&Config::upstream, &UpstreamConfig::url>(), kAny, kFree, kLinks,
      kSecret, kOptional,
-     "The Redis primary: `redis://[user:password@]host[:port][/db]` or "
-     "`unix:///path/of/the.sock[?db=N]`. The keys `username`, `password` and `db` come before "
-     "what the URL says, unless the URL was given in a place that counts more (environment before "
-     "file, command line before environment)."},
+     "Where Redis is. One server: `redis://[user:password@]host[:port][/db]` or "
+     "`unix:///path/of/the.sock[?db=N]`. A primary and its replicas, in any order: "
+     "`redis://host:port,host:port[/db]`. Sentinels: "
+     "`redis-sentinel://[user:password@]host[:port],host[:port][/db]#master-name`, with the user "
+     "and password of the Redis nodes. A cluster: `redis-cluster://host[:port],host[:port]`. With "
+     "`rediss` in place of `redis` it is TLS. The keys `topology`, `hosts`, `username`, "
+     "`password`, `db` and `sentinel.master_name` come before what the URL says, unless the URL "
+     "was given in a place that counts more (environment before file, command line before "
+     "environment)."},
+    {"upstream.topology", Type::kChoice, At<&Config::upstream, &UpstreamConfig::topology>(), kAny,
+     kTopologies, kLinks, kPublic, kOptional,
+     "What the hosts are to each other. `single`: one server. `replicated`: a primary and its "
+     "replicas; whichever of them says it is the primary is followed. `sentinel`: the hosts are "
+     "sentinels, which are asked for the primary. `cluster`: the hosts are some nodes of a Redis "
+     "Cluster. Left out, it follows from `url`, or from the number of `hosts`."},
+    {"upstream.hosts", Type::kHosts, At<&Config::upstream, &UpstreamConfig::hosts>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "The nodes, or the sentinels, as `host:port`; an IPv6 address goes in brackets. The port is "
+     "6379 where none is said, 26379 for sentinels. Left out, they follow from `url`."},
+    {"upstream.sentinel.master_name", Type::kText,
+     In<&Config::upstream, &UpstreamConfig::sentinel, &SentinelConfig::master_name>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "Under what name the sentinels know the primary (`sentinel monitor <name> …`). Left out, it "
+     "follows from what stands behind `#` in `url`."},
+    {"upstream.sentinel.username", Type::kText,
+     In<&Config::upstream, &UpstreamConfig::sentinel, &SentinelConfig::username>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "The ACL user the sentinels themselves are spoken to as. Empty: AUTH with the password "
+     "alone."},
+    {"upstream.sentinel.password", Type::kText,
+     In<&Config::upstream, &UpstreamConfig::sentinel, &SentinelConfig::password>(), kAny, kFree,
+     kLinks, kSecret, kOptional,
+     "The password of the sentinels themselves, which is not that of the Redis nodes. Empty: no "
+     "AUTH is sent to them."},
     {"upstream.username", Type::kText, At<&Config::upstream, &UpstreamConfig::username>(), kAny,
      kFree, kLinks, kPublic, kOptional,
      "The ACL user the links log in as. Empty: AUTH with the password alone."},

@@ -33,6 +33,7 @@ enum class Type : std::uint8_t {
   kText,
   kAddress,   // ParseListenAddress()
   kUrl,       // ParseUpstreamUrl()
+  kHosts,     // a list of "host:port", ParseHostPort()
   kPattern,   // a list of "prefix*", "*suffix", "*substring*"
   kPrefix,    // the first bytes of a key
   kChoice,    // one of Row::choices
@@ -57,7 +58,7 @@ using Field = std::variant<Access<bool>, Access<std::uint32_t>, Access<std::uint
                            Access<double>, Access<Duration>, Access<std::string>,
                            Access<std::vector<std::string>>, Access<std::optional<double>>,
                            Access<std::optional<Duration>>, Access<std::optional<std::uint64_t>>,
-                           Access<TrackingConfig::Mode>, ElementsAccess>;
+                           Access<TrackingConfig::Mode>, Access<TopologyKind>, ElementsAccess>;
 
 // Inclusive; in the unit of the type (counts, bytes, milliseconds, a fraction of 1).
 struct Range {

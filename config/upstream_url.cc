@@ -2,6 +2,8 @@
 // an unescaped '@' or '/' are the usual reason why a URL is bad, and the message goes to a log.
 #include "config/upstream_url.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <sys/un.h>
 #include <system_error>
@@ -12,7 +14,36 @@ namespace {
 using Result = Parsed<UpstreamUrl>;
 
 constexpr std::string_view kForms =
-    "write redis://[user:password@]host[:port][/db] or unix:///path/of/the.sock[?db=N]";
+    "write redis://[user:password@]host[:port][,host[:port]…][/db], "
+    "redis-sentinel://host[:port],host[:port][/db]#master-name, redis-cluster://host[:port],… or "
+    "unix:///path/of/the.sock[?db=N]";
+
+struct Scheme {
+  std::string_view name;
+  TopologyKind topology = TopologyKind::kSingle;
+  bool tls = false;
+};
+
+// The first name of each kind is the one PlaceOnly() writes.
+constexpr std::array<Scheme, 8> kTcpSchemes = {{
+    {"redis", TopologyKind::kSingle, false},
+    {"rediss", TopologyKind::kSingle, true},
+    {"redis-sentinel", TopologyKind::kSentinel, false},
+    {"rediss-sentinel", TopologyKind::kSentinel, true},
+    {"redis+sentinel", TopologyKind::kSentinel, false},
+    {"redis-cluster", TopologyKind::kCluster, false},
+    {"rediss-cluster", TopologyKind::kCluster, true},
+    {"redis+cluster", TopologyKind::kCluster, false},
+}};
+
+std::string_view SchemeOf(TopologyKind topology, bool tls) {
+  if (topology == TopologyKind::kReplicated) {
+    topology = TopologyKind::kSingle;  // the number of hosts tells them apart
+  }
+  const auto* const scheme = std::ranges::find_if(
+      kTcpSchemes, [&](const Scheme& s) { return s.topology == topology && s.tls == tls; });
+  return scheme->name;
+}
 
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') {
@@ -38,7 +69,7 @@ std::optional<std::string> PercentDecode(std::string_view text) {
   return out;
 }
 
-std::string PercentEncodePath(std::string_view path) {
+std::string PercentEncode(std::string_view path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (const char c : path) {
@@ -91,6 +122,11 @@ std::string TakeCredentials(std::string_view& rest, UpstreamUrl& url) {
     return "the URL names a user but no password: write redis://user:password@host, or give "
            "upstream.username and upstream.password on their own";
   }
+  const std::size_t inner_at = given.find('@');
+  if (inner_at != std::string_view::npos && given.find(',', inner_at) != std::string_view::npos) {
+    return "the URL names credentials more than once: they are given once, in front of the first "
+           "host, and hold for all; write an '@' of a password as %40";
+  }
   if (given.find_first_of("/?#") != std::string_view::npos) {
     return "the user or password in the URL holds '/', '?' or '#': write them as %2F, %3F and "
            "%23, or give upstream.password on its own";
@@ -104,47 +140,68 @@ std::string TakeCredentials(std::string_view& rest, UpstreamUrl& url) {
   return {};
 }
 
-std::string ReadHostAndPort(std::string_view place, UpstreamUrl& url) {
-  std::string_view host = place;
-  std::string_view port;
-  const std::size_t colon = place.rfind(':');
-  const std::size_t bracket = place.rfind(']');
-  const bool has_port =
-      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  if (has_port) {
-    host = place.substr(0, colon);
-    port = place.substr(colon + 1);
-  }
-  if (host.starts_with('[') && host.ends_with(']') && host.size() > 2) {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of("[]:") != std::string_view::npos) {
-    return "an IPv6 address in a URL goes in brackets: redis://[::1]:6379";
-  }
-  if (host.empty()) {
-    return "the URL names no host: " + std::string(kForms);
-  }
-  for (const char c : host) {
-    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f) {
-      return "the host in the URL holds a blank, a control character or a byte that is no ASCII";
+// "h1:p1,h2:p2"
+std::string ReadNodes(std::string_view places, UpstreamUrl& url) {
+  while (true) {
+    const std::size_t comma = places.find(',');
+    const auto node = ParseHostPort(places.substr(0, comma), DefaultPort(url.topology));
+    if (!node.ok()) {
+      return node.error;
     }
+    if (std::ranges::find(url.nodes, *node.value) != url.nodes.end()) {
+      return "the URL names one host and port twice: name each node once";
+    }
+    if (url.nodes.size() == UpstreamUrl::kNodesMax) {
+      return "the URL names more than " + std::to_string(UpstreamUrl::kNodesMax) +
+             " hosts: some of them are enough to find the others";
+    }
+    url.nodes.push_back(*node.value);
+    if (comma == std::string_view::npos) {
+      return {};
+    }
+    places.remove_prefix(comma + 1);
   }
-  url.host = host;
-  if (has_port && (!ReadNumber(port, url.port) || url.port == 0)) {
-    return "the port in the URL is not a number from 1 to 65535: " + std::string(kForms);
+}
+
+// "#master-name" at the end of `rest`, which is left in front of it.
+std::string TakeMasterName(std::string_view& rest, UpstreamUrl& url) {
+  const std::size_t hash = rest.find('#');
+  if (hash == std::string_view::npos) {
+    return {};  // it may have a key of its own
   }
+  const auto name = PercentDecode(rest.substr(hash + 1));
+  const auto is_blank = [](char c) {
+    return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) == 0x7f;
+  };
+  if (!name || name->empty() || std::ranges::any_of(*name, is_blank)) {
+    return "the master's name behind '#' is empty or holds a blank: write the name of the line "
+           "\"sentinel monitor <name> …\", as in redis-sentinel://host:26379#mymaster";
+  }
+  url.master_name = *name;
+  rest = rest.substr(0, hash);
   return {};
 }
 
-std::string ReadTcp(std::string_view rest, UpstreamUrl& url) {
+std::string ReadTcp(std::string_view rest, const Scheme& scheme, UpstreamUrl& url) {
+  url.topology = scheme.topology;
+  url.tls = scheme.tls;
   if (std::string error = TakeCredentials(rest, url); !error.empty()) {
     return error;
+  }
+  if (url.topology == TopologyKind::kSentinel) {
+    if (std::string error = TakeMasterName(rest, url); !error.empty()) {
+      return error;
+    }
   }
   if (rest.find_first_of("?#") != std::string_view::npos) {
     return "the URL has parameters ('?' or '#'), none are known: " + std::string(kForms);
   }
   const std::size_t slash = rest.find('/');
-  if (std::string error = ReadHostAndPort(rest.substr(0, slash), url); !error.empty()) {
+  if (std::string error = ReadNodes(rest.substr(0, slash), url); !error.empty()) {
     return error;
+  }
+  if (url.topology == TopologyKind::kSingle && url.nodes.size() > 1) {
+    url.topology = TopologyKind::kReplicated;
   }
   if (slash == std::string_view::npos || slash + 1 == rest.size()) {
     return {};
@@ -178,33 +235,61 @@ std::string ReadUnix(std::string_view rest, UpstreamUrl& url) {
   return ReadDb(query.substr(kDb.size()), url);
 }
 
-std::string Unsupported(std::string_view scheme) {
-  const std::string name(scheme);
-  if (scheme == "rediss") {
-    return "TLS to the upstream (rediss://) is not supported yet: use redis:// on a trusted "
-           "network, or put a TLS tunnel such as stunnel beside nearcached";
-  }
-  if (scheme == "redis-sentinel" || scheme == "redis+sentinel" || scheme == "sentinel") {
-    return "Sentinel (" + name +
-           "://) is not supported yet: give the primary itself as "
-           "redis://host:port";
-  }
-  if (scheme == "redis-cluster" || scheme == "redis+cluster" || scheme == "cluster") {
-    return "Redis Cluster (" + name +
-           "://) is not supported yet: give a single primary as "
-           "redis://host:port";
-  }
-  return {};
+}  // namespace
+
+std::uint16_t DefaultPort(TopologyKind topology) {
+  return topology == TopologyKind::kSentinel ? 26379 : 6379;
 }
 
-}  // namespace
+std::string HostPort::ToString() const {
+  const std::string shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return shown + ":" + std::to_string(port);
+}
+
+Parsed<HostPort> ParseHostPort(std::string_view text, std::uint16_t default_port) {
+  using Node = Parsed<HostPort>;
+  std::string_view host = text;
+  std::string_view port;
+  const std::size_t colon = text.rfind(':');
+  const std::size_t bracket = text.rfind(']');
+  const bool has_port =
+      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
+  if (has_port) {
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+  }
+  if (host.starts_with('[') && host.ends_with(']') && host.size() > 2) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find_first_of("[]:") != std::string_view::npos) {
+    return Node::Failure("an IPv6 address goes in brackets: [::1]:6379");
+  }
+  if (host.empty()) {
+    return Node::Failure("a host is missing: write host or host:port");
+  }
+  for (const char c : host) {
+    if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+        std::string_view(",/@?#").find(c) != std::string_view::npos) {
+      return Node::Failure("a host holds a byte that no name has: write host or host:port");
+    }
+  }
+  HostPort node{std::string(host), default_port};
+  if (has_port && (!ReadNumber(port, node.port) || node.port == 0)) {
+    return Node::Failure("a port is not a number from 1 to 65535: write host:port");
+  }
+  return Node::Of(std::move(node));
+}
 
 std::string UpstreamUrl::PlaceOnly() const {
   if (!unix_path.empty()) {
-    return "unix://" + PercentEncodePath(unix_path);
+    return "unix://" + PercentEncode(unix_path);
   }
-  const std::string shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
-  return "redis://" + shown + ":" + std::to_string(port);
+  std::string out(SchemeOf(topology, tls));
+  out += "://";
+  for (const HostPort& node : nodes) {
+    out += out.ends_with('/') ? "" : ",";
+    out += node.ToString();
+  }
+  return master_name ? out + "#" + PercentEncode(*master_name) : out;
 }
 
 Parsed<UpstreamUrl> ParseUpstreamUrl(std::string_view text) {
@@ -212,19 +297,17 @@ Parsed<UpstreamUrl> ParseUpstreamUrl(std::string_view text) {
   if (scheme_end == std::string_view::npos) {
     return Result::Failure("the upstream is not a URL: " + std::string(kForms));
   }
-  const std::string_view scheme = text.substr(0, scheme_end);
+  const std::string_view name = text.substr(0, scheme_end);
   const std::string_view rest = text.substr(scheme_end + 3);
   UpstreamUrl url;
   std::string error;
-  if (scheme == "redis") {
-    error = ReadTcp(rest, url);
-  } else if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis+socket") {
+  const auto* const scheme = std::ranges::find(kTcpSchemes, name, &Scheme::name);
+  if (scheme != kTcpSchemes.end()) {
+    error = ReadTcp(rest, *scheme, url);
+  } else if (name == "unix" || name == "redis+unix" || name == "redis+socket") {
     error = ReadUnix(rest, url);
   } else {
-    error = Unsupported(scheme);
-    if (error.empty()) {
-      error = "the scheme of the URL is not known: " + std::string(kForms);
-    }
+    error = "the scheme of the URL is not known: " + std::string(kForms);
   }
   if (!error.empty()) {
     return Result::Failure(std::move(error));

@@ -1,5 +1,6 @@
 #include "config/validate.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "config/quote.h"
 #include "config/schema.h"
 #include "config/units.h"
+#include "config/upstream_url.h"
 #include "config/value.h"
 
 namespace nearcached::config {
@@ -80,6 +82,83 @@ class Checker {
         !problems_.Holds("upstream.password")) {
       Fail("upstream.username",
            "is given without upstream.password: Redis knows no login by name alone");
+    }
+    if (!problems_.Holds("upstream.url") && !problems_.Holds("upstream.hosts") &&
+        !problems_.Holds("upstream.topology")) {
+      CheckTopology();
+      CheckSentinel();
+    }
+  }
+
+  // The key that says what the topology is.
+  std::string_view TopologyKey() const {
+    for (const std::string_view key : {"upstream.topology", "upstream.hosts"}) {
+      if (Given(key)) {
+        return key;
+      }
+    }
+    return "upstream.url";
+  }
+
+  void CheckTopology() {
+    const UpstreamConfig& upstream = config_.upstream;
+    const std::string_view key = TopologyKey();
+    for (auto node = upstream.nodes.begin(); node != upstream.nodes.end(); ++node) {
+      if (std::find(upstream.nodes.begin(), node, *node) != node) {
+        Fail(Given("upstream.hosts") ? "upstream.hosts" : "upstream.url",
+             "names " + node->ToString() + " twice: name each node once");
+        return;
+      }
+    }
+    if (upstream.nodes.size() > UpstreamUrl::kNodesMax) {
+      Fail("upstream.hosts", "names more than " + std::to_string(UpstreamUrl::kNodesMax) +
+                                 " hosts: some of them are enough to find the others");
+      return;
+    }
+    if (upstream.tls) {
+      Fail("upstream.url",
+           "TLS to the upstream (rediss://) is not supported yet: use redis:// on a trusted "
+           "network, or put a TLS tunnel such as stunnel beside nearcached");
+    }
+    switch (upstream.topology) {
+      case TopologyKind::kSingle:
+        if (upstream.nodes.size() > 1) {
+          Fail(key, "is single, but there are " + std::to_string(upstream.nodes.size()) +
+                        " hosts: name one, or say topology: replicated");
+        }
+        return;
+      case TopologyKind::kReplicated:
+        Fail(key,
+             "several hosts (a primary and its replicas) are not supported yet: give the primary "
+             "itself as redis://host:port");
+        return;
+      case TopologyKind::kSentinel:
+        Fail(key,
+             "Sentinel (redis-sentinel://) is not supported yet: give the primary itself as "
+             "redis://host:port");
+        return;
+      case TopologyKind::kCluster:
+        Fail(key,
+             "Redis Cluster (redis-cluster://) is not supported yet: give a single primary as "
+             "redis://host:port");
+        return;
+    }
+  }
+
+  void CheckSentinel() {
+    const SentinelConfig& sentinel = config_.upstream.sentinel;
+    if (config_.upstream.topology != TopologyKind::kSentinel) {
+      return;  // what is given for sentinels has no effect, which is worth a warning
+    }
+    if (sentinel.master_name.empty()) {
+      Fail("upstream.sentinel.master_name",
+           "is missing: write the name of the line \"sentinel monitor <name> …\" here, or behind "
+           "'#' in upstream.url");
+    }
+    if (!sentinel.username.empty() && sentinel.password.empty() &&
+        !problems_.Holds("upstream.sentinel.password")) {
+      Fail("upstream.sentinel.username",
+           "is given without upstream.sentinel.password: Redis knows no login by name alone");
     }
   }
 
@@ -164,14 +243,11 @@ class Checker {
     if (address.is_unix() || !upstream.unix_path.empty()) {
       return address.unix_path == upstream.unix_path;
     }
-    const std::string text = upstream.host.find(':') == std::string::npos
-                                 ? upstream.host + ":" + std::to_string(upstream.port)
-                                 : "[" + upstream.host + "]:" + std::to_string(upstream.port);
-    const auto there = ParseListenAddress(text);  // fails for names, which are not looked up
-    if (!there.ok() || there.value->port != address.port) {
-      return false;
-    }
-    return there.value->host == address.host || (there.value->loopback() && address.any());
+    return std::ranges::any_of(upstream.nodes, [&](const HostPort& node) {
+      const auto there = ParseListenAddress(node.ToString());  // fails for names: not looked up
+      return there.ok() && there.value->port == address.port &&
+             (there.value->host == address.host || (there.value->loopback() && address.any()));
+    });
   }
 
   void CheckMetrics(std::vector<Bound>& bound) {
@@ -305,6 +381,14 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
     if (address.ok() && !address.value->loopback() && listener.password.empty()) {
       warn("listeners[" + std::to_string(i) + "].address",
            "other machines can reach " + address.value->ToString() + " without a password");
+    }
+  }
+  for (const std::string_view key : {"upstream.sentinel.master_name", "upstream.sentinel.username",
+                                     "upstream.sentinel.password"}) {
+    if (given.find(key) != given.end() && config.upstream.topology != TopologyKind::kSentinel) {
+      warn(std::string(key),
+           "has no effect, as upstream.topology is not sentinel: drop it, or write "
+           "redis-sentinel://host:26379#master-name as upstream.url");
     }
   }
   bool any_ttl = false;

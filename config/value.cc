@@ -177,6 +177,15 @@ std::string Read(const Row& row, std::string_view text, TrackingConfig::Mode& ou
   return error;
 }
 
+std::string Read(const Row& row, std::string_view text, TopologyKind& out) {
+  std::size_t place = 0;
+  std::string error = ReadChoice(row, text, place);
+  if (error.empty()) {
+    out = static_cast<TopologyKind>(place);  // as above
+  }
+  return error;
+}
+
 // A prefix is not a pattern. Without this, "user:*" would match keys that begin with a star.
 std::string CheckPrefix(std::string_view prefix) {
   const std::size_t star = prefix.find_first_of("*?");
@@ -244,6 +253,9 @@ std::string Write(const Row& /*row*/, const std::string& value) {
 std::string Write(const Row& row, TrackingConfig::Mode value) {
   return std::string(row.choices[static_cast<std::size_t>(value)]);
 }
+std::string Write(const Row& row, TopologyKind value) {
+  return std::string(row.choices[static_cast<std::size_t>(value)]);
+}
 
 std::string Write(const Row& /*row*/, const std::vector<std::string>& patterns) {
   std::string out = "[";
@@ -273,6 +285,14 @@ std::string SetValue(const Row& row, std::size_t index, std::string_view text, C
                  [](const Access<std::vector<std::string>>&) { return std::string("is a list"); },
                  [&](const auto& access) { return Read(row, text, access.mutate(config, index)); }},
       row.field);
+}
+
+std::string CheckItem(const Row& row, std::string_view item) {
+  if (row.type != Type::kHosts) {
+    return CheckPattern(item);
+  }
+  std::string error = ParseHostPort(item, 0).error;
+  return error.empty() ? error : QuotedForMessage(item) + ": " + error;
 }
 
 std::string CheckPattern(std::string_view pattern) {
@@ -350,6 +370,8 @@ std::string_view TypeName(Type type) {
       return "address";
     case Type::kUrl:
       return "URL";
+    case Type::kHosts:
+      return "list of hosts";
     case Type::kPattern:
       return "list of patterns";
     case Type::kPrefix:

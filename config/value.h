@@ -16,10 +16,12 @@ namespace nearcached::config {
 
 // Reads `text` into the row's value after checking type and range. Returns the sentence that says
 // what is wrong and what would be right, or nothing. A secret is never part of it.
-// REQUIRES: the row is neither a list of patterns nor of elements.
+// REQUIRES: the row is neither a list of patterns or hosts nor of elements.
 [[nodiscard]] std::string SetValue(const Row& row, std::size_t index, std::string_view text,
                                    Config& config);
 
+// What is wrong with one item of a list of patterns or hosts, and what would be right; or nothing.
+[[nodiscard]] std::string CheckItem(const Row& row, std::string_view item);
 // What is wrong with one item of a list of patterns, and what would be right; or nothing.
 [[nodiscard]] std::string CheckPattern(std::string_view pattern);
 

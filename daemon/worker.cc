@@ -11,9 +11,11 @@ constexpr Duration kTickInterval = std::chrono::milliseconds(100);
 
 Endpoint EndpointOf(const config::UpstreamConfig& upstream) {
   Endpoint endpoint;
-  endpoint.host = upstream.host;
-  endpoint.port = upstream.port;
   endpoint.unix_path = upstream.unix_path;
+  if (upstream.unix_path.empty()) {
+    endpoint.host = upstream.nodes.front().host;
+    endpoint.port = upstream.nodes.front().port;
+  }
   return endpoint;
 }
 

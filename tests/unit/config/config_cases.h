@@ -68,6 +68,8 @@ inline std::string OtherValue(const Row& row) {
       return "127.0.0.1:7777";
     case Type::kUrl:
       return "redis://db.example:7001";
+    case Type::kHosts:
+      return "[\"db.example:7001\"]";
     case Type::kPattern:
       return "[\"a*\", \"*b\"]";
     case Type::kPrefix:
@@ -84,21 +86,31 @@ inline std::string OtherValue(const Row& row) {
   return {};
 }
 
+// No value but the default is right without other keys: validate_test.cc has the combinations.
+inline bool NeedsCompany(const Row& row) {
+  return row.path == "upstream.topology";
+}
+
 inline bool NeedsPassword(const Row& row) {
   return row.path.ends_with("username");
 }
 
 // A file that sets `row` to `value` and is right otherwise.
 inline std::string FileWith(const Row& row, const std::string& value) {
-  const std::string shown = row.type == Type::kPattern ? value : "\"" + value + "\"";
+  const bool list_of_texts = row.type == Type::kPattern || row.type == Type::kHosts;
+  const std::string shown = list_of_texts ? value : "\"" + value + "\"";
   const std::string name(row.path.substr(row.path.rfind('.') + 1));
   if (row.list().empty()) {
-    const std::size_t dot = row.path.find('.');
-    if (dot == std::string_view::npos) {
-      return name + ": " + shown + "\n";
+    std::string file;
+    std::string indent;
+    std::string_view path = row.path;
+    for (std::size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.')) {
+      file += indent + std::string(path.substr(0, dot)) + ":\n";
+      indent += "  ";
+      path.remove_prefix(dot + 1);
     }
-    return std::string(row.path.substr(0, dot)) + ":\n  " + name + ": " + shown + "\n" +
-           (NeedsPassword(row) ? "  password: secret\n" : "");
+    return file + indent + name + ": " + shown + "\n" +
+           (NeedsPassword(row) ? indent + "password: secret\n" : "");
   }
   std::string file = std::string(row.list()) + ":\n  - " + name + ": " + shown + "\n";
   if (row.list() == "rules" && name != "prefix") {

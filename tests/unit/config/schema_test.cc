@@ -11,7 +11,7 @@ namespace nearcached::config {
 namespace {
 
 bool HasNoValueOfItsOwn(const Row& row) {
-  return row.type == Type::kElements;
+  return row.type == Type::kElements || NeedsCompany(row);
 }
 
 TEST_CASE("every row can be set in a file") {
@@ -120,7 +120,8 @@ TEST_CASE("the rows of a list's elements follow the list") {
 TEST_CASE("every default lies in the range of its row") {
   const Config defaults = ExampleConfig();
   for (const Row& row : Rows()) {
-    const bool special = HasNoValueOfItsOwn(row) || row.type == Type::kPattern;
+    const bool list = row.type == Type::kPattern || row.type == Type::kHosts;
+    const bool special = HasNoValueOfItsOwn(row) || list;
     if (special || !HasValue(row, 0, defaults)) {
       continue;
     }

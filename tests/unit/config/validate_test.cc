@@ -141,5 +141,33 @@ TEST_CASE("the defaults are consistent") {
   CHECK(problems.empty());
 }
 
+TEST_CASE("what is known but not served yet is told apart from a mistake") {
+  for (const char* url :
+       {"rediss://h", "redis://h1,h2", "redis-sentinel://h#m", "redis-cluster://h"}) {
+    CheckOneProblem(Load("upstream:\n  url: \"" + std::string(url) + "\"\n"),
+                    "test.yaml:2: upstream.url: ", {"not supported yet"});
+  }
+  CheckOneProblem(Load("upstream:\n  hosts: [h1, h2]\n"),
+                  "test.yaml:2: upstream.hosts: ", {"not supported yet"});
+  CheckOneProblem(Load("upstream:\n  topology: cluster\n  hosts: [h1]\n"),
+                  "test.yaml:2: upstream.topology: ", {"not supported yet"});
+}
+
+TEST_CASE("hosts and topology go together") {
+  CheckOneProblem(Load("upstream:\n  topology: single\n  hosts: [h1, h2]\n"),
+                  "test.yaml:2: upstream.topology: ", {"2 hosts"});
+  CheckOneProblem(Load("upstream:\n  hosts: [\"h1:1\", \"h1:1\"]\n"),
+                  "test.yaml:2: upstream.hosts: ", {"h1:1 twice"});
+  CheckOneProblem(Load("upstream:\n  hosts: [\"h1:x\"]\n"),
+                  "test.yaml:2: upstream.hosts: ", {"port"});
+}
+
+TEST_CASE("settings for sentinels where there are none get a warning") {
+  const LoadResult result = Load("upstream:\n  sentinel: {master_name: m}\n");
+  CHECK(AllProblems(result) == "");
+  REQUIRE(result.warnings.size() == 1);
+  CHECK(result.warnings.front().ToString().find("no effect") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace nearcached::config
