@@ -171,10 +171,7 @@ void App::RegisterMetrics() {
   RegisterWorkerMetrics(registry_, *worker_);
   RegisterLoopMetrics(registry_, loop_.stats(), loop_.stream_stats(), listener_stats_);
   RegisterProcessMetrics(registry_);
-  registry_.AddCounter("nearcached_config_reloads_total", "SIGHUPs.", {{"result", "ok"}},
-                       &reloads_ok_);
-  registry_.AddCounter("nearcached_config_reloads_total", "SIGHUPs.", {{"result", "failed"}},
-                       &reloads_failed_);
+  RegisterReloadMetrics(registry_, reloads_);
 }
 
 Explanation App::Explain(std::span<const std::string_view> command) const {
@@ -218,7 +215,7 @@ void App::StartDrain() {
 void App::Reload() {
   const config::LoadResult loaded = reloader_();
   if (!loaded.ok()) {
-    reloads_failed_.Add();
+    reloads_.failed.Add();
     for (const auto& problem : loaded.problems) {
       Log(LogLevel::kError, "reload_failed", "why=" + Quoted(problem.ToString()));
     }
@@ -231,7 +228,7 @@ void App::Reload() {
   for (const std::string& path : diff.applied_paths) {
     Log(LogLevel::kInfo, "reload_applied", "path=" + path);
   }
-  (diff.refused.empty() ? reloads_ok_ : reloads_failed_).Add();
+  (diff.refused.empty() ? reloads_.ok : reloads_.failed).Add();
   config_ = diff.effective;
   LogLevel level = LogLevel::kInfo;
   if (ParseLogLevel(config_.log.level, level)) {

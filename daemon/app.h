@@ -18,6 +18,7 @@
 #include "daemon/admin/metrics_http.h"
 #include "daemon/admin/nearcache_handler.h"
 #include "daemon/base/result.h"
+#include "daemon/metrics.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/signals.h"
 #include "daemon/net/uv_loop.h"
@@ -62,8 +63,7 @@ class App final : private NearcacheBackend {
   MetricRegistry registry_;
   HealthState health_;
   ListenerStats listener_stats_;
-  Counter reloads_ok_;
-  Counter reloads_failed_;
+  ReloadStats reloads_;
   std::vector<std::unique_ptr<ListenerContext>> listener_contexts_;
   std::unique_ptr<Worker> worker_;
   NearcacheHandler nearcache_;

@@ -272,6 +272,13 @@ void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
                       {}, &listeners.pauses);
 }
 
+void RegisterReloadMetrics(MetricRegistry& registry, const ReloadStats& reloads) {
+  LabelledCounters(registry, "nearcached_config_reloads_total",
+                   "Times SIGHUP had the settings read again.", "result")
+      .Add("ok", reloads.ok)
+      .Add("failed", reloads.failed);
+}
+
 std::string MetricReference() {
   const SessionStats sessions;
   const L1Stats l1;
@@ -281,9 +288,11 @@ std::string MetricReference() {
   const LoopStats loop;
   const StreamStats streams;
   const ListenerStats listeners;
+  const ReloadStats reloads;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream});
   RegisterLoopMetrics(registry, loop, streams, listeners);
+  RegisterReloadMetrics(registry, reloads);
   RegisterProcessMetrics(registry, AllocatorMetrics::kAlways);
   return RenderMetricReference(registry.Collect());
 }

@@ -12,10 +12,17 @@
 
 namespace nearcached {
 
+// Counted by app: what became of the settings read again.
+struct ReloadStats {
+  Counter ok;
+  Counter failed;
+};
+
 // Several workers may be registered; their figures are added up.
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker);
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
                          const StreamStats& streams, const ListenerStats& listeners);
+void RegisterReloadMetrics(MetricRegistry& registry, const ReloadStats& reloads);
 
 // METRICS.md, printed from what the functions above and RegisterProcessMetrics register.
 [[nodiscard]] std::string MetricReference();
