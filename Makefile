@@ -10,7 +10,7 @@ ARGS ?=
 CMAKE_FLAGS := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test unit sim fuzz e2e bench lint format check image e2e-container clean \
+.PHONY: help deps build run test unit sim mutation fuzz e2e bench lint format check image e2e-container clean \
         configure all-targets
 
 help: ## this list
@@ -49,6 +49,9 @@ unit: deps all-targets ## unit tests only
 
 sim: deps all-targets ## simulator: SEEDS=20000 random worlds
 	@$(BUILD)/nearcached_sim --seeds $(SEEDS)
+
+mutation: deps ## takes out one rule of the coherence contract at a time: the simulator must notice
+	@tests/mutation/run.py $(ARGS)
 
 fuzz: ## libFuzzer targets, FUZZ_SECONDS=60 each (clang)
 	@scripts/deps lint

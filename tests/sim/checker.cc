@@ -368,7 +368,8 @@ void Checker::TrackedRead(const SimConnection& connection, const KeyId& id) {
     const auto disturbed = disturbed_.find(id.name);
     const MonoTime last =
         std::max(disturbed_all_, disturbed == disturbed_.end() ? MonoTime{} : disturbed->second);
-    if (promises_.no_faults && open && last + std::chrono::milliseconds(300) < now) {
+    if (promises_.no_faults && promises_.coalescing && open &&
+        last + std::chrono::milliseconds(300) < now) {
       env_.Fail("I3", "two fetches of " + Name(id) + " at once: on " + before.connection->name() +
                           " since " + FormatTime(before.at) + " and on " + connection.name());
     }

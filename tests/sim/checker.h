@@ -30,6 +30,7 @@ namespace nearcached::sim {
 struct Promises {
   bool no_faults = false;  // every error that the server did not make is a violation
   bool tracking = true;    // false: staleness is bounded by l1_ttl only
+  bool coalescing = true;  // equal reads at the same time become one (I3)
   Duration l1_ttl{};       // longest life of an L1 entry
   Duration stale_max{};    // with tracking: until a silently dead link is dropped
   Duration request_timeout{};

@@ -221,6 +221,11 @@ Reply ModelRedis::Call(ModelSession& session, const Args& args) {
     store_.NextOp();
   }
   ++commands_executed_;
+  // Refused ones as well: the product drops what they name all the same.
+  if (session.connection != nullptr && tracking_.Mode(session.number) == nullptr &&
+      observer_.untracked_command) {
+    observer_.untracked_command(args);
+  }
   const std::uint64_t op = store_.op();  // a command that wakes a blocked one raises it
   const int db = session.db;
   Reply reply;
@@ -249,9 +254,6 @@ Reply ModelRedis::Call(ModelSession& session, const Args& args) {
 void ModelRedis::RememberKeys(const ModelSession& session, const ModelCommand& command,
                               const Args& args, int db) {
   const TrackingMode* mode = tracking_.Mode(session.number);
-  if (session.connection != nullptr && mode == nullptr && observer_.untracked_command) {
-    observer_.untracked_command(args);
-  }
   if (!command.readonly || mode == nullptr || mode->bcast ||
       (mode->optin && !session.caching_yes)) {
     return;

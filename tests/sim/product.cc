@@ -36,6 +36,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.rules.push_back(rule);
   config.tracking.mode =
       setup.tracking ? config::TrackingConfig::Mode::kAuto : config::TrackingConfig::Mode::kOff;
+  config.coalescing.enabled = setup.coalescing;
   config.limits.clients_max = static_cast<std::uint32_t>(setup.clients_max);
   config.limits.output_bytes_max = setup.output_bytes_max;
   config.limits.pipeline_max = static_cast<std::uint32_t>(setup.pipeline_max);

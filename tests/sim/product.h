@@ -25,6 +25,7 @@ struct ProductSetup {
   std::size_t l1_bytes = std::size_t{4} << 20U;
   std::size_t links = 2;
   std::size_t fill_links = 1;
+  bool coalescing = true;
   std::size_t exclusive_links_max = 64;
   std::size_t pipeline_max = 1024;
   Duration reconnect_delay_max = std::chrono::milliseconds(400);

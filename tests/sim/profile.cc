@@ -13,6 +13,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "old-server", .faults = true, .server_tracks = false});
     all.push_back({.name = "churn", .churn = 6});
     all.push_back({.name = "overload", .faults = true, .overload = true});
+    all.push_back({.name = "short-lives", .short_lives = true, .churn = 4});
     return all;
   }();
   return kProfiles;

@@ -17,6 +17,7 @@ struct Profile {
   bool tracking = true;       // the product is configured to use CLIENT TRACKING
   bool server_tracks = true;  // … and the server knows it
   bool overload = false;      // small limits, deep pipelines, slow readers
+  bool short_lives = false;   // keys die while their replies are on slow links
   double churn = 1;           // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;
 };

@@ -228,7 +228,7 @@ std::string Traffic::Text(const ClientState& client, const Request& request) {
 }
 
 std::string Traffic::ShortTtl() {
-  return std::to_string(env_.Between(1, 800));
+  return std::to_string(env_.Between(1, profile_.short_lives ? 60 : 800));
 }
 
 void Traffic::Read(ClientState& client, Request& request) {

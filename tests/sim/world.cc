@@ -62,6 +62,7 @@ ProductSetup World::DrawSetup() {
   setup.password = server_.password;
   setup.links = env_.Between(1, 3);
   setup.fill_links = env_.Between(1, 2);
+  setup.coalescing = env_.Chance(0.85);
   setup.pipeline_max = env_.Chance(0.2) ? env_.Between(1, 16) : 1024;
   setup.l1_ttl = milliseconds(env_.Between(50, 3000));
   setup.l1_bytes = env_.Chance(0.2) ? std::size_t{1} << 20U : std::size_t{8} << 20U;
@@ -91,6 +92,9 @@ PathFaults World::DrawPath() {
   if (profile_.overload) {
     path.window = env_.Between(64, 20'000);
   }
+  if (profile_.short_lives) {
+    path.delay_max = env_.Between(milliseconds(1), milliseconds(40));
+  }
   return path;
 }
 
@@ -98,6 +102,7 @@ Promises World::MakePromises() const {
   Promises promises;
   promises.no_faults = !profile_.faults;
   promises.tracking = profile_.tracking && profile_.server_tracks;
+  promises.coalescing = setup_.coalescing;
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
   promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;

@@ -1,0 +1,81 @@
+"""One planted bug per rule of the coherence contract (ARCHITECTURE.md 4; rules R1-R15, G1-G7).
+
+Each is a small edit of the product that breaks one rule and nothing else. `find` must occur exactly
+once in `file`: when the code changes and it does not, run.py says so instead of testing nothing.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutant:
+    name: str
+    rule: str     # which promise it breaks
+    file: str     # from the root of the repository
+    find: str
+    replace: str
+
+
+_FLIGHTS = "daemon/fetch/flight_table.cc"
+_COHERENCE = "daemon/fetch/coherence.cc"
+_COHERENCE_H = "daemon/fetch/coherence.h"
+_READS = "daemon/session/read_path.cc"
+_FORWARD = "daemon/session/forward_path.cc"
+
+MUTANTS = [
+    Mutant("ticket", "R1: what an invalidation meets on its way fills nothing", _FLIGHTS,
+           "  if (!flight.terms.may_fill || !flight.answered) {\n    return;  // counted",
+           "  if (!flight.answered) {\n    return;  // counted"),
+    Mutant("push-spares-flights", "R1: a push poisons the flights of its key", _COHERENCE,
+           "    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));\n"
+           "    flights_.Poison(hash, key);",
+           "    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));"),
+    Mutant("detach", "R2: nobody joins a flight that an invalidation has met", _FLIGHTS,
+           "        PoisonOne(it->second);\n        again = true;  // the range changed under us\n",
+           "        flights_[it->second]->terms.may_fill = false;\n"),
+    Mutant("second-act", "R3: an own write acts again before its reply is released", _COHERENCE,
+           "  DropKeys(*footprint);\n  if (footprint->write && outcome",
+           "  if (!footprint->write) {\n    DropKeys(*footprint);\n  }\n"
+           "  if (footprint->write && outcome"),
+    Mutant("hold", "R3: nothing is filled while a write of the key is unanswered", _COHERENCE_H,
+           "    return flush_holds_ != 0 || (!holds_.empty() && holds_.contains(hash));",
+           "    return false && hash == 0;"),
+    Mutant("own-order", "R4: a read behind the client's own write follows it", _READS,
+           "  return session.forwards_open != 0 &&\n", "  return session.id() == 0 &&\n"),
+    Mutant("parking", "R4: a write does not overtake the client's own read of the key", _FORWARD,
+           "      conflict = conflict || session.fills.MayContain(key.hash);",
+           "      conflict = conflict && session.fills.MayContain(key.hash);"),
+    Mutant("no-pttl", "R5: no entry outlives its key", "daemon/fetch/entry_deadline.h",
+           "    if (pttl_ms < std::chrono::ceil<std::chrono::milliseconds>(ttl).count()) {",
+           "    if (pttl_ms < 0) {"),
+    Mutant("ttl-from-arrival", "R5: a life is counted from the sending of its read", _FLIGHTS,
+           "EntryDeadline(flight.sent_at, negative ?", "EntryDeadline(scheduler_.Now(), negative ?"),
+    Mutant("late-joiner", "G4: a reply that may be older than the key's end is not for those who came "
+           "after it", _FLIGHTS,
+           "    return w.since > flight.sent_at && w.since >= alive_until;",
+           "    return w.since > alive_until && w.since < flight.sent_at;"),
+    Mutant("owner", "R6: what a lost fill link had filled is gone", _COHERENCE,
+           "  l1_.DropOwner(owner);", "  (void)owner;"),
+    Mutant("null-push", "R7: a flush at the server empties L1", _COHERENCE,
+           "      stats_.flushes_push.Add();\n      break;",
+           "      stats_.flushes_push.Add();\n      return;"),
+    Mutant("flush-spares-flights", "R7: a flush meets the flights too", _COHERENCE,
+           "  l1_.Clear();\n  flights_.PoisonAll();", "  l1_.Clear();"),
+    Mutant("own-flush", "R7: FLUSHALL through here holds every key", _COHERENCE_H,
+           "    return flush_holds_ != 0 || (!holds_", "    return (!holds_"),
+    Mutant("first-key-only", "R8: every key a command writes counts", _FORWARD,
+           "    const bool write = visit.write || unknown;",
+           "    if (footprint != nullptr && !footprint->keys.empty()) {\n      break;\n    }\n"
+           "    const bool write = visit.write || unknown;"),
+    Mutant("exec", "R9: what MULTI queued acts again at EXEC", _FORWARD,
+           "    options.extra = std::move(queued);", "    queued.reset();"),
+    Mutant("database", "G5: a value of one database is not shown in another", _FLIGHTS,
+           "!flight.answered && flight.db == key.db && ", "!flight.answered && "),
+    Mutant("read-past-l1", "R15: a reply read past L1 is not older than what L1 shows next",
+           _COHERENCE, "  DropKeys(*footprint);\n  if (footprint->write && outcome",
+           "  if (footprint->write) {\n    DropKeys(*footprint);\n  }\n"
+           "  if (footprint->write && outcome"),
+    Mutant("older-flight", "R15: of several flights of a key only the youngest fills", _FLIGHTS,
+           "  SupersedeOlder(key);\n  const std::uint64_t index",
+           "  const std::uint64_t index"),
+]
