@@ -100,13 +100,18 @@ _NEVER_WARM = set(
     "zremrangebyrank zremrangebyscore".split())
 
 
+# Nothing is ever pushed, and the rule asks for caching all the same.
+_TTL_ONLY = {"tracking": {"mode": "off"}, "rules": [{"prefix": "", "ttl": "60s"}]}
+
+
 class _Stage:
     """A server, a relay and a daemon, and how one form is tried out."""
 
-    def __init__(self, env):
+    def __init__(self, env, config=None):
+        self.silent = config == _TTL_ONLY
         self.redis = env.redis()
         self.relay = env.relay(self.redis)
-        self.daemon = env.daemon(self.relay, wait=True)
+        self.daemon = env.daemon(self.relay, config)
         self.daemon.wait_filling(self.redis)
         self.direct = self.redis.connect()
         self.writer = self.daemon.connect()
@@ -118,6 +123,8 @@ class _Stage:
         for command in [*_GIVEN, *given]:
             reply = self.direct.cmd(*command)
             true(not isinstance(reply, RespError), f"{command}: {reply}")
+        if self.silent:  # nobody but the operator can tell the daemon of all that
+            self.writer.cmd("NEARCACHE", "FLUSH")
         values = [self.direct.cmd("GET", key) for key in keys]
 
         def warm():
@@ -182,9 +189,7 @@ def the_relay_holds_pushes_back_and_nothing_else(env):
     stage.close()
 
 
-@case(timeout=120)
-def every_form_of_write_acts_before_its_push(env):
-    stage = _Stage(env)
+def _every_form(env, stage):
     dump = stage.direct.cmd("SET", "d", "restored") and stage.direct.cmd("DUMP", "d")
     forms = [*_CHANGES, (("RESTORE", "k", 0, dump, "REPLACE"), "k"), (("RESTORE", "new", 0, dump), "new"),
              (("RESTORE-ASKING", "new", 0, dump), "new")]
@@ -202,6 +207,18 @@ def every_form_of_write_acts_before_its_push(env):
     elif missing:
         env.note(f"not tried: {' '.join(missing)}")
     stage.close()
+
+
+@case(timeout=120)
+def every_form_of_write_acts_before_its_push(env):
+    _every_form(env, _Stage(env))
+
+
+@case(timeout=120)
+def every_form_of_write_acts_where_nothing_is_ever_pushed(env):
+    stage = _Stage(env, _TTL_ONLY)
+    _every_form(env, stage)
+    equal(stage.daemon.metrics().total("nearcached_invalidation_messages_total"), 0)
 
 
 @case(timeout=120)
