@@ -1,5 +1,6 @@
 #include "daemon/wait.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
@@ -16,6 +17,9 @@ namespace {
 
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr auto kRetryEvery = std::chrono::milliseconds(50);
+// For each step of one attempt: connecting, sending, the answer.
+constexpr auto kPatienceMax = std::chrono::milliseconds(1000);
+constexpr auto kPatienceMin = std::chrono::milliseconds(100);
 
 class Socket {
  public:
@@ -67,12 +71,16 @@ config::ListenAddress Reachable(config::ListenAddress address) {
   return address;
 }
 
-std::string AskOnce(const config::ListenAddress& address) {
+timeval TimevalOf(std::chrono::milliseconds time) {
+  return {time.count() / 1000, time.count() % 1000 * 1000};
+}
+
+std::string AskOnce(const config::ListenAddress& address, std::chrono::milliseconds step) {
   const int family = address.is_unix()                             ? AF_UNIX
                      : address.host.find(':') != std::string::npos ? AF_INET6
                                                                    : AF_INET;
   const Socket socket(family);
-  const timeval patience{1, 0};
+  const timeval patience = TimevalOf(step);
   if (socket.fd() < 0) {
     return std::strerror(errno);
   }
@@ -104,7 +112,9 @@ std::string WaitForSidecar(const config::ListenAddress& configured,
   const config::ListenAddress address = Reachable(configured);
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (true) {
-    const std::string why = AskOnce(address);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    const std::string why = AskOnce(address, std::clamp(left, kPatienceMin, kPatienceMax));
     if (why.empty() || std::chrono::steady_clock::now() + kRetryEvery >= deadline) {
       return why.empty() ? why : address.ToString() + ": " + why;
     }
