@@ -293,7 +293,10 @@ void Assigner::Unknown(const std::string& path, const Entry& entry) {
   const std::string elsewhere = SameNameElsewhere(entry.key);
   const std::size_t colon = entry.key.find(':');
   const Row* dotted = path.empty() ? FindRow(entry.key) : nullptr;
-  if (colon != std::string::npos) {
+  const std::string_view renamed = RenamedTo(Join(path, entry.key));
+  if (!renamed.empty()) {
+    message += " any more: it is now " + std::string(renamed);
+  } else if (colon != std::string::npos) {
     message += ": write a blank after the colon";
   } else if (dotted != nullptr && dotted->list().empty()) {
     const std::size_t dot = entry.key.find('.');

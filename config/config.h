@@ -35,6 +35,22 @@ struct ListenerConfig {
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
 
+// The exclusive links: lent to one client each for a transaction, a blocking command, a
+// subscription. The words are those of connection pools elsewhere.
+struct PoolConfig {
+  std::uint32_t max_active = 256;    // open at once, lent and idle together
+  std::uint32_t max_idle = 8;        // of those, kept open while nobody needs them
+  std::uint32_t min_idle = 0;        // kept ready for the next client, in the default database
+  Duration max_wait{5'000};          // a client waits so long for a link; 0: refused at once
+  Duration idle_timeout{300'000};    // a link nobody needs is closed after this long
+  Duration max_lifetime{3'600'000};  // a link is replaced when it is this old; 0: never
+  double lifetime_jitter = 0.1;      // the largest fraction max_lifetime is shortened by
+  bool test_on_borrow = false;       // a PING before an idle link is lent
+  bool test_while_idle = true;       // a PING every health_interval on idle links
+
+  friend bool operator==(const PoolConfig&, const PoolConfig&) = default;
+};
+
 // The sentinels of a topology that has some. They are the hosts of UpstreamConfig.
 struct SentinelConfig {
   std::string master_name;  // from url unless given: what the sentinels call the primary
@@ -62,13 +78,11 @@ struct UpstreamConfig {
 
   Duration connect_timeout{2'000};
   Duration command_timeout{5'000};
-  std::uint32_t links = 2;                     // forward lanes per database and protocol
-  std::uint32_t fill_links = 1;                // links that carry the reads which fill L1
-  std::uint32_t exclusive_links_max = 256;     // links lent to one client each (MULTI, BLPOP, …)
-  std::uint32_t exclusive_links_idle_max = 8;  // of those, kept open while nobody needs them
-  Duration idle_timeout{300'000};              // an idle exclusive link is closed after this long
-  Duration health_interval{1'000};             // a PING on every link this often
-  std::uint32_t health_misses = 3;             // unanswered PINGs in a row that end a link
+  std::uint32_t links = 2;       // forward lanes per database and protocol
+  std::uint32_t fill_links = 1;  // links that carry the reads which fill L1
+  PoolConfig pool;
+  Duration health_interval{1'000};  // a PING on every link this often
+  std::uint32_t health_misses = 3;  // unanswered PINGs in a row that end a link
   Duration reconnect_delay_min{50};
   Duration reconnect_delay_max{5'000};
   std::uint32_t link_queue_max = 65'536;     // requests unanswered on one link

@@ -313,7 +313,11 @@ class Load {
     assigner_.Begin(change.origin, source);
     const Row* row = FindRow(change.path);
     if (row == nullptr) {
-      problems_.Add({change.origin}, change.path, "is not a known key");
+      const std::string_view renamed = RenamedTo(change.path);
+      problems_.Add({change.origin}, change.path,
+                    renamed.empty()
+                        ? "is not a known key"
+                        : "is not a known key any more: it is now " + std::string(renamed));
       return;
     }
     if (!row->list().empty() && !ElementExists(*row, change)) {

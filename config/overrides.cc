@@ -93,6 +93,13 @@ std::optional<Target> TargetOf(std::string_view name) {
 void ReportUnknown(const std::string& name, ProblemList& problems) {
   std::vector<std::string> names;
   for (const Row& row : Rows()) {
+    const std::string_view former = FormerName(row.path);
+    if (!former.empty() && EnvironmentName(former) == name) {
+      problems.Add(
+          {name}, {},
+          "no key has this environment variable any more: it is now " + EnvironmentName(row.path));
+      return;
+    }
     names.push_back(EnvironmentName(row.path));
     if (row.secret()) {
       names.push_back(names.back() + std::string(kFileSuffix));

@@ -99,6 +99,17 @@ constexpr auto kSecret = Secrecy::kSecret;
 constexpr auto kOptional = Presence::kOptional;
 constexpr auto kRequired = Presence::kRequired;
 
+// Keys that were called otherwise. Whoever still uses the old name is told the new one.
+struct Rename {
+  std::string_view from;
+  std::string_view to;
+};
+constexpr Rename kRenames[] = {
+    {"upstream.exclusive_links_max", "upstream.pool.max_active"},
+    {"upstream.exclusive_links_idle_max", "upstream.pool.max_idle"},
+    {"upstream.idle_timeout", "upstream.pool.idle_timeout"},
+};
+
 // --- The rows ---
 
 constexpr Row kRows[] = {
@@ -189,17 +200,55 @@ constexpr Row kRows[] = {
     {"upstream.fill_links", Type::kCount, At<&Config::upstream, &UpstreamConfig::fill_links>(),
      Count(1, 64), kFree, kLinks, kPublic, kOptional,
      "Links that carry the reads which fill the cache. Each is tracked by the server on its own."},
-    {"upstream.exclusive_links_max", Type::kCount,
-     At<&Config::upstream, &UpstreamConfig::exclusive_links_max>(), Count(0, 65'536), kFree, kLinks,
-     kPublic, kOptional,
-     "How many clients may hold a link of their own at once, for transactions, blocking commands "
-     "and subscriptions. A client beyond it gets an error."},
-    {"upstream.exclusive_links_idle_max", Type::kCount,
-     At<&Config::upstream, &UpstreamConfig::exclusive_links_idle_max>(), Count(0, 65'536), kFree,
-     kLinks, kPublic, kOptional, "How many of those are kept open while nobody needs them."},
-    {"upstream.idle_timeout", Type::kDuration,
-     At<&Config::upstream, &UpstreamConfig::idle_timeout>(), Time(1'000 * kMs, 7 * kDay), kFree,
-     kLinks, kPublic, kOptional, "An exclusive link that nobody needs is closed after this long."},
+    {"upstream.pool.max_active", Type::kCount,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::max_active>(), Count(0, 65'536),
+     kFree, kLive, kPublic, kOptional,
+     "How many exclusive links may be open at once: links of one client alone, for transactions, "
+     "blocking commands and subscriptions. A client that needs one more waits, in order of "
+     "arrival, "
+     "up to `max_wait`."},
+    {"upstream.pool.max_idle", Type::kCount,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::max_idle>(), Count(0, 65'536), kFree,
+     kLive, kPublic, kOptional,
+     "How many exclusive links are kept open while nobody needs them. The one used last is lent "
+     "first."},
+    {"upstream.pool.min_idle", Type::kCount,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::min_idle>(), Count(0, 65'536), kFree,
+     kLive, kPublic, kOptional,
+     "How many exclusive links of the default database are kept ready for the next client, which "
+     "then need not wait for a connection."},
+    {"upstream.pool.max_wait", Type::kDuration,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::max_wait>(), Time(0 * kMs, kDay),
+     kFree, kLive, kPublic, kOptional,
+     "How long a client waits for an exclusive link when `max_active` are lent, before it gets an "
+     "error. 0: the error comes at once."},
+    {"upstream.pool.idle_timeout", Type::kDuration,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::idle_timeout>(),
+     Time(1'000 * kMs, 7 * kDay), kFree, kLive, kPublic, kOptional,
+     "A link that nobody has used for this long is closed: an exclusive one above `min_idle`, or a "
+     "forwarding link of a database or protocol other than the first."},
+    {"upstream.pool.max_lifetime", Type::kDuration,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::max_lifetime>(),
+     Time(0 * kMs, 365 * kDay), kFree, kLive, kPublic, kOptional,
+     "A link this old is replaced as soon as nothing is unanswered on it, so that a change of "
+     "addresses or of a load balancer's members is followed. Links that fill the cache are exempt: "
+     "what they filled goes with them. 0: never."},
+    {"upstream.pool.lifetime_jitter", Type::kFraction,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::lifetime_jitter>(), Fraction(0, 1),
+     kFree, kLive, kPublic, kOptional,
+     "The largest fraction `max_lifetime` is shortened by, drawn for each connection, so that "
+     "links "
+     "opened together are not replaced together."},
+    {"upstream.pool.test_on_borrow", Type::kBool,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::test_on_borrow>(), kAny, kFree,
+     kLive, kPublic, kOptional,
+     "Whether an idle link must answer a PING before it is lent, which costs the client one round "
+     "trip. A link that does not answer is replaced."},
+    {"upstream.pool.test_while_idle", Type::kBool,
+     In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::test_while_idle>(), kAny, kFree,
+     kLive, kPublic, kOptional,
+     "Whether idle links are sent a PING every `upstream.health_interval`, so that dead ones are "
+     "found before a client needs them."},
     {"upstream.health_interval", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::health_interval>(), Time(50 * kMs, kDay), kFree, kLinks,
      kPublic, kOptional,
@@ -381,6 +430,24 @@ const Row* FindRow(std::string_view path) {
     }
   }
   return nullptr;
+}
+
+std::string_view RenamedTo(std::string_view path) {
+  for (const Rename& rename : kRenames) {
+    if (rename.from == path) {
+      return rename.to;
+    }
+  }
+  return {};
+}
+
+std::string_view FormerName(std::string_view path) {
+  for (const Rename& rename : kRenames) {
+    if (rename.to == path) {
+      return rename.from;
+    }
+  }
+  return {};
 }
 
 std::string WithoutIndexes(std::string_view path) {

@@ -92,6 +92,11 @@ std::span<const Row> Rows();
 // The row of "l1.ttl", or of "rules[].ttl" for "rules[3].ttl"; null: there is none.
 const Row* FindRow(std::string_view path);
 
+// What a key of an earlier version is called now; empty: there was none of this name.
+std::string_view RenamedTo(std::string_view path);
+// The other way round.
+std::string_view FormerName(std::string_view path);
+
 // "rules[3].ttl" -> "rules[].ttl".
 std::string WithoutIndexes(std::string_view path);
 // "rules[].ttl", 3 -> "rules[3].ttl"; a path without "[]" stays as it is.

@@ -74,8 +74,10 @@ class Checker {
 
   void CheckUpstream() {
     const UpstreamConfig& upstream = config_.upstream;
-    CheckOrder(upstream.exclusive_links_idle_max <= upstream.exclusive_links_max,
-               "upstream.exclusive_links_idle_max", "upstream.exclusive_links_max");
+    CheckOrder(upstream.pool.min_idle <= upstream.pool.max_active, "upstream.pool.min_idle",
+               "upstream.pool.max_active");
+    CheckOrder(upstream.pool.min_idle <= upstream.pool.max_idle, "upstream.pool.min_idle",
+               "upstream.pool.max_idle");
     CheckOrder(upstream.reconnect_delay_min <= upstream.reconnect_delay_max,
                "upstream.reconnect_delay_min", "upstream.reconnect_delay_max");
     if (!upstream.username.empty() && upstream.password.empty() &&

@@ -175,6 +175,31 @@ void RegisterFlights(MetricRegistry& registry, const FlightStats& stats) {
                         {}, &stats.wait);
 }
 
+// The links lent to one client each: upstream.pool.
+void RegisterPool(MetricRegistry& registry, const UpstreamStats& stats) {
+  constexpr double kNanos = 1e-9;
+  registry.AddGauge("nearcached_upstream_exclusive_active", "Links lent to one client each.", {},
+                    &stats.exclusive_active);
+  registry.AddGauge("nearcached_upstream_exclusive_idle", "Links kept open for that.", {},
+                    &stats.exclusive_idle);
+  registry.AddGauge("nearcached_upstream_exclusive_limit", "upstream.pool.max_active.", {},
+                    &stats.exclusive_limit);
+  registry.AddGauge("nearcached_upstream_exclusive_waiting",
+                    "Clients that wait for such a link now.", {}, &stats.exclusive_waiting);
+  registry.AddGauge("nearcached_upstream_exclusive_oldest_wait_seconds",
+                    "How long the first of them has waited.", {}, &stats.exclusive_oldest_wait_ns,
+                    kNanos);
+  registry.AddHistogram("nearcached_upstream_exclusive_wait_seconds",
+                        "From asking for such a link to having it, or being refused.", {},
+                        &stats.exclusive_wait);
+  registry.AddCounter("nearcached_upstream_exclusive_exhausted_total",
+                      "Times a client found all of them lent.", {}, &stats.exclusive_exhausted);
+  LabelledCounters(registry, "nearcached_upstream_exclusive_opened_total",
+                   "Such links made, by why.", "reason")
+      .Add("demand", stats.opened_demand)
+      .Add("min_idle", stats.opened_min_idle);
+}
+
 void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   LabelledCounters(registry, "nearcached_upstream_connects_total", "Attempts to open a link.",
                    "result")
@@ -186,7 +211,13 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("silent", stats.closed_silent)
       .Add("protocol_error", stats.closed_protocol)
       .Add("idle", stats.closed_idle)
-      .Add("returned", stats.closed_returned);
+      .Add("returned", stats.closed_returned)
+      .Add("surplus", stats.closed_surplus)
+      .Add("room", stats.closed_room)
+      .Add("lifetime", stats.closed_lifetime)
+      .Add("test_failed", stats.closed_test)
+      .Add("reconnect", stats.closed_reconnect);
+  RegisterPool(registry, stats);
   registry.AddCounter("nearcached_upstream_requests_total", "Requests given to a link.", {},
                       &stats.requests);
   registry.AddCounter("nearcached_upstream_replies_total", "Replies handed on.", {},
@@ -201,7 +232,7 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("unavailable", stats.refused_down)
       .Add("queue_full", stats.refused_full)
       .Add("connection_lost", stats.lost)
-      .Add("exclusive_exhausted", stats.exclusive_exhausted);
+      .Add("exclusive_exhausted", stats.exclusive_refused);
   registry.AddCounter("nearcached_upstream_late_replies_total",
                       "Replies that came after their timeout and were thrown away.", {},
                       &stats.late_replies);
@@ -209,10 +240,6 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   registry.AddGauge("nearcached_upstream_links", "Links that stand.", {}, &stats.links_ready);
   registry.AddGauge("nearcached_upstream_inflight", "Requests sent and not answered.", {},
                     &stats.inflight);
-  registry.AddGauge("nearcached_upstream_exclusive_active", "Links lent to one client each.", {},
-                    &stats.exclusive_active);
-  registry.AddGauge("nearcached_upstream_exclusive_idle", "Links kept open for that.", {},
-                    &stats.exclusive_idle);
   registry.AddGauge("nearcached_upstream_up",
                     "1 while the last attempt to reach the upstream succeeded.", {}, &stats.up);
   registry.AddGauge("nearcached_tracking_state",

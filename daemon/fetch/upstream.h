@@ -51,6 +51,8 @@ class ExclusiveOwner {
   // The connection is lost, and with it whatever state the client had on it. Comes after the loss
   // of each unanswered request was told. The link stays lent until it is returned, and refuses.
   virtual void OnExclusiveLost(std::uint64_t session, std::string_view error_line) = 0;
+  // Whoever waits for a link may ask again: there is one, or the wait is over.
+  virtual void OnMayBorrow(std::uint64_t session) = 0;
 
  protected:
   ~ExclusiveOwner() = default;
@@ -75,10 +77,13 @@ class Upstream {
   // outlives it.
   virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) = 0;
 
-  // Lends a link, most recently used first. Null when the limit is reached: then `error_line` says
-  // so, naming the setting.
+  // Lends a link, most recently used first. Null with an `error_line` that names the setting: there
+  // is none to be had. Null without: the session stands in line. The owner is told once its turn has
+  // come, or its time is over, and the session must then ask again, or leave the line.
   virtual ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
                                 std::uint64_t session, std::string_view& error_line) = 0;
+  // The session wants no link any more. Does nothing for one that does not wait.
+  virtual void LeaveLine(std::uint64_t session) = 0;
   // Gives it back. `reusable`: nothing is unanswered on it and it carries no state of the client;
   // otherwise it is closed, which also makes the server forget a blocked command.
   virtual void Return(ExclusiveLink* link, bool reusable) = 0;

@@ -169,9 +169,12 @@ bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& an
   session.Unpin(true);
   std::string_view error_line;
   if (!session.Pin(session.client.db, error_line)) {
+    if (error_line.empty()) {
+      session.ParkUntil(Session::Park::kLink);
+      return false;
+    }
     session.AnswerError(request.row->id, error_line);
     answered = true;
-    return true;
   }
   return true;
 }

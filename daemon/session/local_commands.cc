@@ -284,6 +284,10 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   // that a wrong number leaves nothing behind.
   std::string_view error_line;
   if (!session.Pin(db, error_line)) {
+    if (error_line.empty()) {
+      session.ParkUntil(Session::Park::kLink);
+      return false;
+    }
     session.AnswerError(request.row->id, error_line);
     return true;
   }

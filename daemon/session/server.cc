@@ -206,4 +206,10 @@ void Server::OnExclusiveLost(std::uint64_t session_id, std::string_view error_li
   }
 }
 
+void Server::OnMayBorrow(std::uint64_t session_id) {
+  if (Session* session = Find(session_id)) {
+    session->OnMayBorrow();
+  }
+}
+
 }  // namespace nearcached

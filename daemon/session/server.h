@@ -71,6 +71,7 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void OnPassthrough(std::uint64_t session, std::string_view bytes) override;
   void OnSubscriptionsEnded(std::uint64_t session) override;
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
+  void OnMayBorrow(std::uint64_t session) override;
 
  private:
   struct Place {

@@ -114,7 +114,7 @@ void Session::OnWritable() {
 
 void Session::OnEnd(const Error& why) {
   eof_ = true;
-  if (why.code != Code::kEof || pin.passthrough || pin.blocking) {
+  if (why.code != Code::kEof || pin.passthrough || pin.blocking || park_ == Park::kLink) {
     // Nobody is left to hear the replies; or a link is held for somebody who cannot be told from
     // one who is gone: a blocked command must not pop an element for nobody (pitfalls.md 38).
     CloseNow(context_.stats.closed_by_client);
@@ -137,6 +137,9 @@ void Session::CloseNow(Counter& reason) {
   }
   closed_ = true;
   reason.Add();
+  if (park_ == Park::kLink) {
+    context_.upstream.LeaveLine(id_);
+  }
   Unpin(false);
   if (!write_blocked_ && !out_.empty()) {
     const std::size_t before = out_.size();
@@ -151,7 +154,8 @@ void Session::StartDrain() {
   draining_ = true;
   // A command that waits for what others may write is not under way: it ends here, and the server
   // forgets it with its connection.
-  if (pin.passthrough || pin.blocking || (pin.link != nullptr && queue_.empty())) {
+  if (pin.passthrough || pin.blocking || park_ == Park::kLink ||
+      (pin.link != nullptr && queue_.empty())) {
     CloseNow(context_.stats.closed_drain);
     return;
   }
@@ -172,7 +176,7 @@ void Session::Tick(MonoTime now) {
     return;
   }
   if (limits.client_idle_timeout != Duration::zero() && silent >= limits.client_idle_timeout &&
-      queue_.empty() && !pin.passthrough && !pin.blocking) {
+      queue_.empty() && !pin.passthrough && !pin.blocking && park_ != Park::kLink) {
     CloseNow(context_.stats.closed_idle);
     return;
   }

@@ -42,6 +42,7 @@ class Session final : private ByteStreamHandler {
     kPipeline,     // until fewer requests are unanswered
     kOutput,       // until the client has read more
     kPassthrough,  // until the server has answered all that was sent on the client's own link
+    kLink,         // until there is an exclusive link for it, or the wait for one is over
   };
 
   // `listener` outlives the session.
@@ -87,7 +88,8 @@ class Session final : private ByteStreamHandler {
   // Closes now; what is in the output is offered to the kernel once.
   void CloseNow(Counter& reason);
 
-  // Takes or gives back the exclusive link.
+  // Takes or gives back the exclusive link. No link, and no `error_line`: the client stands in line
+  // for one, and its request must be parked until Park::kLink is over.
   bool Pin(DbIndex db, std::string_view& error_line);
   void Unpin(bool reusable);
   // It goes back as soon as nothing is unanswered on it, which may be now.
@@ -111,6 +113,8 @@ class Session final : private ByteStreamHandler {
   void OnPassthrough(std::string_view bytes);
   void OnSubscriptionsEnded();
   void OnExclusiveLost(std::string_view error_line);
+  // The wait for an exclusive link is over, one way or the other.
+  void OnMayBorrow();
 
   // Goes on with parked input if it may.
   void Resume();
@@ -179,6 +183,7 @@ class Session final : private ByteStreamHandler {
 
   Park park_ = Park::kNone;
   bool reading_ = true;
+  bool may_borrow_ = false;  // Park::kLink is over
   bool write_blocked_ = false;
   bool eof_ = false;       // the client has sent all it will send
   bool draining_ = false;  // no more requests are taken

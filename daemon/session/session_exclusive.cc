@@ -13,11 +13,17 @@ namespace nearcached {
 bool Session::Pin(DbIndex db, std::string_view& error_line) {
   NC_CHECK(pin.link == nullptr);
   pin = PinState{};
+  may_borrow_ = false;
   pin.link = context_.upstream.Borrow(db, client.protocol, server_, id_, error_line);
   if (pin.link != nullptr) {
     context_.stats.pinned.Add();
   }
   return pin.link != nullptr;
+}
+
+void Session::OnMayBorrow() {
+  may_borrow_ = true;
+  NoteProgress();
 }
 
 void Session::Unpin(bool reusable) {

@@ -4,6 +4,7 @@
 // yet is copied to `in_`. A request that has to wait parks the session: what was decoded behind it
 // is forgotten and decoded again when the wait is over, so no request is ever half taken.
 #include <string>
+#include <utility>
 
 #include "daemon/base/check.h"
 #include "daemon/session/dispatcher.h"
@@ -178,6 +179,8 @@ bool Session::MayResume() const {
       return queue_.size() <= context_.config->limits.pipeline_max / 2;
     case Park::kOutput:
       return output_bytes() <= kOutputLow;
+    case Park::kLink:
+      return may_borrow_;
     case Park::kPassthrough:
       return pin.link == nullptr || pin.link->unanswered() == 0;
   }
@@ -196,9 +199,12 @@ void Session::Resume() {
   if (closed_ || closing_ || !MayResume()) {
     return;
   }
-  park_ = Park::kNone;
+  const bool promised = std::exchange(park_, Park::kNone) == Park::kLink;
   if (!in_.empty()) {
     in_.erase(0, Process(in_));
+  }
+  if (promised && park_ != Park::kLink) {
+    context_.upstream.LeaveLine(id_);  // it may have found that it needs none any more
   }
   MarkDirty();  // the end of input may now be the end of the client
   UpdateReading();

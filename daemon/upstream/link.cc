@@ -45,14 +45,15 @@ std::string_view Link::Send(SendRequest& request) {
     error_line_ = proto::UpstreamUnavailable(context_.topology.Primary().ToString(), down_why_);
     return error_line_;
   }
+  OutBuffer& out = renewing() ? held_ : out_;
   const bool full =
       requests_.size() >= context_.config.link_queue_max ||
-      (!out_.empty() && out_.size() + request.bytes.size() > context_.config.link_bytes_max);
+      (!out.empty() && out.size() + request.bytes.size() > context_.config.link_bytes_max);
   if (full && !request.follows) {
     context_.stats.refused_full.Add();
     return proto::kErrOverload;
   }
-  out_.Append(request.bytes);
+  out.Append(request.bytes);
   last_used_ = context_.scheduler.Now();
   Request queued;
   queued.sink = request.sink;
@@ -68,15 +69,16 @@ std::string_view Link::Send(SendRequest& request) {
 }
 
 void Link::Ask(const std::vector<std::string>& command,
-               std::function<void(const UpstreamReply*)> done) {
+               std::function<void(const UpstreamReply*)> done, Duration timeout) {
   NC_CHECK(state_ == State::kReady);
   const std::vector<std::string_view> views(command.begin(), command.end());
-  proto::AppendCommand(out_.Tail(), views);
+  proto::AppendCommand((renewing() ? held_ : out_).Tail(), views);
   const MonoTime now = context_.scheduler.Now();
   Request request;
   request.own = std::move(done);
   request.sent_at = now;
-  request.deadline = now + context_.config.command_timeout;
+  request.deadline =
+      now + (timeout == Duration::zero() ? Duration(context_.config.command_timeout) : timeout);
   Enqueue(std::move(request));
 }
 
@@ -119,6 +121,7 @@ Link::Request Link::PopRequest() {
   Request request = std::move(requests_.front());
   requests_.PopFront();
   context_.stats.inflight.Sub();
+  owed_ -= renewing() ? 1 : 0;
   if (first_waiting_ > 0) {
     --first_waiting_;
   }

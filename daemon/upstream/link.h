@@ -96,9 +96,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     lent_session_ = session;
   }
 
-  // Sends a command of the daemon's own; `done` gets the parsed reply, or null when there is none.
-  // REQUIRES: state() == kReady.
-  void Ask(const std::vector<std::string>& command, std::function<void(const UpstreamReply*)> done);
+  // Sends a command of the daemon's own; `done` gets the parsed reply, or null when there is none
+  // within `timeout` (zero: upstream.command_timeout). REQUIRES: state() == kReady.
+  void Ask(const std::vector<std::string>& command, std::function<void(const UpstreamReply*)> done,
+           Duration timeout = Duration::zero());
 
   // Writes what is queued. Called by the pool at the end of the turn.
   void Flush();
@@ -107,18 +108,32 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   // every health_interval.
   void CheckHealth();
 
+  // Replaces the connection as soon as all that was sent on it has been answered, which may be now.
+  // What is sent meanwhile waits for the new one; nothing is lost by it. `reason` is counted then,
+  // and must outlive the link. Not for exclusive links, which carry a client's state.
+  void Renew(Counter& reason, std::string_view why);
+
+  // The connection has reached upstream.pool.max_lifetime, or was declared to have.
+  [[nodiscard]] bool outlived(MonoTime now) const { return now >= retire_at_; }
+  void Retire() { retire_at_ = MonoTime::min(); }
+
   // Closes without waiting; requests are told they are lost. Stays closed until Open or Send.
   void Close(std::string_view why);
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] const Spec& spec() const { return spec_; }
-  [[nodiscard]] bool armed() const { return state_ == State::kReady && armed_; }
+  // Not while it is being renewed: an entry filled by the new connection must not be taken for one
+  // of the old.
+  [[nodiscard]] bool armed() const { return state_ == State::kReady && armed_ && !renewing(); }
+  [[nodiscard]] bool renewing() const { return renew_reason_ != nullptr; }
   [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
   [[nodiscard]] std::size_t unanswered() const override { return requests_.size(); }
   // Nothing unanswered, no passthrough: fit to be lent again.
   [[nodiscard]] bool clean() const {
     return state_ == State::kReady && requests_.empty() && !passthrough_;
   }
+  // Of the connection that ended last: we wanted it so.
+  [[nodiscard]] bool closed_by_us() const { return closed_by_us_; }
   [[nodiscard]] MonoTime last_used() const { return last_used_; }
   [[nodiscard]] bool dirty() const { return dirty_; }
 
@@ -155,6 +170,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Settle(Request& request, Outcome outcome);
   void Enqueue(Request request);
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
+  void FinishRenewal();
   void Reconnect();
   void FailRequests(std::string_view error_line);
   void Pause(std::size_t backlog);
@@ -179,6 +195,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   OutBuffer handshake_out_;
   OutBuffer out_;  // requests; waits while the link does not stand
   Ring<Request> requests_;
+  Counter* renew_reason_ = nullptr;  // set while renewing
+  std::string renew_why_;
+  std::size_t owed_ = 0;           // renewing: requests the old connection still answers
+  OutBuffer held_;                 // renewing: requests for the new one
   std::size_t first_waiting_ = 0;  // requests before this one are abandoned
   bool write_blocked_ = false;
   std::unique_ptr<Timer> pause_;  // set while the reader of a large reply is waited for
@@ -202,6 +222,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   MonoTime last_received_{};
   MonoTime last_used_{};
   MonoTime ready_since_{};
+  MonoTime retire_at_ = MonoTime::max();
+  bool closed_by_us_ = false;
   bool failing_ = false;    // the last attempt failed: refuse at once instead of queueing
   std::string error_line_;  // the last one returned by Send
   std::string down_why_;

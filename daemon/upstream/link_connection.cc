@@ -96,8 +96,48 @@ void Link::OnReady() {
   context_.stats.connects_ok.Add();
   context_.stats.links_ready.Add();
   context_.stats.up.Set(1);
+  const config::PoolConfig& pool = context_.config.pool;
+  retire_at_ = MonoTime::max();
+  if (pool.max_lifetime != config::Duration::zero()) {
+    const double share = 1.0 - pool.lifetime_jitter * context_.rng.Unit();
+    retire_at_ =
+        ready_since_ + std::chrono::duration_cast<Duration>(Duration(pool.max_lifetime) * share);
+  }
   MarkDirty();
   context_.observer.OnLinkReady(*this, *handshake_);
+}
+
+// ---- renewal ------------------------------------------------------------------------------------
+
+// The old connection is drained first and the new one made then, so that there is never a second
+// one for the same requests: their order is kept, and the server sees no more links than
+// configured.
+void Link::Renew(Counter& reason, std::string_view why) {
+  if (state_ != State::kReady || renewing()) {
+    return;
+  }
+  renew_reason_ = &reason;
+  renew_why_.assign(why);
+  owed_ = requests_.size();
+  if (owed_ == 0) {
+    FinishRenewal();
+  }
+}
+
+void Link::FinishRenewal() {
+  renew_reason_->Add();
+  renew_reason_ = nullptr;
+  pause_.reset();
+  stream_.reset();
+  out_ = std::exchange(held_, {});
+  context_.stats.links_ready.Sub();
+  state_ = State::kClosed;
+  closed_by_us_ = true;
+  armed_ = false;
+  context_.observer.OnLinkDown(*this, renew_why_);
+  if (state_ == State::kClosed) {  // nobody sent from there
+    StartConnecting();
+  }
 }
 
 // ---- loss ---------------------------------------------------------------------------------------
@@ -116,6 +156,7 @@ void Link::Close(std::string_view why) {
   deadline_timer_.reset();
   stream_.reset();
   state_ = State::kClosed;
+  closed_by_us_ = true;
   failing_ = false;
   if (standing) {
     context_.stats.links_ready.Sub();
@@ -132,6 +173,7 @@ void Link::Lose(Counter& reason, std::string_view why, std::string_view error_li
                : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
   (standing ? reason : context_.stats.connects_failed).Add();
   down_why_.assign(why);
+  closed_by_us_ = false;
   timer_.reset();
   stream_.reset();
   if (standing) {
@@ -165,6 +207,8 @@ void Link::FailRequests(std::string_view error_line) {
   deadline_timer_.reset();
   pause_.reset();
   first_waiting_ = 0;
+  renew_reason_ = nullptr;
+  held_.Clear();
   out_.Clear();
   carry_.clear();
   streaming_ = false;

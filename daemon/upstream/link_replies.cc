@@ -40,6 +40,9 @@ void Link::TakeReplies(std::string_view input) {
     TakePiece(input.substr(0, result.consumed),
               result.status == proto::ReplyScanner::Result::Status::kDone);
     input.remove_prefix(result.consumed);
+    if (renewing() && owed_ == 0 && epoch == epoch_) {
+      FinishRenewal();
+    }
   }
 }
 

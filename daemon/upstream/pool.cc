@@ -17,12 +17,6 @@ namespace {
 // by this number, so it has to be a small one.
 constexpr std::uint16_t kTtlOnlyOwner = 0;
 
-constexpr std::string_view kErrExhausted =
-    "ERR nearcached: every exclusive upstream link is lent out; raise upstream.exclusive_links_max "
-    "or hold fewer transactions, blocking commands and subscriptions at once";
-
-constexpr std::string_view kReturned = "returned";
-
 std::string_view PurposeText(Link::Purpose purpose) {
   switch (purpose) {
     case Link::Purpose::kLane:
@@ -37,7 +31,8 @@ std::string_view PurposeText(Link::Purpose purpose) {
 
 }  // namespace
 
-Pool::Pool(const Deps& deps) : deps_(deps) {
+Pool::Pool(const Deps& deps)
+    : deps_(deps), exclusive_({deps.scheduler, deps_.config, stats_, *this}) {
   if (deps_.tracking == config::TrackingConfig::Mode::kOff) {
     ttl_only_ = true;
     ttl_only_why_ = "tracking.mode is off";
@@ -225,65 +220,8 @@ std::string Pool::TrackingText() const {
   }
 }
 
-// ---- exclusive links ----------------------------------------------------------------------------
-
-ExclusiveLink* Pool::Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
-                            std::uint64_t session, std::string_view& error_line) {
-  if (shut_down_) {
-    error_line = proto::kErrDraining;
-    return nullptr;
-  }
-  for (std::size_t i = idle_.size(); i-- > 0;) {
-    Link& link = *idle_[i];
-    if (link.spec().db == db && link.spec().protocol == protocol && link.clean()) {
-      lent_.push_back(std::move(idle_[i]));
-      idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
-      stats_.exclusive_idle.Sub();
-      stats_.exclusive_active.Add();
-      lent_.back()->Lend(&owner, session);
-      return lent_.back().get();
-    }
-  }
-  if (lent_.size() + idle_.size() >= deps_.config.exclusive_links_max) {
-    if (idle_.empty()) {
-      stats_.exclusive_exhausted.Add();
-      error_line = kErrExhausted;
-      return nullptr;
-    }
-    GiveUp(std::move(idle_.front()));  // the coldest one makes room
-    idle_.erase(idle_.begin());
-    stats_.exclusive_idle.Sub();
-  }
-  lent_.push_back(MakeLink({.purpose = Link::Purpose::kExclusive,
-                            .db = db,
-                            .protocol = protocol,
-                            .track = false,
-                            .id = 0,
-                            .retry = false}));
-  stats_.exclusive_active.Add();
-  lent_.back()->Lend(&owner, session);
-  return lent_.back().get();
-}
-
-void Pool::Return(ExclusiveLink* link, bool reusable) {
-  const auto it = std::find_if(lent_.begin(), lent_.end(),
-                               [&](const auto& lent) { return lent.get() == link; });
-  NC_CHECK(it != lent_.end());
-  std::unique_ptr<Link> back = std::move(*it);
-  lent_.erase(it);
-  back->Lend(nullptr, 0);
-  stats_.exclusive_active.Sub();
-  if (reusable && back->clean() && idle_.size() < deps_.config.exclusive_links_idle_max) {
-    idle_.push_back(std::move(back));
-    stats_.exclusive_idle.Add();
-    return;
-  }
-  GiveUp(std::move(back));
-}
-
-void Pool::GiveUp(std::unique_ptr<Link> link) {
-  stats_.closed_returned.Add();
-  link->Close(kReturned);
+void Pool::GiveUp(std::unique_ptr<Link> link, std::string_view why) {
+  link->Close(why);
   given_up_.push_back(std::move(link));  // may be in the middle of its own callback
 }
 
@@ -320,7 +258,7 @@ void Pool::LearnCommands(Link& link) {
 }
 
 void Pool::OnLinkDown(Link& link, std::string_view why) {
-  const bool ours = shut_down_ || why == kReturned;
+  const bool ours = shut_down_ || link.closed_by_us();
   Log(ours ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
       "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) +
           " purpose=" + std::string(PurposeText(link.spec().purpose)) + " why=" + Quoted(why));
@@ -373,35 +311,48 @@ void Pool::Flush() {
 
 void Pool::OnTick() {
   for (auto& [key, lanes] : lanes_) {
-    for (auto& link : lanes) {
-      link->CheckHealth();
-    }
+    TickLanes(key, lanes);
   }
   for (auto& [db, links] : fill_) {
     for (auto& link : links) {
       link->CheckHealth();
     }
   }
-  TickIdleExclusives(deps_.scheduler.Now());
+  exclusive_.Tick(up());
   tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
 }
 
-void Pool::TickIdleExclusives(MonoTime now) {
-  for (std::size_t i = 0; i < idle_.size();) {
-    Link& link = *idle_[i];
-    link.CheckHealth();
-    const bool stale = now - link.last_used() >= deps_.config.idle_timeout;
-    if (link.state() == Link::State::kReady && !stale) {
-      ++i;
-      continue;
-    }
-    if (stale) {
+// Lanes of the database clients start in are kept; those of others go when nobody uses them.
+void Pool::TickLanes(const LaneKey& key, std::vector<std::unique_ptr<Link>>& lanes) {
+  const MonoTime now = deps_.scheduler.Now();
+  const bool kept = key.first == deps_.config.db;
+  for (auto& link : lanes) {
+    const bool standing = link->state() == Link::State::kReady;
+    if (standing && !kept && link->unanswered() == 0 &&
+        now - link->last_used() >= Duration(deps_.config.pool.idle_timeout)) {
       stats_.closed_idle.Add();
+      link->Close("no longer needed");
+    } else if (standing && link->outlived(now)) {
+      link->Renew(stats_.closed_lifetime, "upstream.pool.max_lifetime is over");
+    } else {
+      link->CheckHealth();
     }
-    GiveUp(std::move(idle_[i]));
-    idle_.erase(idle_.begin() + static_cast<std::ptrdiff_t>(i));
-    stats_.exclusive_idle.Sub();
   }
+}
+
+// Fill links too: what they filled goes with them, because no push would ever invalidate it.
+void Pool::Reconnect() {
+  for (auto& [key, lanes] : lanes_) {
+    for (auto& link : lanes) {
+      link->Renew(stats_.closed_reconnect, "asked to reconnect");
+    }
+  }
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      link->Renew(stats_.closed_reconnect, "asked to reconnect");
+    }
+  }
+  exclusive_.Reconnect();
 }
 
 void Pool::Shutdown() {
@@ -417,11 +368,7 @@ void Pool::Shutdown() {
       link->Close("shutting down");
     }
   }
-  while (!idle_.empty()) {
-    GiveUp(std::move(idle_.back()));
-    idle_.pop_back();
-    stats_.exclusive_idle.Sub();
-  }
+  exclusive_.Shutdown();
   Flush();
 }
 

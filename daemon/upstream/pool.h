@@ -20,13 +20,14 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
 #include "daemon/fetch/upstream.h"
+#include "daemon/upstream/exclusive_pool.h"
 #include "daemon/upstream/link.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/upstream_stats.h"
 
 namespace nearcached {
 
-class Pool final : public Upstream, public FillChannel, private LinkObserver {
+class Pool final : public Upstream, public FillChannel, private LinkObserver, private LinkYard {
  public:
   // Borrowed things outlive the pool. `config` may change between turns (reload).
   struct Deps {
@@ -53,8 +54,11 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   // Upstream
   UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) override;
   ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
-                        std::uint64_t session, std::string_view& error_line) override;
-  void Return(ExclusiveLink* link, bool reusable) override;
+                        std::uint64_t session, std::string_view& error_line) override {
+    return exclusive_.Borrow(db, protocol, owner, session, error_line);
+  }
+  void LeaveLine(std::uint64_t session) override { exclusive_.LeaveLine(session); }
+  void Return(ExclusiveLink* link, bool reusable) override { exclusive_.Return(link, reusable); }
   [[nodiscard]] bool speaks_resp3() const override { return speaks_resp3_; }
   [[nodiscard]] std::string_view server_version() const override { return server_version_; }
 
@@ -66,10 +70,14 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
 
+  // Replaces every connection, each as soon as nothing is unanswered on it.
+  void Reconnect();
+
   // Closes every link; whoever waits is told. Nothing is opened afterwards.
   void Shutdown();
 
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  [[nodiscard]] const ExclusivePool& exclusive() const { return exclusive_; }
   // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }
@@ -84,7 +92,8 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   void OnLinkPush(Link& link, std::string_view frame) override;
   void OnLinkDirty(Link& link) override { dirty_.push_back(&link); }
 
-  std::unique_ptr<Link> MakeLink(const Link::Spec& spec);
+  std::unique_ptr<Link> MakeLink(const Link::Spec& spec) override;
+  void GiveUp(std::unique_ptr<Link> link, std::string_view why) override;
   Link& FillLink(DbIndex db, std::uint64_t hash);
   void OnFillLinkReady(Link& link, const Handshake& handshake);
   void SetTtlOnly(bool ttl_only, std::string_view why);
@@ -92,8 +101,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   [[nodiscard]] Duration LossHold() const;
   void LearnCommands(Link& link);
   void OnTick();
-  void TickIdleExclusives(MonoTime now);
-  void GiveUp(std::unique_ptr<Link> link);
+  void TickLanes(const LaneKey& key, std::vector<std::unique_ptr<Link>>& lanes);
 
   const Deps deps_;
   Coherence* coherence_ = nullptr;
@@ -102,8 +110,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
   std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;
   std::uint16_t next_fill_id_ = 1;
-  std::vector<std::unique_ptr<Link>> lent_;
-  std::vector<std::unique_ptr<Link>> idle_;      // most recently used last
+  ExclusivePool exclusive_;
   std::vector<std::unique_ptr<Link>> given_up_;  // freed at the end of the turn
   std::vector<Link*> dirty_;
 

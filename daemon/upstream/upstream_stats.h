@@ -12,10 +12,18 @@ struct UpstreamStats {
   Counter closed_by_peer;   // standing links that the upstream closed or that broke
   Counter closed_silent;    // standing links closed because PINGs stayed unanswered
   Counter closed_protocol;  // standing links closed because the bytes were not what was due
-  Counter closed_idle;      // closed by us after idle_timeout
-  Counter closed_returned;  // exclusive links that could not be used again
-  Counter requests;         // requests handed to a link
-  Counter replies;          // replies delivered
+  // Links closed by us, while they stood: exclusive ones, unless it says otherwise.
+  Counter closed_idle;       // nobody needed it for pool.idle_timeout; also lanes
+  Counter closed_returned;   // came back with a client's state on it, or a command under way
+  Counter closed_surplus;    // more were idle than pool.max_idle
+  Counter closed_room;       // made room for one of another database or protocol
+  Counter closed_lifetime;   // pool.max_lifetime; also lanes
+  Counter closed_test;       // failed the PING of pool.test_on_borrow
+  Counter closed_reconnect;  // NEARCACHE RECONNECT; also lanes and fill links
+  Counter opened_demand;     // exclusive links made because a client needed one
+  Counter opened_min_idle;   // exclusive links made ahead, for pool.min_idle
+  Counter requests;          // requests handed to a link
+  Counter replies;           // replies delivered
   Counter bytes_sent;
   Counter bytes_received;
   Counter timeouts;      // requests answered with a timeout error
@@ -24,15 +32,20 @@ struct UpstreamStats {
   Counter refused_full;  // requests refused because a link's queue is full
   Counter lost;          // requests whose link was lost before the reply
   Counter pings;
-  Counter exclusive_exhausted;  // no exclusive link left to lend
+  Counter exclusive_exhausted;  // times a client found every exclusive link lent
+  Counter exclusive_refused;    // of those, the ones that got an error, at once or after max_wait
   Gauge links_ready;            // links whose handshake is done
   Gauge inflight;               // requests sent and not answered
   Gauge exclusive_active;       // lent to a client
   Gauge exclusive_idle;
-  Gauge tracking_state;  // 0 down, 1 TTL only, 2 armed
-  Gauge up;              // 1 while the last thing heard of the upstream was good
-  Histogram ping_rtt;    // PING to PONG on links that were otherwise idle
-  Histogram latency;     // from handing a request to a link to the end of its reply
+  Gauge exclusive_waiting;         // clients in line for one
+  Gauge exclusive_oldest_wait_ns;  // how long the first of them has waited
+  Gauge exclusive_limit;           // pool.max_active
+  Gauge tracking_state;            // 0 down, 1 TTL only, 2 armed
+  Gauge up;                        // 1 while the last thing heard of the upstream was good
+  Histogram exclusive_wait;  // from asking for an exclusive link to having it or being refused
+  Histogram ping_rtt;        // PING to PONG on links that were otherwise idle
+  Histogram latency;         // from handing a request to a link to the end of its reply
 };
 
 }  // namespace nearcached

@@ -23,7 +23,11 @@ config::Config MakeConfig(const ProductSetup& setup) {
   upstream.command_timeout = Millis(setup.request_timeout);
   upstream.links = static_cast<std::uint32_t>(setup.links);
   upstream.fill_links = static_cast<std::uint32_t>(setup.fill_links);
-  upstream.exclusive_links_max = static_cast<std::uint32_t>(setup.exclusive_links_max);
+  upstream.pool.max_active = static_cast<std::uint32_t>(setup.exclusive_links_max);
+  upstream.pool.max_wait = Millis(setup.exclusive_max_wait);
+  upstream.pool.max_lifetime = Millis(setup.link_max_lifetime);
+  upstream.pool.test_on_borrow = setup.test_on_borrow;
+  upstream.pool.min_idle = static_cast<std::uint32_t>(setup.exclusive_min_idle);
   upstream.health_interval = Millis(setup.probe_interval);
   upstream.health_misses = static_cast<std::uint32_t>(setup.probe_misses);
   upstream.reconnect_delay_max = Millis(setup.reconnect_delay_max);
@@ -97,6 +101,15 @@ class WorkerProduct final : public Product {
              std::to_string(worker_->coherence().flights().stats().open.value()) + ", there are " +
              std::to_string(open);
     }
+    const ExclusivePool& exclusive = worker_->pool().exclusive();
+    if (exclusive.links() > config_.upstream.pool.max_active) {
+      return std::to_string(exclusive.links()) + " exclusive links, upstream.pool.max_active is " +
+             std::to_string(config_.upstream.pool.max_active);
+    }
+    if (exclusive.waiting() > worker_->server().active()) {
+      return std::to_string(exclusive.waiting()) + " wait for an exclusive link, there are " +
+             std::to_string(active) + " clients";
+    }
     return {};
   }
 
@@ -120,6 +133,9 @@ class WorkerProduct final : public Product {
     expect_zero("requests in flight", upstream.inflight.value());
     expect_zero("exclusive links lent", upstream.exclusive_active.value());
     expect_zero("exclusive links idle", upstream.exclusive_idle.value());
+    expect_zero("waiting for an exclusive link", upstream.exclusive_waiting.value());
+    expect_zero("exclusive links promised",
+                static_cast<std::int64_t>(worker_->pool().exclusive().promised()));
     expect_zero("flights", flights.open.value());
     expect_zero("waiters", flights.waiters.value());
     expect_zero("holds", worker_->coherence().stats().holds.value());

@@ -27,6 +27,10 @@ struct ProductSetup {
   std::size_t fill_links = 1;
   bool coalescing = true;
   std::size_t exclusive_links_max = 64;
+  Duration exclusive_max_wait = std::chrono::seconds(5);
+  Duration link_max_lifetime{};  // zero: for ever
+  bool test_on_borrow = false;
+  std::size_t exclusive_min_idle = 0;
   std::size_t pipeline_max = 1024;
   Duration reconnect_delay_max = std::chrono::milliseconds(400);
   std::size_t clients_max = 1000;

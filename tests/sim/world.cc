@@ -71,6 +71,16 @@ ProductSetup World::DrawSetup() {
     setup.output_bytes_max = env_.Between(20'000, 200'000);
     setup.exclusive_links_max = env_.Between(1, 3);
   }
+  // Drawn aside, so that seeds from before these were settings still make the same worlds.
+  Rng aside(setup.seed ^ 0x706f6f6cU);
+  if (profile_.overload) {
+    setup.exclusive_max_wait = milliseconds(aside.Below(4) == 0 ? 0 : aside.Below(1000));
+    setup.exclusive_min_idle = aside.Below(2);
+  }
+  if (aside.Below(3) == 0) {
+    setup.link_max_lifetime = milliseconds(200 + aside.Below(2000));
+  }
+  setup.test_on_borrow = aside.Below(4) == 0;
   return setup;
 }
 

@@ -101,16 +101,20 @@ inline std::string FileWith(const Row& row, const std::string& value) {
   const std::string shown = list_of_texts ? value : "\"" + value + "\"";
   const std::string name(row.path.substr(row.path.rfind('.') + 1));
   if (row.list().empty()) {
-    std::string file;
-    std::string indent;
-    std::string_view path = row.path;
-    for (std::size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.')) {
-      file += indent + std::string(path.substr(0, dot)) + ":\n";
-      indent += "  ";
-      path.remove_prefix(dot + 1);
+    const std::size_t dot = row.path.find('.');
+    if (dot == std::string_view::npos) {
+      return name + ": " + shown + "\n";
     }
-    return file + indent + name + ": " + shown + "\n" +
-           (NeedsPassword(row) ? indent + "password: secret\n" : "");
+    // A section inside a section is written in one line, so that every key is in line 2.
+    const std::string section = std::string(row.path.substr(0, dot)) + ":\n  ";
+    const std::string password = NeedsPassword(row) ? "password: secret" : "";
+    const std::string_view inner = row.path.substr(dot + 1);
+    const std::size_t second = inner.find('.');
+    if (second != std::string_view::npos) {
+      return section + std::string(inner.substr(0, second)) + ": {" + name + ": " + shown +
+             (password.empty() ? "" : ", " + password) + "}\n";
+    }
+    return section + name + ": " + shown + "\n" + (password.empty() ? "" : "  " + password + "\n");
   }
   std::string file = std::string(row.list()) + ":\n  - " + name + ": " + shown + "\n";
   if (row.list() == "rules" && name != "prefix") {

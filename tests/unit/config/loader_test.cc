@@ -13,6 +13,24 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+TEST_CASE("whoever still uses the old name of a key is told the new one") {
+  CheckOneProblem(Load("upstream:\n  exclusive_links_max: 4\n"),
+                  "test.yaml:2: upstream.exclusive_links_max: ",
+                  {"not a known key any more", "upstream.pool.max_active"});
+  Environment environment;
+  environment.variables["NEARCACHED_UPSTREAM_IDLE_TIMEOUT"] = "5m";
+  CheckOneProblem(Load("", environment), "NEARCACHED_UPSTREAM_IDLE_TIMEOUT: ",
+                  {"any more", "NEARCACHED_UPSTREAM_POOL_IDLE_TIMEOUT"});
+  for (const Row& row : Rows()) {
+    const std::string_view former = FormerName(row.path);
+    if (!former.empty()) {
+      CHECK(FindRow(former) == nullptr);
+      CHECK(RenamedTo(former) == row.path);
+    }
+  }
+  CHECK(RenamedTo("l1.ttl").empty());
+}
+
 TEST_CASE("an empty file, a file of comments and empty sections are the defaults") {
   for (const char* text : {"", "\n\n", "# nothing\n", "---\n", "{}", "l1:\nrules:\nlog:\n",
                            "l1: {}\n", "\xef\xbb\xbf"}) {

@@ -14,8 +14,10 @@ TEST_CASE("a minimum above its maximum is reported at the one that was written")
   CheckOneProblem(Load("upstream:\n  reconnect_delay_max: 10ms\n"),
                   "test.yaml:2: upstream.reconnect_delay_max: ",
                   {"is 10ms", "at least upstream.reconnect_delay_min", "50ms by default"});
-  CheckOneProblem(Load("upstream:\n  exclusive_links_max: 4\n"),
-                  "test.yaml:2: upstream.exclusive_links_max: ", {"exclusive_links_idle_max"});
+  CheckOneProblem(Load("upstream:\n  pool: {max_active: 4, min_idle: 5}\n"),
+                  "test.yaml:2: upstream.pool.min_idle: ", {"at most upstream.pool.max_active"});
+  CheckOneProblem(Load("upstream:\n  pool:\n    min_idle: 9\n"),
+                  "test.yaml:3: upstream.pool.min_idle: ", {"at most upstream.pool.max_idle"});
   CheckOneProblem(Load("l1:\n  bytes: 2mb\n  entry_bytes_max: 3mb\n"),
                   "test.yaml:3: l1.entry_bytes_max: ", {"at most l1.bytes, which is 2mb"});
   CheckOneProblem(Load("l1:\n  negative_ttl: 6s\n"),

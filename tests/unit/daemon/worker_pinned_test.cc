@@ -150,13 +150,99 @@ TEST_CASE_FIXTURE(Pinned,
 }
 
 TEST_CASE_FIXTURE(Pinned, "when no link is left MULTI is refused, and the client goes on") {
-  config.upstream.exclusive_links_max = 1;
+  config.upstream.pool.max_active = 1;
+  config.upstream.pool.max_wait = {};
   Start();
   FakeConnection& first = Connect();
   FakeConnection& second = Connect();
   (void)Do(first, "MULTI", "+OK\r\n");
-  CHECK(Ask(second, "MULTI").find("upstream.exclusive_links_max") != std::string::npos);
+  CHECK(Ask(second, "MULTI").find("upstream.pool.max_active") != std::string::npos);
   CHECK(Ask(second, "PING") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned,
+                  "when no link is left MULTI waits for one, and nobody else waits with it") {
+  config.upstream.pool.max_active = 1;
+  Start();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  FakeConnection& third = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  CHECK(Ask(second, "MULTI").empty());
+  CHECK(Ask(third, "PING") == "+PONG\r\n");
+  CHECK(Do(third, "DBSIZE", ":0\r\n") == ":0\r\n");
+  CHECK(Do(first, "EXEC", "*0\r\n") == "*0\r\n");
+  CHECK(Answer(second, "MULTI", "+OK\r\n") == "+OK\r\n");
+  CHECK(server.Times("MULTI") == 2);
+}
+
+TEST_CASE_FIXTURE(Pinned, "a wait that is too long ends with an error, and the client goes on") {
+  config.upstream.pool.max_active = 1;
+  config.upstream.pool.max_wait = std::chrono::seconds(1);
+  Start();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  CHECK(Ask(second, "BLPOP q 0\r\nPING").empty());
+  Wait(std::chrono::milliseconds(1100));
+  const std::string said = second.TakeWritten();
+  CHECK(said.find("upstream.pool.max_wait") != std::string::npos);
+  CHECK(said.ends_with("\r\n+PONG\r\n"));
+  CHECK(worker->pool().stats().exclusive_refused.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned, "clients that leave while they wait are forgotten") {
+  config.upstream.pool.max_active = 1;
+  Start();
+  FakeConnection& first = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  FakeConnection& reset = Connect();
+  FakeConnection& left = Connect();
+  FakeConnection& stays = Connect();
+  for (FakeConnection* client : {&reset, &left, &stays}) {
+    CHECK(Ask(*client, "MULTI").empty());
+  }
+  CHECK(worker->pool().stats().exclusive_waiting.value() == 3);
+  reset.End(Code::kUnavailable);
+  left.End(Code::kEof);
+  Turn();
+  CHECK(reset.closed());
+  CHECK(left.closed());
+  CHECK(worker->pool().stats().exclusive_waiting.value() == 1);
+  (void)Do(first, "EXEC", "*0\r\n");
+  CHECK(Answer(stays, "MULTI", "+OK\r\n") == "+OK\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "a client that needs no link any more when its turn comes passes it on") {
+  config.upstream.pool.max_active = 1;
+  Start();
+  FakeConnection& holder = Connect();
+  (void)Do(holder, "MULTI", "+OK\r\n");
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  FakeConnection& third = Connect();
+  CHECK(Ask(first, "SELECT 5").empty());
+  CHECK(Ask(second, "SELECT 5").empty());  // the answer to the first one answers this one too
+  CHECK(Ask(third, "MULTI").empty());
+  (void)Do(holder, "EXEC", "*0\r\n");
+  Turn();
+  CHECK(first.TakeWritten() == "+OK\r\n");
+  CHECK(second.TakeWritten() == "+OK\r\n");
+  CHECK(Answer(third, "MULTI", "+OK\r\n") == "+OK\r\n");
+  CHECK(worker->pool().exclusive().promised() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "a drain does not wait for those who wait for a link") {
+  config.upstream.pool.max_active = 1;
+  Start();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  CHECK(Ask(second, "MULTI").empty());
+  worker->StartDrain();
+  Turn();
+  CHECK(second.closed());
+  CHECK(worker->pool().stats().exclusive_waiting.value() == 0);
 }
 
 TEST_CASE_FIXTURE(Pinned, "a link whose transaction may still be open is never lent again") {

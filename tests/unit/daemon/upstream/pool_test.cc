@@ -140,6 +140,7 @@ class Rig : private ExclusiveOwner {
   void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/) override {}
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
+  void OnMayBorrow(std::uint64_t /*session*/) override {}
 
   std::vector<ExclusiveLink*> lent_;
 };
@@ -417,19 +418,20 @@ TEST_CASE_FIXTURE(Rig, "a link that carries a client's state, or its command, is
 }
 
 TEST_CASE_FIXTURE(Rig, "so many links are lent and no more, and the refusal names the setting") {
-  config.exclusive_links_max = 2;
+  config.pool.max_active = 2;
+  config.pool.max_wait = 0ms;
   Start();
   ExclusiveLink* link = BorrowReady();
   CHECK(Borrow() != nullptr);
   CHECK(Borrow() == nullptr);
-  CHECK(error_line.find("upstream.exclusive_links_max") != std::string_view::npos);
+  CHECK(error_line.find("upstream.pool.max_active") != std::string_view::npos);
   CHECK(pool->stats().exclusive_exhausted.value() == 1);
   Return(link);
   CHECK(Borrow() == link);
 }
 
 TEST_CASE_FIXTURE(Rig, "an idle link of another database makes room, the coldest one first") {
-  config.exclusive_links_max = 2;
+  config.pool.max_active = 2;
   Start();
   ExclusiveLink* cold = BorrowReady();
   FakeConnection& cold_connection = dialer.latest();
@@ -443,8 +445,8 @@ TEST_CASE_FIXTURE(Rig, "an idle link of another database makes room, the coldest
 }
 
 TEST_CASE_FIXTURE(Rig, "so many idle links are kept and no more, and none for ever") {
-  config.exclusive_links_idle_max = 1;
-  config.idle_timeout = 60s;
+  config.pool.max_idle = 1;
+  config.pool.idle_timeout = 60s;
   Start();
   ExclusiveLink* first = BorrowReady();
   FakeConnection& kept = dialer.latest();
