@@ -262,6 +262,13 @@ std::string Write(const Row& /*row*/, const std::vector<std::string>& patterns) 
   for (const std::string& pattern : patterns) {
     out += out.size() > 1 ? ", \"" : "\"";
     for (const char c : pattern) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x20 || byte == 0x7f) {
+        // YAML would fold a line break, and refuses the others.
+        constexpr std::string_view kHex = "0123456789abcdef";
+        out.append("\\x").append(1, kHex[byte >> 4U]).append(1, kHex[byte & 0xfU]);
+        continue;
+      }
       if (c == '"' || c == '\\') {
         out += '\\';
       }

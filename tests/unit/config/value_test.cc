@@ -10,6 +10,8 @@
 
 #include <doctest/doctest.h>
 
+#include "config/loader.h"
+
 namespace nearcached::config {
 namespace {
 
@@ -200,6 +202,13 @@ TEST_CASE_FIXTURE(Values, "a list of patterns is written so that it reads back a
   CHECK(FormatValue(*row, 0, config) == "[]");
   patterns = {"a*", "say \"hi\"*", "back\\slash*"};
   CHECK(FormatValue(*row, 0, config) == "[\"a*\", \"say \\\"hi\\\"*\", \"back\\\\slash*\"]");
+
+  patterns = {"two\nlines*", "tab\t*", "\x01*", "\x7f*", "d\xc3\xa9j\xc3\xa0*", "a, b*", "# c*"};
+  const std::string written = FormatValue(*row, 0, config);
+  CHECK(written.find('\n') == std::string::npos);
+  const LoadResult read = LoadText("l1:\n  never_cache: " + written + "\n", "t.yaml", {});
+  REQUIRE(read.ok());
+  CHECK(read.config.l1.never_cache == patterns);
 }
 
 TEST_CASE_FIXTURE(Values, "a secret is shown as stars where there is one, and never its length") {
