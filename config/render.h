@@ -1,4 +1,4 @@
-// A Config as text for people: `NEARCACHE CONFIG`, --check-config, REFERENCE.md.
+// A Config as text for people: `NEARCACHE CONFIG`, --print-config, REFERENCE.md.
 //
 // Thread: pure functions. Never throws. Secrets are never shown.
 #pragma once

@@ -22,8 +22,9 @@ struct Flag {
   std::string_view option;
   CommandLine::Action action;
 };
-constexpr std::array<Flag, 6> kFlags = {
+constexpr std::array<Flag, 7> kFlags = {
     {{"--check-config", CommandLine::Action::kCheckConfig},
+     {"--print-config", CommandLine::Action::kPrintConfig},
      {"--version", CommandLine::Action::kVersion},
      {"--help", CommandLine::Action::kHelp},
      {"-h", CommandLine::Action::kHelp},
@@ -41,6 +42,7 @@ constexpr std::string_view kUsage =
   --metrics ADDR         where Prometheus scrapes and probes ask: 127.0.0.1:9380 (the default)
   --l1-bytes SIZE        memory of the cache: 64mb (the default), 1gb, ...
   --check-config         say what is wrong with the settings, or that nothing is, and end
+  --print-config         every setting in effect, wherever it came from; secrets hidden
   --print-config-reference   every setting, as Markdown
   --print-metrics-reference  every metric, as Markdown
   --version              print the version

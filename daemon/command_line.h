@@ -15,6 +15,7 @@ struct CommandLine {
   enum class Action : std::uint8_t {
     kRun,
     kCheckConfig,  // load, say what is wrong or that nothing is, end
+    kPrintConfig,  // load, print every setting in effect, end
     kWait,         // wait until a running nearcached answers, end
     kVersion,
     kHelp,

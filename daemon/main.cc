@@ -81,6 +81,7 @@ int Main(const std::vector<std::string>& args) {
       return 0;
     case CommandLine::Action::kRun:
     case CommandLine::Action::kCheckConfig:
+    case CommandLine::Action::kPrintConfig:
     case CommandLine::Action::kWait:
       break;
   }
@@ -93,6 +94,10 @@ int Main(const std::vector<std::string>& args) {
       Print(stderr, problem.ToString() + "\n");
     }
     return kExitUsage;
+  }
+  if (line.action == CommandLine::Action::kPrintConfig) {
+    Print(stdout, config::RenderConfig(loaded.config));
+    return 0;
   }
   if (line.action == CommandLine::Action::kCheckConfig) {
     Print(stdout, "the configuration is valid\n");

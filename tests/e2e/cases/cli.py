@@ -41,7 +41,7 @@ def help_names_every_option(env):
     code, out, _ = env.run_daemon("--help")
     equal(code, 0)
     for option in ("--config", "--listen", "--upstream", "--metrics", "--l1-bytes",
-                   "--check-config", "--version", "--help", "wait"):
+                   "--check-config", "--print-config", "--version", "--help", "wait"):
         true(option in out, f"{option} is not in the help:\n{out}")
 
 
@@ -70,6 +70,22 @@ def a_missing_config_file_is_named(env):
 def a_good_config_passes_check_config_and_nothing_is_started(env):
     code, out, err = env.run_daemon("--check-config", config_text=_GOOD)
     equal(code, 0, out + err)
+
+
+@case
+def print_config_shows_what_is_in_effect_wherever_it_came_from_and_no_secret(env):
+    code, out, err = env.run_daemon("--print-config", "--l1-bytes", "32mb", config_text=_GOOD,
+                                    env={"NEARCACHED_L1_TTL": "7s",
+                                         "NEARCACHED_UPSTREAM_PASSWORD": "hunter2"})
+    equal(code, 0, out + err)
+    lines = out.splitlines()
+    for line in ('listeners[0].address: "127.0.0.1:16379"', "l1.bytes: 32mb", "l1.ttl: 7s",
+                 'upstream.password: "******"', "tracking.mode: auto"):
+        true(line in lines, f"no {line!r} in {out}")
+    true("hunter2" not in out + err, out + err)
+    code, out, err = env.run_daemon("--print-config", config_text=_GOOD, env={"NEARCACHED_L1_TTL": "x"})
+    true(code > 0, "accepted")
+    equal(out, "", "settings of a configuration that is wrong")
 
 
 @case

@@ -37,6 +37,7 @@ TEST_CASE("every option that is an action of its own") {
   CHECK(Parse({"--version"}).action == Action::kVersion);
   CHECK(Parse({"--help"}).action == Action::kHelp);
   CHECK(Parse({"-h"}).action == Action::kHelp);
+  CHECK(Parse({"--print-config"}).action == Action::kPrintConfig);
   CHECK(Parse({"--print-config-reference"}).action == Action::kPrintReference);
   CHECK(Parse({"--print-metrics-reference"}).action == Action::kPrintMetricsReference);
 }
