@@ -53,8 +53,7 @@ int GivePassword(char* buffer, int size, int /*writing*/, void* user) noexcept {
   if (password.empty() || password.size() > static_cast<std::size_t>(size)) {
     return -1;
   }
-  std::memcpy(buffer, password.data(), password.size());
-  return static_cast<int>(password.size());
+  return static_cast<int>(password.copy(buffer, password.size()));
 }
 
 int NoPassword(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) noexcept {

@@ -27,6 +27,7 @@ class TlsCredentials {
   TlsCredentials(std::string use, TlsOptions options, Scheduler& scheduler, TlsStats& stats);
   TlsCredentials(const TlsCredentials&) = delete;
   TlsCredentials& operator=(const TlsCredentials&) = delete;
+  ~TlsCredentials() = default;
 
   // The first load. Nothing but warnings: from now on current() is set, and the files are looked at
   // every kCheckInterval until Stop().
