@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "config/tls_config.h"
 #include "config/upstream_url.h"
 
 namespace nearcached::config {
@@ -31,6 +32,7 @@ struct ListenerConfig {
   std::string username;            // with a password: the user AUTH must name; empty is "default"
   std::string password;            // secret; empty: clients need no AUTH
   bool allow_unauthenticated_remote = false;  // a non-loopback address without a password is meant
+  ListenerTlsConfig tls;
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
 };
@@ -70,7 +72,7 @@ struct UpstreamConfig {
   // The nodes, or the sentinels: hosts or those of url. Empty with unix_path.
   std::vector<HostPort> nodes{HostPort{"127.0.0.1", 6379}};
   std::string unix_path;  // from url: a socket file, or empty
-  bool tls = false;       // from url: rediss://
+  UpstreamTlsConfig tls;  // also enabled by url: rediss://
   SentinelConfig sentinel;
   std::string username;  // empty: AUTH with the password alone
   std::string password;  // secret; empty: no AUTH

@@ -305,6 +305,7 @@ class Load {
     }
     result_.problems = problems_.Take();
     result_.warnings = warnings.Take();
+    result_.given = given_;
     return std::move(result_);
   }
 

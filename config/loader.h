@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/assign.h"
 #include "config/config.h"
 #include "config/overrides.h"
 #include "config/problem.h"
@@ -27,6 +28,7 @@ struct LoadResult {
   Config config;                  // complete and consistent if ok(); otherwise for nobody
   std::vector<Problem> problems;  // in the order file, environment, command line, all together
   std::vector<Problem> warnings;  // worth a line in the log; nothing is wrong
+  GivenPaths given;               // where each value was written, for checks beyond this room
 
   bool ok() const { return problems.empty(); }
 };

@@ -71,7 +71,7 @@ void ResolveUpstream(UpstreamConfig& upstream, const GivenPaths& given) {
     url.master_name = upstream.sentinel.master_name;
   }
   upstream.topology = url.topology;
-  upstream.tls = url.tls;
+  upstream.tls.enabled = upstream.tls.enabled || url.tls;
   upstream.unix_path = url.unix_path;
   upstream.nodes = url.nodes;
   if (!hosts_given) {

@@ -55,6 +55,24 @@ consteval auto Each() {
       [](const Config& config, std::size_t i) -> const T& { return (config.*kList)[i].*kMember; }};
 }
 
+// A member of upstream.tls, and of the tls of a listener.
+template <auto kMember>
+consteval auto UpstreamTls() {
+  using T = std::remove_cvref_t<decltype(std::declval<UpstreamTlsConfig>().*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t) -> T& { return config.upstream.tls.*kMember; },
+      [](const Config& config, std::size_t) -> const T& { return config.upstream.tls.*kMember; }};
+}
+template <auto kMember>
+consteval auto ListenerTls() {
+  using T = std::remove_cvref_t<decltype(std::declval<ListenerTlsConfig>().*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t i) -> T& { return config.listeners[i].tls.*kMember; },
+      [](const Config& config, std::size_t i) -> const T& {
+        return config.listeners[i].tls.*kMember;
+      }};
+}
+
 template <auto kList>
 consteval ElementsAccess Elements() {
   return {[](const Config& config) { return (config.*kList).size(); },
@@ -86,6 +104,9 @@ constexpr std::string_view kThreads = "event loops are started once";
 constexpr std::array<std::string_view, 3> kTrackingModes = {"auto", "required", "off"};
 constexpr std::array<std::string_view, 4> kTopologies = {"single", "replicated", "sentinel",
                                                          "cluster"};
+constexpr std::array<std::string_view, 3> kTlsVerify = {"full", "ca", "none"};
+constexpr std::array<std::string_view, 3> kTlsClientAuth = {"none", "optional", "required"};
+constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
 constexpr Range kAny{};
@@ -138,6 +159,36 @@ constexpr Row kRows[] = {
      kSockets, kPublic, kOptional,
      "Says in so many words that anybody who can reach this address may read and write all data "
      "of the upstream."},
+    {"listeners[].tls.cert_file", Type::kText, ListenerTls<&ListenerTlsConfig::cert_file>(), kAny,
+     kFree, kSockets, kPublic, kOptional,
+     "Makes this a TLS listener: the PEM file of its certificate, followed by those between it and "
+     "the CA. The files of a listener are taken over within seconds when they change, or on "
+     "SIGHUP; "
+     "clients that are connected stay, and a file that is no use leaves the old one in use."},
+    {"listeners[].tls.key_file", Type::kText, ListenerTls<&ListenerTlsConfig::key_file>(), kAny,
+     kFree, kSockets, kPublic, kOptional, "The PEM file of the certificate's private key."},
+    {"listeners[].tls.key_password", Type::kText, ListenerTls<&ListenerTlsConfig::key_password>(),
+     kAny, kFree, kSockets, kSecret, kOptional,
+     "The pass phrase of `key_file`. Empty: the key is not encrypted."},
+    {"listeners[].tls.client_ca_file", Type::kText,
+     ListenerTls<&ListenerTlsConfig::client_ca_file>(), kAny, kFree, kSockets, kPublic, kOptional,
+     "The PEM file of the CAs that sign clients' certificates; for `client_auth`."},
+    {"listeners[].tls.client_auth", Type::kChoice, ListenerTls<&ListenerTlsConfig::client_auth>(),
+     kAny, kTlsClientAuth, kSockets, kPublic, kOptional,
+     "Whether clients show a certificate. `optional`: one that is shown must be good. `required`: "
+     "nobody is served without, so other machines may reach the address without a password."},
+    {"listeners[].tls.min_version", Type::kChoice, ListenerTls<&ListenerTlsConfig::min_version>(),
+     kAny, kTlsVersions, kSockets, kPublic, kOptional, "The oldest version of TLS that is spoken."},
+    {"listeners[].tls.ciphers", Type::kText, ListenerTls<&ListenerTlsConfig::ciphers>(), kAny,
+     kFree, kSockets, kPublic, kOptional,
+     "The ciphers for TLS 1.2 in OpenSSL's notation. Empty: OpenSSL's choice."},
+    {"listeners[].tls.ciphersuites", Type::kText, ListenerTls<&ListenerTlsConfig::ciphersuites>(),
+     kAny, kFree, kSockets, kPublic, kOptional,
+     "The cipher suites for TLS 1.3 in OpenSSL's notation. Empty: OpenSSL's choice."},
+    {"listeners[].tls.handshake_timeout", Type::kDuration,
+     ListenerTls<&ListenerTlsConfig::handshake_timeout>(), Time(100 * kMs, hours(1)), kFree,
+     kSockets, kPublic, kOptional,
+     "A client that has not finished its TLS handshake by then is closed."},
 
     {"upstream.url", Type::kUrl, At<&Config::upstream, &UpstreamConfig::url>(), kAny, kFree, kLinks,
      kSecret, kOptional,
@@ -182,6 +233,43 @@ constexpr Row kRows[] = {
      kFree, kLinks, kSecret, kOptional, "The password of the links. Empty: no AUTH is sent."},
     {"upstream.db", Type::kCount, At<&Config::upstream, &UpstreamConfig::db>(),
      Count(0, 2'147'483'647), kFree, kLinks, kPublic, kOptional, "The database clients start in."},
+    {"upstream.tls.enabled", Type::kBool, UpstreamTls<&UpstreamTlsConfig::enabled>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "Whether the links speak TLS. A `rediss://` URL switches it on as well."},
+    {"upstream.tls.ca_file", Type::kText, UpstreamTls<&UpstreamTlsConfig::ca_file>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "The PEM file of the CAs that may have signed the server's certificate. Empty, and no "
+     "`ca_path`: those this system trusts. Files named under `upstream.tls` are taken over within "
+     "seconds when they change, or on SIGHUP; links that stand stay, and a file that is no use "
+     "leaves the old one in use."},
+    {"upstream.tls.ca_path", Type::kText, UpstreamTls<&UpstreamTlsConfig::ca_path>(), kAny, kFree,
+     kLinks, kPublic, kOptional, "A folder of such CAs, prepared with `openssl rehash`."},
+    {"upstream.tls.cert_file", Type::kText, UpstreamTls<&UpstreamTlsConfig::cert_file>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "The PEM file of our own certificate, for servers that ask for one (redis.conf: "
+     "`tls-auth-clients`)."},
+    {"upstream.tls.key_file", Type::kText, UpstreamTls<&UpstreamTlsConfig::key_file>(), kAny, kFree,
+     kLinks, kPublic, kOptional, "The PEM file of that certificate's private key."},
+    {"upstream.tls.key_password", Type::kText, UpstreamTls<&UpstreamTlsConfig::key_password>(),
+     kAny, kFree, kLinks, kSecret, kOptional,
+     "The pass phrase of `key_file`. Empty: the key is not encrypted."},
+    {"upstream.tls.server_name", Type::kText, UpstreamTls<&UpstreamTlsConfig::server_name>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "The name to ask for (SNI) and to expect in the server's certificate. Empty: the host that is "
+     "connected to."},
+    {"upstream.tls.verify", Type::kChoice, UpstreamTls<&UpstreamTlsConfig::verify>(), kAny,
+     kTlsVerify, kLinks, kPublic, kOptional,
+     "How the server is checked. `full`: a trusted CA has signed its certificate, for the right "
+     "name. `ca`: for any name. `none`: not at all, so whoever stands in between can read and "
+     "change everything."},
+    {"upstream.tls.min_version", Type::kChoice, UpstreamTls<&UpstreamTlsConfig::min_version>(),
+     kAny, kTlsVersions, kLinks, kPublic, kOptional, "The oldest version of TLS that is spoken."},
+    {"upstream.tls.ciphers", Type::kText, UpstreamTls<&UpstreamTlsConfig::ciphers>(), kAny, kFree,
+     kLinks, kPublic, kOptional,
+     "The ciphers for TLS 1.2 in OpenSSL's notation. Empty: OpenSSL's choice."},
+    {"upstream.tls.ciphersuites", Type::kText, UpstreamTls<&UpstreamTlsConfig::ciphersuites>(),
+     kAny, kFree, kLinks, kPublic, kOptional,
+     "The cipher suites for TLS 1.3 in OpenSSL's notation. Empty: OpenSSL's choice."},
     {"upstream.connect_timeout", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::connect_timeout>(), Time(10 * kMs, kDay), kFree, kLinks,
      kPublic, kOptional,

@@ -13,22 +13,11 @@
 #include "config/schema.h"
 #include "config/units.h"
 #include "config/upstream_url.h"
+#include "config/validate_tls.h"
 #include "config/value.h"
 
 namespace nearcached::config {
 namespace {
-
-// Where `path` was written, or the nearest thing around it that was.
-Place PlaceOf(const GivenPaths& given, std::string_view path) {
-  while (!path.empty()) {
-    if (const auto at = given.find(path); at != given.end()) {
-      return at->second.place;
-    }
-    const std::size_t cut = path.find_last_of(".[");
-    path = path.substr(0, cut == std::string_view::npos ? 0 : cut);
-  }
-  return {"configuration"};
-}
 
 class Checker {
  public:
@@ -37,6 +26,7 @@ class Checker {
 
   void Run() {
     CheckUpstream();
+    ValidateTls(config_, given_, problems_);
     CheckCache();
     CheckLimits();
     CheckAddresses();
@@ -116,11 +106,6 @@ class Checker {
       Fail("upstream.hosts", "names more than " + std::to_string(UpstreamUrl::kNodesMax) +
                                  " hosts: some of them are enough to find the others");
       return;
-    }
-    if (upstream.tls) {
-      Fail("upstream.url",
-           "TLS to the upstream (rediss://) is not supported yet: use redis:// on a trusted "
-           "network, or put a TLS tunnel such as stunnel beside nearcached");
     }
     switch (upstream.topology) {
       case TopologyKind::kSingle:
@@ -223,12 +208,13 @@ class Checker {
     if (!address) {
       return;
     }
-    if (!address->loopback() && listener.password.empty() &&
+    if (!address->loopback() && listener.password.empty() && !listener.tls.authenticates() &&
         !listener.allow_unauthenticated_remote) {
       Fail(element + ".address",
            "is " + address->ToString() +
-               ", which other machines can reach, and has no password: add password, or listen on "
-               "127.0.0.1 or a unix socket, or say allow_unauthenticated_remote: true");
+               ", which other machines can reach, and has no password: add password, or require "
+               "certificates (tls.client_auth: required), or listen on 127.0.0.1 or a unix socket, "
+               "or say allow_unauthenticated_remote: true");
     }
     if (IsUpstream(*address)) {
       Fail(element + ".address", "is " + address->ToString() +
@@ -369,6 +355,17 @@ class Checker {
 
 }  // namespace
 
+Place PlaceOf(const GivenPaths& given, std::string_view path) {
+  while (!path.empty()) {
+    if (const auto at = given.find(path); at != given.end()) {
+      return at->second.place;
+    }
+    const std::size_t cut = path.find_last_of(".[");
+    path = path.substr(0, cut == std::string_view::npos ? 0 : cut);
+  }
+  return {"configuration"};
+}
+
 void Validate(const Config& config, const GivenPaths& given, ProblemList& problems) {
   Checker(config, given, problems).Run();
 }
@@ -380,7 +377,8 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
     const ListenerConfig& listener = config.listeners[i];
     const auto address = ParseListenAddress(listener.address);
-    if (address.ok() && !address.value->loopback() && listener.password.empty()) {
+    if (address.ok() && !address.value->loopback() && listener.password.empty() &&
+        !listener.tls.authenticates()) {
       warn("listeners[" + std::to_string(i) + "].address",
            "other machines can reach " + address.value->ToString() + " without a password");
     }
@@ -392,6 +390,11 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
            "has no effect, as upstream.topology is not sentinel: drop it, or write "
            "redis-sentinel://host:26379#master-name as upstream.url");
     }
+  }
+  if (config.upstream.tls.enabled && config.upstream.tls.verify == "none") {
+    warn("upstream.tls.verify",
+         "is none: whoever stands between nearcached and the upstream can read and change "
+         "everything");
   }
   bool any_ttl = false;
   for (const RuleConfig& rule : config.rules) {

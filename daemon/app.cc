@@ -63,6 +63,7 @@ App::App(config::Config config, Reloader reloader)
     : config_(std::move(config)),
       reloader_(std::move(reloader)),
       dialer_(loop_),
+      tls_(config_, loop_, dialer_),
       nearcache_(registry_, *this) {}
 
 App::~App() {
@@ -72,11 +73,16 @@ App::~App() {
 Result<int> App::Run() {
   Signals::IgnoreSigpipe();
   RaiseDescriptorLimit(config_.limits.clients_max);
+  if (const auto tls = tls_.Start(); !tls.ok()) {
+    tls_.Stop();
+    return tls.error();
+  }
   auto sockets = Bind();
   if (!sockets.ok()) {
+    tls_.Stop();
     return sockets.error();
   }
-  worker_ = std::make_unique<Worker>(config_, loop_, dialer_, RandomSeed());
+  worker_ = std::make_unique<Worker>(config_, loop_, tls_.dialer(), RandomSeed());
   worker_->SetAdmin(nearcache_);
   RegisterMetrics();
   const auto http = StartHttp();
@@ -153,9 +159,11 @@ Result<bool> App::StartListening(std::vector<ListenSocket> sockets) {
     const ListenerContext& context = *listener_contexts_[i];
     auto listener = Listener::Start(
         loop_, std::move(sockets[i]),
-        [this, &context](int fd, std::string peer) {
+        [this, &context, i](int fd, std::string peer) {
           worker_->Accept(context, [&](ByteStreamHandler& handler) {
-            return FdStream::Adopt(loop_, fd, handler, std::move(peer));
+            return tls_.Accept(i, handler, [&](ByteStreamHandler& beneath) {
+              return FdStream::Adopt(loop_, fd, beneath, std::move(peer));
+            });
           });
         },
         listener_stats_);
@@ -170,6 +178,7 @@ Result<bool> App::StartListening(std::vector<ListenSocket> sockets) {
 void App::RegisterMetrics() {
   RegisterWorkerMetrics(registry_, *worker_);
   RegisterLoopMetrics(registry_, loop_.stats(), loop_.stream_stats(), listener_stats_);
+  RegisterTlsMetrics(registry_, tls_);
   RegisterProcessMetrics(registry_);
   RegisterReloadMetrics(registry_, reloads_);
 }
@@ -213,6 +222,7 @@ void App::StartDrain() {
 }
 
 void App::Reload() {
+  tls_.Refresh();
   const config::LoadResult loaded = reloader_();
   if (!loaded.ok()) {
     reloads_.failed.Add();
@@ -247,6 +257,7 @@ void App::Finish() {
   drain_deadline_.reset();
   turn_end_.reset();
   worker_->Stop();
+  tls_.Stop();
   loop_.Stop();
 }
 

@@ -22,6 +22,7 @@
 #include "daemon/net/listener.h"
 #include "daemon/net/signals.h"
 #include "daemon/net/uv_loop.h"
+#include "daemon/tls_service.h"
 #include "daemon/upstream/hiredis_dialer.h"
 #include "daemon/worker.h"
 
@@ -60,6 +61,7 @@ class App final : private NearcacheBackend {
   const Reloader reloader_;
   UvLoop loop_;
   HiredisDialer dialer_;
+  TlsService tls_;
   MetricRegistry registry_;
   HealthState health_;
   ListenerStats listener_stats_;

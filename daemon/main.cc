@@ -12,6 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/command_line.h"
 #include "daemon/metrics.h"
+#include "daemon/tls_settings.h"
 #include "daemon/wait.h"
 
 namespace nearcached {
@@ -29,6 +30,15 @@ config::LoadResult Load(const CommandLine& line) {
   const config::LoadOptions options{line.overrides};
   return line.config_path.empty() ? config::LoadDefaults(environment, options)
                                   : config::LoadFile(line.config_path, environment, options);
+}
+
+// For whoever is going to use the certificates, or wants to know whether that would work.
+config::LoadResult LoadWithCertificates(const CommandLine& line) {
+  config::LoadResult loaded = Load(line);
+  if (loaded.ok()) {
+    CheckTlsFiles(loaded);
+  }
+  return loaded;
 }
 
 int Wait(const CommandLine& line, const config::Config& config) {
@@ -50,7 +60,7 @@ int Run(const CommandLine& line, const config::Config& config) {
   LogLevel level = LogLevel::kInfo;
   (void)ParseLogLevel(config.log.level, level);
   SetLogLevel(level);
-  App app(config, [line] { return Load(line); });
+  App app(config, [line] { return LoadWithCertificates(line); });
   const auto result = app.Run();
   if (!result.ok()) {
     Print(stderr, "nearcached: " + result.error().message + "\n");
@@ -85,7 +95,8 @@ int Main(const std::vector<std::string>& args) {
     case CommandLine::Action::kWait:
       break;
   }
-  const config::LoadResult loaded = Load(line);
+  const config::LoadResult loaded =
+      line.action == CommandLine::Action::kWait ? Load(line) : LoadWithCertificates(line);
   for (const auto& warning : loaded.warnings) {
     Print(stderr, "warning: " + warning.ToString() + "\n");
   }

@@ -270,7 +270,55 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterUpstream(registry, figures.upstream);
 }
 
+void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
+  const auto with = [&](const char* label, const char* value) {
+    return MetricLabels{{"side", side}, {label, value}};
+  };
+  const std::string handshakes = "nearcached_tls_handshakes_total";
+  const std::string handshakes_help = "TLS handshakes that succeeded.";
+  registry.AddCounter(handshakes, handshakes_help, with("kind", "full"), &stats.handshakes_full);
+  registry.AddCounter(handshakes, handshakes_help, with("kind", "resumed"),
+                      &stats.handshakes_resumed);
+  for (std::size_t i = 0; i < kTlsFailures; ++i) {
+    registry.AddCounter("nearcached_tls_failures_total",
+                        "TLS connections that failed, in the handshake or after it.",
+                        with("reason", TlsFailureName(static_cast<TlsFailure>(i))),
+                        &stats.failures[i]);
+  }
+  const std::string reloads = "nearcached_tls_reloads_total";
+  const std::string reloads_help = "Certificate files that changed, and whether they were usable.";
+  registry.AddCounter(reloads, reloads_help, with("result", "ok"), &stats.reloads_ok);
+  registry.AddCounter(reloads, reloads_help, with("result", "failed"), &stats.reloads_failed);
+  registry.AddCounter("nearcached_tls_truncated_total",
+                      "TLS connections that ended without saying so (close_notify).",
+                      {{"side", side}}, &stats.truncated);
+  registry.AddGauge("nearcached_tls_connections", "TLS connections that stand.", {{"side", side}},
+                    &stats.connections);
+  registry.AddHistogram("nearcached_tls_handshake_seconds", "How long TLS handshakes took.",
+                        {{"side", side}}, &stats.handshake);
+}
+
+void RegisterCertificate(MetricRegistry& registry, const std::string& use, const Gauge& ends) {
+  registry.AddGauge("nearcached_tls_certificate_expiry_timestamp_seconds",
+                    "When our own certificate expires, in seconds since 1970.", {{"use", use}},
+                    &ends);
+}
+
 }  // namespace
+
+void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
+  RegisterTlsSide(registry, "upstream", tls.upstream_stats());
+  RegisterTlsSide(registry, "listener", tls.listener_stats());
+  const auto add = [&](const TlsCredentials* credentials) {
+    if (credentials != nullptr && credentials->certificate_ends().value() != 0) {
+      RegisterCertificate(registry, credentials->use(), credentials->certificate_ends());
+    }
+  };
+  add(tls.upstream());
+  for (const auto& listener : tls.listeners()) {
+    add(listener.get());
+  }
+}
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
   RegisterFigures(registry,
@@ -316,10 +364,16 @@ std::string MetricReference() {
   const StreamStats streams;
   const ListenerStats listeners;
   const ReloadStats reloads;
+  const TlsStats tls_upstream;
+  const TlsStats tls_listener;
+  const Gauge certificate_ends;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
+  RegisterTlsSide(registry, "upstream", tls_upstream);
+  RegisterTlsSide(registry, "listener", tls_listener);
+  RegisterCertificate(registry, "upstream", certificate_ends);
   RegisterProcessMetrics(registry, AllocatorMetrics::kAlways);
   return RenderMetricReference(registry.Collect());
 }

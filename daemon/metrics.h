@@ -8,6 +8,7 @@
 #include "daemon/admin/metric_registry.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/uv_loop.h"
+#include "daemon/tls_service.h"
 #include "daemon/worker.h"
 
 namespace nearcached {
@@ -26,5 +27,6 @@ void RegisterReloadMetrics(MetricRegistry& registry, const ReloadStats& reloads)
 
 // METRICS.md, printed from what the functions above and RegisterProcessMetrics register.
 [[nodiscard]] std::string MetricReference();
+void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls);
 
 }  // namespace nearcached

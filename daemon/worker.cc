@@ -12,6 +12,7 @@ constexpr Duration kTickInterval = std::chrono::milliseconds(100);
 Endpoint EndpointOf(const config::UpstreamConfig& upstream) {
   Endpoint endpoint;
   endpoint.unix_path = upstream.unix_path;
+  endpoint.tls = upstream.tls.enabled;
   if (upstream.unix_path.empty()) {
     endpoint.host = upstream.nodes.front().host;
     endpoint.port = upstream.nodes.front().port;

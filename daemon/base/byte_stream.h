@@ -1,9 +1,9 @@
 // The seam to the network: an ordered stream of bytes to one peer, and a way to open one.
 //
 // Clients and upstream connections use the same seam, so all the code above it runs unchanged in
-// the simulator. Real: net/fd_stream, upstream/hiredis_dialer. Simulated: tests/sim.
-// Loop thread only. Handlers are called from the loop, never from inside a method of the stream
-// they belong to. A handler may destroy its stream inside any callback.
+// the simulator. Real: net/fd_stream, net/tls_stream, upstream/hiredis_dialer. Simulated:
+// tests/sim. Loop thread only. Handlers are called from the loop, never from inside a method of the
+// stream they belong to. A handler may destroy its stream inside any callback.
 #pragma once
 
 #include <cstddef>
@@ -55,8 +55,14 @@ struct Endpoint {
   std::string host;       // name or address; empty when unix_path is set
   int port = 6379;        // 1..65535
   std::string unix_path;  // absolute path of a unix socket, else empty
+  bool tls = false;       // encrypted
+  // "redis.example:6379", "[::1]:6379", "unix:/run/redis.sock".
   [[nodiscard]] std::string ToString() const {
-    return unix_path.empty() ? host + ":" + std::to_string(port) : "unix:" + unix_path;
+    if (!unix_path.empty()) {
+      return "unix:" + unix_path;
+    }
+    const bool is_v6 = host.find(':') != std::string::npos;
+    return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
   }
 };
 

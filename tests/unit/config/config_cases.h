@@ -86,9 +86,11 @@ inline std::string OtherValue(const Row& row) {
   return {};
 }
 
-// No value but the default is right without other keys: validate_test.cc has the combinations.
+// No value but the default is right without other keys: validate_test.cc and tls_config_test.cc
+// have the combinations.
 inline bool NeedsCompany(const Row& row) {
-  return row.path == "upstream.topology";
+  return row.path == "upstream.topology" ||
+         (row.path.find(".tls.") != std::string_view::npos && row.path != "upstream.tls.enabled");
 }
 
 inline bool NeedsPassword(const Row& row) {
@@ -116,7 +118,9 @@ inline std::string FileWith(const Row& row, const std::string& value) {
     }
     return section + name + ": " + shown + "\n" + (password.empty() ? "" : "  " + password + "\n");
   }
-  std::string file = std::string(row.list()) + ":\n  - " + name + ": " + shown + "\n";
+  const bool nested = row.path.find('.', row.list().size() + 3) != std::string_view::npos;
+  std::string file = std::string(row.list()) + ":\n  - " +
+                     (nested ? "tls: {" + name + ": " + shown + "}" : name + ": " + shown) + "\n";
   if (row.list() == "rules" && name != "prefix") {
     file += "    prefix: \"p:\"\n";
   }

@@ -324,8 +324,8 @@ TEST_CASE("a secret in the wrong place is not repeated in a problem") {
        {"listeners: [{address: \"127.0.0.1:1\", password:hidden}]\n",
         "listeners: [password:hidden]\n", "upstream:\n  password: [hidden]\n",
         "upstream:\n  password:hidden\n", "upstream:\n  password=hidden: 1\n",
-        "upstream:\n  url: rediss://u:hidden@h\n", "upstream:\n  url: \"redis://u:hid/hidden@h\"\n",
-        "upstream: hidden\n",
+        "upstream:\n  url: rediss://u:hidden@h:x\n",
+        "upstream:\n  url: \"redis://u:hid/hidden@h\"\n", "upstream: hidden\n",
         "listeners: [{address: \"0.0.0.0:1\", username: u, password: \"hidden\", x: 1}]\n",
         "upstream:\n  password: \"hidden\n", "upstream:\n  password: \"hidden\\q\"\n"}) {
     const std::string shown = text;

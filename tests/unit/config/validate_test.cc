@@ -144,8 +144,7 @@ TEST_CASE("the defaults are consistent") {
 }
 
 TEST_CASE("what is known but not served yet is told apart from a mistake") {
-  for (const char* url :
-       {"rediss://h", "redis://h1,h2", "redis-sentinel://h#m", "redis-cluster://h"}) {
+  for (const char* url : {"redis://h1,h2", "redis-sentinel://h#m", "redis-cluster://h"}) {
     CheckOneProblem(Load("upstream:\n  url: \"" + std::string(url) + "\"\n"),
                     "test.yaml:2: upstream.url: ", {"not supported yet"});
   }

@@ -1,0 +1,96 @@
+#include "daemon/tls_service.h"
+
+#include <string>
+
+#include "daemon/base/log.h"
+#include "daemon/tls_settings.h"
+
+namespace nearcached {
+namespace {
+
+std::unique_ptr<TlsCredentials> UpstreamCredentials(const config::Config& config,
+                                                    Scheduler& scheduler, TlsStats& stats) {
+  if (!config.upstream.tls.enabled) {
+    return nullptr;
+  }
+  return std::make_unique<TlsCredentials>("upstream", OptionsOf(config.upstream.tls), scheduler,
+                                          stats);
+}
+
+Result<bool> StartOne(TlsCredentials* credentials) {
+  if (credentials == nullptr) {
+    return true;
+  }
+  for (const TlsProblem& problem : credentials->Start()) {
+    const std::string sentence = std::string(problem.option) + ": " + problem.message;
+    if (!problem.is_warning) {
+      return Error{Code::kInvalid, "TLS of the " + credentials->use() + ": " + sentence};
+    }
+    Log(LogLevel::kWarn, "tls_warning",
+        "use=" + Quoted(credentials->use()) + " why=" + Quoted(sentence));
+  }
+  return true;
+}
+
+}  // namespace
+
+TlsService::TlsService(const config::Config& config, Scheduler& scheduler, Dialer& sockets)
+    : scheduler_(scheduler),
+      upstream_(UpstreamCredentials(config, scheduler, upstream_stats_)),
+      dialer_(sockets, upstream_.get(), {scheduler, scratch_, upstream_stats_, Duration::zero()}) {
+  for (const config::ListenerConfig& listener : config.listeners) {
+    listeners_.push_back(listener.tls.enabled()
+                             ? std::make_unique<TlsCredentials>("listener " + listener.address,
+                                                                OptionsOf(listener.tls), scheduler,
+                                                                listener_stats_)
+                             : nullptr);
+    handshake_timeouts_.emplace_back(listener.tls.handshake_timeout);
+  }
+}
+
+Result<bool> TlsService::Start() {
+  if (auto started = StartOne(upstream_.get()); !started.ok()) {
+    return started;
+  }
+  for (const auto& listener : listeners_) {
+    if (auto started = StartOne(listener.get()); !started.ok()) {
+      return started;
+    }
+  }
+  return true;
+}
+
+void TlsService::Refresh() {
+  if (upstream_ != nullptr) {
+    upstream_->Refresh();
+  }
+  for (const auto& listener : listeners_) {
+    if (listener != nullptr) {
+      listener->Refresh();
+    }
+  }
+}
+
+void TlsService::Stop() {
+  if (upstream_ != nullptr) {
+    upstream_->Stop();
+  }
+  for (const auto& listener : listeners_) {
+    if (listener != nullptr) {
+      listener->Stop();
+    }
+  }
+}
+
+std::unique_ptr<ByteStream> TlsService::Accept(std::size_t index, ByteStreamHandler& handler,
+                                               const TlsStream::OpenBeneath& open) {
+  if (index >= listeners_.size() || listeners_[index] == nullptr) {
+    return open(handler);
+  }
+  return std::make_unique<TlsStream>(
+      TlsPeer{listeners_[index]->current(), {}, {}},
+      TlsEnvironment{scheduler_, scratch_, listener_stats_, handshake_timeouts_[index]}, handler,
+      open);
+}
+
+}  // namespace nearcached
