@@ -37,7 +37,11 @@ Result<bool> StartOne(TlsCredentials* credentials) {
 TlsService::TlsService(const config::Config& config, Scheduler& scheduler, Dialer& sockets)
     : scheduler_(scheduler),
       upstream_(UpstreamCredentials(config, scheduler, upstream_stats_)),
-      dialer_(sockets, upstream_.get(), {scheduler, scratch_, upstream_stats_, Duration::zero()}) {
+      // Before the link gives up for want of a connection, so that the reason given is the real
+      // one.
+      dialer_(sockets, upstream_.get(),
+              {scheduler, scratch_, upstream_stats_,
+               Duration(config.upstream.connect_timeout) * 3 / 4}) {
   for (const config::ListenerConfig& listener : config.listeners) {
     listeners_.push_back(listener.tls.enabled()
                              ? std::make_unique<TlsCredentials>("listener " + listener.address,

@@ -148,4 +148,12 @@ TlsFault ExplainTlsClosed(TlsRole role) {
               : "the client closed the connection during the TLS handshake"};
 }
 
+TlsFault ExplainTlsTimeout(TlsRole role) {
+  return {TlsFailure::kTimeout,
+          role == TlsRole::kClient
+              ? "the upstream did not finish the TLS handshake in time: does it speak TLS on this "
+                "port?"
+              : "the client did not finish the TLS handshake in time"};
+}
+
 }  // namespace nearcached

@@ -23,4 +23,8 @@ struct TlsFault {
 // The peer closed the connection before the handshake was done.
 [[nodiscard]] TlsFault ExplainTlsClosed(TlsRole role);
 
+// The handshake took too long. A plain Redis says nothing at all to one: it waits for a line to
+// end.
+[[nodiscard]] TlsFault ExplainTlsTimeout(TlsRole role);
+
 }  // namespace nearcached

@@ -132,7 +132,7 @@ void TlsStream::StartHandshake() {
   started_ = environment_.scheduler.Now();
   if (environment_.handshake_timeout != Duration::zero()) {
     deadline_ = environment_.scheduler.After(environment_.handshake_timeout, [this] {
-      (void)Fail({TlsFailure::kTimeout, "the TLS handshake was not done in time"});
+      (void)Fail(ExplainTlsTimeout(peer_.context->options().role));
     });
   }
 }
