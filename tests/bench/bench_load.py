@@ -67,13 +67,11 @@ def upstream_reads(redis):
     return sum(int(n) for n in re.findall(r"cmdstat_m?get:calls=(\d+)", text))
 
 
-def measure(target, redis, work, cpu):
+def measure(target, redis, work, placement):
     """One run of `work` against `target`."""
-    argv = ["redis-benchmark", "-p", str(target.port), "-c", str(work.connections),
+    argv = [*placement.prefix(), "redis-benchmark", "-p", str(target.port), "-c", str(work.connections),
             "-P", str(work.pipeline), "-n", str(work.requests), "-r", str(work.keys),
             "-d", str(work.size), "-t", work.command, "--csv", "--precision", "3"]
-    if cpu is not None:
-        argv = ["taskset", "-c", str(cpu), *argv]
     target.forget_peak()
     reads, before = upstream_reads(redis), target.cpu_seconds()
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=600)

@@ -5,7 +5,7 @@ import os
 import statistics
 
 from bench_load import Work, fill, median, measure, warm
-from bench_targets import BINARY, Bench
+from bench_targets import BINARY, Bench, Placement
 
 _LONG = ["l1:", "  ttl: 1h", "  ttl_jitter: 0", "  negative_ttl: 1h"]
 _LARGE = ["  bytes: 1gb", "  entry_bytes_max: 4mb"]
@@ -17,6 +17,19 @@ def half_of(keys):
     digits = len(str(keys - 1))
     head = "key:" + "0" * (12 - digits)
     return ["rules:"] + [f"  - prefix: \"{head}{digit}\"\n    cache: false" for digit in range(5, 10)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """A figure measured several times."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, figures):
+        return cls(statistics.median(figures), min(figures), max(figures))
 
 
 @dataclasses.dataclass
@@ -35,15 +48,15 @@ class Result:
     rows: list
 
     def ratio(self, target, against, field="cpu_us"):
-        """The median over the rounds of their quotients, or None where one was not measured.
+        """The Spread over the rounds of their quotients, or None where one was not measured.
 
         Round by round, because neighbours in time share the noise of the machine.
         """
         ours, theirs = self._of(target), self._of(against)
         if not ours or not theirs or not all(getattr(s, field) for s in theirs.samples):
             return None
-        return statistics.median(getattr(a, field) / getattr(b, field)
-                                 for a, b in zip(ours.samples, theirs.samples))
+        return Spread.of([getattr(a, field) / getattr(b, field)
+                          for a, b in zip(ours.samples, theirs.samples)])
 
     def _of(self, target):
         return next((row for row in self.rows if row.target == target), None)
@@ -115,9 +128,10 @@ def unpinned_scenarios(scale):
             for scenario in bar_scenarios(scale)[:4]]
 
 
-def run_scenario(scenario, rounds, cpu, progress):
+def run_scenario(scenario, rounds, placement, progress):
     """Starts the processes, interleaves `rounds` runs of each, returns the medians."""
-    bench = Bench(cpu if scenario.pinned else None)
+    # Not pinned means: as on anybody's machine, so under the default policy too.
+    bench = Bench(placement if scenario.pinned else Placement(None, "other"))
     work = scenario.work
     try:
         redis = bench.redis()
@@ -136,17 +150,17 @@ def run_scenario(scenario, rounds, cpu, progress):
             for at in range(len(targets)):
                 kind, target = targets[(at + number) % len(targets)]
                 port_owner = upstream if kind == "redis" and scenario.delay_us else target
-                samples[kind].append(_measure(target, port_owner, redis, work, bench.cpu))
+                samples[kind].append(_measure(target, port_owner, redis, work, bench.placement))
         progress(scenario.name)
         return Result(scenario.name, [Row(kind, samples[kind]) for kind, _ in targets])
     finally:
         bench.close()
 
 
-def _measure(target, port_owner, redis, work, cpu):
+def _measure(target, port_owner, redis, work, placement):
     own_port, target.port = target.port, port_owner.port
     try:
-        return measure(target, redis, work, cpu)
+        return measure(target, redis, work, placement)
     finally:
         target.port = own_port
 
@@ -169,9 +183,9 @@ def _start(bench, kind, redis, upstream, work):
     return bench.nearcached(upstream, f"nearcached {kind}".replace(" %", ""), lines)
 
 
-def entry_overhead(count, cpu):
+def entry_overhead(count, placement):
     """(bytes of RSS per entry beyond key and value, entries) for `count` entries of 64 B values."""
-    bench = Bench(cpu)
+    bench = Bench(placement)
     try:
         redis = bench.redis()
         before = redis.memory()
@@ -185,14 +199,14 @@ def entry_overhead(count, cpu):
             warm(target, count, 64)
             found["nearcached"] = (target.memory() - before) / (count - 1000) - payload
             check = Work("get", 64, 50, 16, count, 200_000)
-            found["upstream reads per read afterwards"] = measure(target, redis, check, cpu).upstream
+            found["upstream reads per read afterwards"] = measure(target, redis, check, placement).upstream
         return found
     finally:
         bench.close()
 
 
 def bars(results, memory):
-    """(what, bar, figure or None, holds) for each bar that the results say something about."""
+    """(what, bar, Spread or None) for each bar; None where the results say nothing about it."""
     by_name = {result.scenario: result for result in results}
 
     def ratio(scenario, kind, against, field="cpu_us"):
@@ -200,7 +214,7 @@ def bars(results, memory):
         return result.ratio(kind, against, field) if result else None
 
     get = "GET 64 B, 50 connections, pipeline"
-    rows = [
+    return [
         ("hit, no pipeline, 10k keys: CPU / redis-server's", 0.85,
          ratio(f"{get} 1, 10k keys", "hit 100 %", "redis")),
         ("hit, pipeline 16, 10k keys: CPU / redis-server's", 0.50,
@@ -216,7 +230,5 @@ def bars(results, memory):
         ("hit, upstream 0.5 ms away: p50 / direct", 0.10,
          ratio("GET 64 B, 1 connection, upstream 0.5 ms away", "hit 100 %", "redis", "p50_ms")),
         ("L1 bytes per entry beyond key and value, 64 B, 1M entries", 72,
-         memory.get("nearcached") if memory else None),
+         Spread.of([memory["nearcached"]]) if memory and "nearcached" in memory else None),
     ]
-    return [(what, bar, figure, None if figure is None else figure <= bar)
-            for what, bar, figure in rows]

@@ -1,6 +1,7 @@
 """The processes a benchmark compares: redis-server, nutcracker, nearcached, and a relay between."""
 
 import ctypes
+import dataclasses
 import os
 import random
 import re
@@ -74,18 +75,30 @@ def encode(*args):
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(p), p) for p in parts)
 
 
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """Where and how every process of a run is scheduled, the load generator too."""
+
+    cpu: int | None  # the one CPU they share; None: not pinned
+    sched: str       # "batch" (SCHED_BATCH) or "other" (SCHED_OTHER, the default policy)
+
+    def prefix(self):
+        """What goes before a command line."""
+        found = ["chrt", "-b", "0"] if self.sched == "batch" else []
+        return found + (["taskset", "-c", str(self.cpu)] if self.cpu is not None else [])
+
+
 class Target:
     """A process under test and the port its clients use."""
 
-    def __init__(self, name, argv, port, cpu, cwd):
+    def __init__(self, name, argv, port, placement, cwd):
         self.name = name
         self.port = port
         self.log_path = os.path.join(cwd, f"{name.replace(' ', '_')}.log")
-        prefix = ["taskset", "-c", str(cpu)] if cpu is not None else []
         with open(self.log_path, "wb") as log:
             # What names the binary must not configure it: the daemon refuses variables it does not know.
             environment = {k: v for k, v in os.environ.items() if not k.startswith("NEARCACHED_")}
-            self.process = subprocess.Popen(prefix + argv, env=environment, stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen(placement.prefix() + argv, env=environment, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, cwd=cwd, preexec_fn=_die_with_parent)
         self._wait()
 
@@ -133,13 +146,13 @@ class Target:
 class Bench:
     """Owns the processes of one run."""
 
-    def __init__(self, cpu):
-        self.cpu = cpu  # None: not pinned
+    def __init__(self, placement):
+        self.placement = placement
         self.folder = tempfile.mkdtemp(prefix="nc-bench-")
         self.targets = []
 
     def _start(self, name, argv, port):
-        target = Target(name, argv, port, self.cpu, self.folder)
+        target = Target(name, argv, port, self.placement, self.folder)
         self.targets.append(target)
         return target
 

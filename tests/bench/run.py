@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """nearcached beside redis-server and nutcracker, interleaved in one run, as Markdown.
 
-    tests/bench/run.py [--quick] [--only REGEX] [--rounds N] [--cpu N] [--scale X] [--output FILE]
+    tests/bench/run.py [--quick] [--only REGEX] [--rounds N] [--sched both|batch|other] [--cpu N]
+                       [--scale X] [--output FILE]
 
 A report, not a test: it prints whether each bar holds and ends with 0 whenever it could measure.
 README.md says how the figures come about. The daemon is $NEARCACHED_BIN or build/nearcached;
@@ -20,11 +21,19 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bench_scenarios as scenarios  # noqa: E402
-from bench_targets import BINARY  # noqa: E402
+from bench_targets import BINARY, Placement  # noqa: E402
 
 _NAMES = {"redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
           "hit 50 %": "nearcached, hit 50 %", "hit 0 %": "nearcached, L1 off (forward)",
           "fill": "nearcached, miss and fill", "set": "nearcached"}
+
+
+_POLICY = {"batch": "SCHED_BATCH", "other": "SCHED_OTHER (the default policy)"}
+
+
+def _first_policy(options):
+    """The one that the tables are measured under."""
+    return "batch" if options.sched == "both" else options.sched
 
 
 def _first_line(*argv):
@@ -54,7 +63,8 @@ def _head(options):
         f"- nearcached: {daemon}, commit {_first_line('git', '-C', here, 'rev-parse', '--short', 'HEAD')}",
         f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V').removeprefix('This is ')}",
         f"- medians of {options.rounds} interleaved rounds; CPU is that of the process under test; "
-        + (f"everything pinned to CPU {options.cpu} unless a table says otherwise"), ""])
+        + f"everything pinned to CPU {options.cpu} under {_POLICY[_first_policy(options)]} unless a "
+        "table says otherwise", ""])
 
 
 def _table(result):
@@ -65,7 +75,7 @@ def _table(result):
     for row in result.rows:
         s = row.sample
         ratios = [result.ratio(row.target, peer) for peer in ("redis", "nutcracker")]
-        against = ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+        against = ["-" if ratio is None else f"{ratio.median:.2f}" for ratio in ratios]
         lines.append(f"| {_NAMES[row.target]} | {s.cpu_us:.2f} | {against[0]} | {against[1]} "
                      f"| {s.rps:,.0f} | {s.p50_ms:.3f} | {s.p99_ms:.3f} | {s.peak_rss / 1e6:.1f} "
                      f"| {s.upstream:.2f} |")
@@ -85,15 +95,41 @@ def _memory_table(memory):
     return "\n".join(lines) + "\n"
 
 
-def _bars(results, memory):
-    lines = ["### The bars", "", "| what | bar | measured | holds |", "|---|---|---|---|"]
-    for what, bar, figure, holds in scenarios.bars(results, memory):
-        if figure is None:
-            lines.append(f"| {what} | <= {bar:g} | not measured | - |")
-        else:
-            shown = f"{figure:.1f}" if bar > 10 else f"{figure:.3f}"
-            lines.append(f"| {what} | <= {bar:g} | {shown} | {'yes' if holds else 'NO'} |")
+def _figure(spread, bar):
+    """(median with its spread, whether the median holds)"""
+    if spread is None:
+        return "not measured", "-"
+    digits = 1 if bar > 10 else 3
+    shown = f"{spread.median:.{digits}f}"
+    if spread.low != spread.high:
+        shown += f" ({spread.low:.{digits}f} … {spread.high:.{digits}f})"
+    return shown, "yes" if spread.median <= bar else "NO"
+
+
+def _bars(by_policy, memory):
+    """`by_policy`: the results under each policy, that of the verdict first."""
+    head = ["what", "bar"]
+    for policy in by_policy:
+        head += [_POLICY[policy], "holds"]
+    lines = ["### The bars", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    columns = [scenarios.bars(results, memory) for results in by_policy.values()]
+    for rows in zip(*columns):
+        what, bar, _ = rows[0]
+        cells = [what, f"<= {bar:g}"]
+        for row in rows:
+            cells += _figure(row[2], bar)
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _run(todo, rounds, placement):
+    results = []
+    for number, scenario in enumerate(todo, 1):
+        results.append(scenarios.run_scenario(
+            scenario, rounds, placement,
+            lambda name, n=number: print(f"bench: {placement.sched} {n}/{len(todo)} {name}",
+                                         file=sys.stderr)))
+    return results
 
 
 def main():
@@ -101,12 +137,15 @@ def main():
     parser.add_argument("--quick", action="store_true", help="only what the bars are about, shorter")
     parser.add_argument("--only", metavar="REGEX", help="only scenarios whose name matches; "
                         "'memory' is one too")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sched", choices=("both", "batch", "other"), default="both",
+                        help="scheduling policy of all processes; both: the tables and the verdict "
+                        "under SCHED_BATCH, the bars under the default policy too")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the requests of a run")
     parser.add_argument("--output", metavar="FILE", help="write the report there too")
     options = parser.parse_args()
-    missing = [tool for tool in ("redis-server", "redis-benchmark", "nutcracker", "taskset")
+    missing = [tool for tool in ("redis-server", "redis-benchmark", "nutcracker", "taskset", "chrt")
                if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
         print(f"bench: {', '.join(missing)} not found", file=sys.stderr)
@@ -121,17 +160,18 @@ def main():
     todo = [scenario for scenario in todo if wanted.search(scenario.name)]
 
     parts = [_head(options)]
-    results = []
-    for number, scenario in enumerate(todo, 1):
-        results.append(scenarios.run_scenario(
-            scenario, options.rounds, options.cpu,
-            lambda name, n=number: print(f"bench: {n}/{len(todo)} {name}", file=sys.stderr)))
-        parts.append(_table(results[-1]))
+    first = Placement(options.cpu, _first_policy(options))
+    by_policy = {first.sched: _run(todo, options.rounds, first)}
+    parts += [_table(result) for result in by_policy[first.sched]]
     memory = None
     if wanted.search("memory"):
-        memory = scenarios.entry_overhead(1_000_000, options.cpu)
+        memory = scenarios.entry_overhead(1_000_000, first)
         parts.append(_memory_table(memory))
-    parts.append(_bars(results, memory))
+    if options.sched == "both":
+        again = [scenario for scenario in scenarios.bar_scenarios(scale)
+                 if wanted.search(scenario.name)]
+        by_policy["other"] = _run(again, options.rounds, Placement(options.cpu, "other"))
+    parts.append(_bars(by_policy, memory))
     parts.append(f"Load of the machine at the end: {os.getloadavg()[0]:.1f}.\n")
     report = "\n".join(parts)
     print(report)
