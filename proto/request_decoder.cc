@@ -88,7 +88,7 @@ DecodeVerdict RequestDecoder::Next(std::string_view input, std::vector<std::stri
       return NextCount(input, args);
     case State::kLength:
     case State::kPayload:
-      return NextArguments(input, args);
+      return NextArguments(input, args.size(), args);
     case State::kFailed:
       break;
   }
@@ -116,11 +116,21 @@ DecodeVerdict RequestDecoder::Start(std::string_view input, std::vector<std::str
     state_ = State::kCount;
     return NextCount(input, args);
   }
-  canonical_ = true;
-  args_left_ = count;
-  pos_ = static_cast<std::size_t>(after - input.data());
+  const std::size_t base = args.size();
+  Run run{.p = after, .left = count};
+  TakeWholeArguments(input, run, args);
+  const auto reached = static_cast<std::size_t>(run.p - input.data());
+  if (run.left == 0) {
+    return {.status = DecodeStatus::kRequest,
+            .argc = count,
+            .canonical = run.canonical,
+            .consumed = reached};
+  }
+  canonical_ = run.canonical;
+  args_left_ = run.left;
+  pos_ = reached;
   state_ = State::kLength;
-  return NextArguments(input, args);
+  return NextArguments(input, base, args);
 }
 
 DecodeVerdict RequestDecoder::NextInline(std::string_view input,
@@ -176,15 +186,23 @@ DecodeVerdict RequestDecoder::NextCount(std::string_view input,
   }
   args_left_ = static_cast<std::uint32_t>(*count);
   state_ = State::kLength;
-  return NextArguments(input, args);
+  return NextArguments(input, args.size(), args);
 }
 
-DecodeVerdict RequestDecoder::NextArguments(std::string_view input,
+// Goes on where the last call stopped. The arguments of this call are those from `base` on.
+DecodeVerdict RequestDecoder::NextArguments(std::string_view input, std::size_t base,
                                             std::vector<std::string_view>& args) {
-  const std::size_t base = args.size();
   for (;;) {
     if (state_ == State::kLength) {
-      TakeWholeArguments(input, args);
+      const std::size_t from = std::min(pos_, input.size());
+      Run run{.p = input.data() + from, .left = args_left_, .canonical = canonical_};
+      TakeWholeArguments(input, run, args);
+      if (run.left < args_left_) {
+        pos_ = static_cast<std::size_t>(run.p - input.data());
+        searched_ = 0;
+        args_left_ = run.left;
+        canonical_ = run.canonical;
+      }
       if (args_left_ == 0) {
         return Complete(input, base, args);
       }
@@ -210,18 +228,18 @@ DecodeVerdict RequestDecoder::NextArguments(std::string_view input,
   }
 }
 
-// Every argument from pos_ on that is whole, plain and within all limits.
-void RequestDecoder::TakeWholeArguments(std::string_view input,
-                                        std::vector<std::string_view>& args) {
+// Every argument from `run` on that is whole, plain and within all limits.
+void RequestDecoder::TakeWholeArguments(std::string_view input, Run& run,
+                                        std::vector<std::string_view>& args) const {
   // A local end of the input that is also the end of what a request may be saves a comparison per
   // argument; the argument that crosses it goes the long way and fails there.
   const char* const end = input.data() + std::min(input.size(), limits_.request_bytes_max);
   const std::size_t bulk_bytes_max =
       unauthenticated_ ? std::min(kUnauthenticatedBulkBytesMax, limits_.bulk_bytes_max)
                        : limits_.bulk_bytes_max;
-  const char* p = input.data() + std::min(pos_, input.size());
-  std::uint32_t left = args_left_;
-  bool canonical = canonical_;
+  const char* p = run.p;
+  std::uint32_t left = run.left;
+  bool canonical = run.canonical;
   while (left > 0 && p < end && *p == '$') {
     std::uint32_t length = 0;
     const char* const payload = ReadShortLength(p + 1, end, length);
@@ -234,13 +252,7 @@ void RequestDecoder::TakeWholeArguments(std::string_view input,
     p = payload + length + kTerminatorBytes;
     --left;
   }
-  const auto reached = static_cast<std::size_t>(p - input.data());
-  if (reached > pos_) {
-    pos_ = reached;
-    searched_ = 0;
-  }
-  args_left_ = left;
-  canonical_ = canonical;
+  run = {.p = p, .left = left, .canonical = canonical};
 }
 
 // Looks at the whole "$<length>" line at pos_ and moves on to its payload. False: failed.

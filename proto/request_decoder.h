@@ -106,8 +106,16 @@ class RequestDecoder {
   DecodeVerdict Start(std::string_view input, std::vector<std::string_view>& args);
   DecodeVerdict NextInline(std::string_view input, std::vector<std::string_view>& args);
   DecodeVerdict NextCount(std::string_view input, std::vector<std::string_view>& args);
-  DecodeVerdict NextArguments(std::string_view input, std::vector<std::string_view>& args);
-  void TakeWholeArguments(std::string_view input, std::vector<std::string_view>& args);
+  DecodeVerdict NextArguments(std::string_view input, std::size_t base,
+                              std::vector<std::string_view>& args);
+  // How far a run of plain arguments reaches.
+  struct Run {
+    const char* p = nullptr;  // behind the last one taken
+    std::uint32_t left = 0;   // arguments not taken
+    bool canonical = true;
+  };
+  void TakeWholeArguments(std::string_view input, Run& run,
+                          std::vector<std::string_view>& args) const;
   bool TakeLength(std::string_view input, LineSearch search);
   LineSearch FindLine(std::string_view input, char terminator, std::size_t bytes);
   DecodeVerdict Complete(std::string_view input, std::size_t base,

@@ -27,10 +27,12 @@ bool OutBuffer::Flush(ByteStream& stream) {
   if (earlier_ == nullptr && !tail_.empty()) {  // nearly always
     const iovec part{tail_.data() + sent_, tail_.size() - sent_};
     const std::size_t taken = stream.Write({&part, 1});
-    Consume(taken);
     if (taken < part.iov_len) {
+      Consume(taken);
       return false;
     }
+    tail_.clear();
+    sent_ = 0;
   }
   while (!empty()) {
     // The first n are set below, and only they are used.

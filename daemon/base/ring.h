@@ -19,12 +19,17 @@ class Ring {
   [[nodiscard]] std::size_t size() const { return tail_ - head_; }
 
   T& PushBack(T value) {
+    T& slot = EmplaceBack();
+    slot = std::move(value);
+    return slot;
+  }
+
+  // Adds a T{} to be filled in place, which for a wide T saves its moves.
+  T& EmplaceBack() {
     if (size() == capacity_) {
       Grow();
     }
-    T& slot = slots_[tail_++ & (capacity_ - 1)];
-    slot = std::move(value);
-    return slot;
+    return slots_[tail_++ & (capacity_ - 1)];  // fresh from Grow or from PopFront
   }
 
   // REQUIRES: !empty().

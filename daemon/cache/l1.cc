@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "daemon/base/check.h"
+#include "daemon/base/same_bytes.h"
 #include "daemon/cache/prefetch.h"
 
 // How the parts work together.
@@ -84,7 +85,7 @@ EntryId L1::Locate(const CacheKey& key) const {
     const Entry& e = arena_.At(id);
     if (!e.extended() && !e.outlined()) [[likely]] {
       return key.db == 0 && e.key_size == key.key.size() &&
-             std::memcmp(BodyOf(e), key.key.data(), key.key.size()) == 0;
+             SameBytes(BodyOf(e), key.key.data(), key.key.size());
     }
     return ExtensionOf(e).db == key.db && KeyOf(e) == key.key;
   });
@@ -104,18 +105,35 @@ void L1::NoteTime(MonoTime now) {
 }
 
 std::optional<L1Hit> L1::Find(const CacheKey& key, MonoTime now) {
+  auto hit = FindHit(key, now);
+  if (!hit) {
+    CountMiss(key, now);
+  }
+  return hit;
+}
+
+void L1::CountMiss(const CacheKey& key, MonoTime now) {
   const EntryId id = Locate(key);
   if (id == kNoEntry) {
     stats_.misses_absent.Add();
+    return;
+  }
+  const Entry& e = arena_.At(id);
+  NC_CHECK(!Servable(e, now));
+  NoteTime(now);
+  const bool dropped = !cohorts_.alive(e.cohort);
+  (dropped ? stats_.misses_dropped : stats_.misses_expired).Add();
+  Remove(id, dropped ? Removal::kDropped : Removal::kExpired);
+  Publish();
+}
+
+std::optional<L1Hit> L1::FindHit(const CacheKey& key, MonoTime now) {
+  const EntryId id = Locate(key);
+  if (id == kNoEntry) {
     return std::nullopt;
   }
   Entry& e = arena_.At(id);
   if (!Servable(e, now)) [[unlikely]] {
-    NoteTime(now);
-    const bool dropped = !cohorts_.alive(e.cohort);
-    (dropped ? stats_.misses_dropped : stats_.misses_expired).Add();
-    Remove(id, dropped ? Removal::kDropped : Removal::kExpired);
-    Publish();
     return std::nullopt;
   }
   if (e.frequency() < 3) {

@@ -66,6 +66,12 @@ class L1 {
   // dropped owner, or from before a Clear.
   [[nodiscard]] std::optional<L1Hit> Find(const CacheKey& key, MonoTime now);
 
+  // Find in two halves, for a caller who will know only after a failed lookup whether the key could
+  // have been here at all. FindHit counts hits and nothing else; CountMiss, called where FindHit
+  // has just failed, counts why.
+  [[nodiscard]] std::optional<L1Hit> FindHit(const CacheKey& key, MonoTime now);
+  void CountMiss(const CacheKey& key, MonoTime now);
+
   // Keeps the bytes of a hit alive beyond the next call. Large values (stored outside the slabs)
   // are shared without copying; small ones are copied, which is cheaper than counting.
   // REQUIRES: `hit` came from the latest Find and no non-const call was made since.

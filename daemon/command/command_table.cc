@@ -115,11 +115,9 @@ CommandTable::FoldedName CommandTable::Fold(std::string_view name) {
     folded.tail = LowerWord(Load<std::uint64_t>(at + size - kWordBytes));
   } else if (size >= 4 && size < kWordBytes) {
     folded.head = LowerWord(Load<std::uint32_t>(at) | (Load<std::uint32_t>(at + size - 4) << 32U));
-  } else if (size < 4) {
-    for (std::size_t i = 0; i < size; ++i) {
-      folded.head = (folded.head << 8U) | static_cast<unsigned char>(at[i]);
-    }
-    folded.head = LowerWord(folded.head);
+  } else if (size < 4) {  // the middle byte is the first or the last again in shorter names
+    folded.head = LowerWord(Load<std::uint8_t>(at) | (Load<std::uint8_t>(at + size / 2) << 8U) |
+                            (Load<std::uint8_t>(at + size - 1) << 16U));
   } else {
     for (std::size_t i = 0; i + kWordBytes <= size; i += kWordBytes) {
       folded.head = Mix(folded.head ^ LowerWord(Load<std::uint64_t>(at + i)));

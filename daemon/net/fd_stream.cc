@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 
@@ -32,6 +33,28 @@ constexpr std::size_t kDiscardBytes = std::size_t{64} << 20U;  // more than a re
 
 Error ErrorFromErrno(int error) {
   return Error{error == ETIMEDOUT ? Code::kTimeout : Code::kUnavailable, uv_strerror(-error)};
+}
+
+// recv(2) and send(2) without the C library's wrappers, which are points of thread cancellation:
+// each costs two locked instructions once the process has a second thread. We cancel no threads.
+ssize_t Receive(int fd, std::span<char> into) {
+  return syscall(SYS_recvfrom, fd, into.data(), into.size(), 0, nullptr, nullptr);
+}
+
+// MSG_NOSIGNAL: a peer that is gone must be an error here, not a SIGPIPE that ends the process.
+ssize_t Send(int fd, const iovec& part) {
+  return syscall(SYS_sendto, fd, part.iov_base, part.iov_len, MSG_NOSIGNAL | MSG_DONTWAIT, nullptr,
+                 0);
+}
+
+ssize_t Send(int fd, std::span<const iovec> parts) {
+  if (parts.size() == 1) {
+    return Send(fd, parts.front());
+  }
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts.data());  // sendmsg only reads it
+  message.msg_iovlen = parts.size();
+  return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 bool IsWouldBlock(int error) {
@@ -145,7 +168,7 @@ void FdStream::ReadSome(const uv_poll_t* handle, bool is_poll_failed) {
   const std::span<char> buffer = loop_.read_buffer();
   StreamStats& stats = loop_.stream_stats();
   for (int i = 0; i < kReadsPerEvent && is_reading_ && !is_ended_ && !is_broken_; ++i) {
-    const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
+    const ssize_t n = Receive(fd_, buffer);
     const int error = errno;
     stats.reads.Add();
     if (n == 0) {
@@ -206,19 +229,11 @@ std::size_t FdStream::Write(std::span<const iovec> parts) {
   return taken;
 }
 
-// One send of at most kPartsPerCall parts. MSG_NOSIGNAL: a peer that is gone must be an error here,
-// not a SIGPIPE that ends the process.
+// One send of at most kPartsPerCall parts.
 std::size_t FdStream::SendChunk(std::span<const iovec> parts, int& error) {
   ssize_t n = 0;
   do {
-    if (parts.size() == 1) {
-      n = send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } else {
-      msghdr message{};
-      message.msg_iov = const_cast<iovec*>(parts.data());  // sendmsg only reads it
-      message.msg_iovlen = parts.size();
-      n = sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
+    n = Send(fd_, parts);
   } while (n < 0 && errno == EINTR);
   StreamStats& stats = loop_.stream_stats();
   stats.writes.Add();

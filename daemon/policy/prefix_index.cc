@@ -6,7 +6,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+
+#include "daemon/base/same_bytes.h"
 
 namespace nearcached {
 
@@ -34,31 +35,6 @@ std::size_t PositionOf(std::uint64_t word, unsigned char byte) {
   // The classic test for a zero byte. A borrow can only set bits above the lowest zero byte.
   const std::uint64_t zeros = (difference - kOnes) & ~difference & (kOnes << 7U);
   return static_cast<std::size_t>(std::countr_zero(zeros)) / 8;
-}
-
-template <typename Word>
-bool SameWord(const char* a, const char* b) {
-  Word x = 0;
-  Word y = 0;
-  std::memcpy(&x, a, sizeof x);
-  std::memcpy(&y, b, sizeof y);
-  return x == y;
-}
-
-// Both have `size` bytes. The last word overlaps the one before it.
-bool SameBytes(const char* a, const char* b, std::size_t size) {
-  if (size >= 8) {
-    for (std::size_t at = 0; at + 8 < size; at += 8) {
-      if (!SameWord<std::uint64_t>(a + at, b + at)) {
-        return false;
-      }
-    }
-    return SameWord<std::uint64_t>(a + size - 8, b + size - 8);
-  }
-  if (size >= 4) {
-    return SameWord<std::uint32_t>(a, b) && SameWord<std::uint32_t>(a + size - 4, b + size - 4);
-  }
-  return std::equal(a, a + size, b);
 }
 
 }  // namespace

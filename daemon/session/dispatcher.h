@@ -28,7 +28,7 @@ class Dispatcher {
   // read_path.cc: GET and MGET.
   bool Get(Session& session, const Request& request);
   bool Mget(Session& session, const Request& request);
-  bool AnswerFromL1(Session& session, const CacheKey& key);
+  bool GetMissed(Session& session, const Request& request, const CacheKey& key);
   bool GatherMget(Session& session, const Request& request, std::unique_ptr<MgetGather> gather,
                   const std::vector<std::uint32_t>& missing);
   std::string_view JoinFlight(const CacheKey& key, const KeyPolicy& policy,

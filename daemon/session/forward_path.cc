@@ -94,10 +94,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     QueueInMulti(session, *footprint, options.kind);
     context_.coherence.BeginWrite(*footprint);
   }
-  UpstreamLink& link =
-      session.pin.link != nullptr
-          ? *session.pin.link
-          : context_.upstream.Lane(session.client.db, session.client.protocol, session.client_id());
+  UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
   const std::uint64_t seq = session.Wait(std::move(pending));
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
                   .sink = &session.sink(),

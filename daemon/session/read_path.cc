@@ -18,14 +18,28 @@ constexpr std::size_t kGatherMax = 1024 * 1024;
 
 }  // namespace
 
+// L1 is asked before the policy, which costs as much as the lookup: an entry is there only because
+// the policy let it in, and a change of policy drops them all.
 bool Dispatcher::Get(Session& session, const Request& request) {
-  if (!request.hashed || session.pin.link != nullptr) {
-    if (request.hashed) {
-      context_.stats.bypass_transaction.Add();
+  if (!request.hashed) {  // not a GET of one key, or there is no L1
+    if (!context_.config->l1.enabled && request.args.size() == 2) {
+      context_.stats.bypass_policy.Add();
     }
     return ForwardPlain(session, request);
   }
+  if (session.pin.link != nullptr) {
+    context_.stats.bypass_transaction.Add();
+    return ForwardPlain(session, request);
+  }
   const CacheKey key{session.client.db, request.args[1], request.hash};
+  const bool must_follow_lane = session.open.MayBeForwarded(key.hash);
+  if (context_.cache_enabled && !must_follow_lane) {
+    if (const auto hit = context_.l1.FindHit(key, context_.scheduler.Now())) {
+      context_.stats.hits.Add();
+      session.AnswerValue(*hit);
+      return true;
+    }
+  }
   if (!context_.policy->ForKey(key.key, TrackingState::kArmed).cache) {
     context_.stats.bypass_policy.Add();
     return ForwardPlain(session, request);
@@ -34,13 +48,15 @@ bool Dispatcher::Get(Session& session, const Request& request) {
     context_.stats.bypass_disabled.Add();
     return ForwardPlain(session, request);
   }
-  if (session.open.MayBeForwarded(key.hash)) {
+  if (must_follow_lane) {
     context_.stats.bypass_own_write.Add();
     return ForwardPlain(session, request);
   }
-  if (AnswerFromL1(session, key)) {
-    return true;
-  }
+  return GetMissed(session, request, key);
+}
+
+bool Dispatcher::GetMissed(Session& session, const Request& request, const CacheKey& key) {
+  context_.l1.CountMiss(key, context_.scheduler.Now());
   const KeyPolicy& policy =
       context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
   // (A key that could never be stored is not asked for on the fill link, and so not tracked.)
@@ -60,16 +76,6 @@ bool Dispatcher::Get(Session& session, const Request& request) {
   if (!refused.empty()) {
     session.FailSlot(seq, refused);
   }
-  return true;
-}
-
-bool Dispatcher::AnswerFromL1(Session& session, const CacheKey& key) {
-  const auto hit = context_.l1.Find(key, context_.scheduler.Now());
-  if (!hit) {
-    return false;
-  }
-  context_.stats.hits.Add();
-  session.AnswerValue(*hit);
   return true;
 }
 

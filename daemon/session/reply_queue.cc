@@ -6,8 +6,8 @@
 
 namespace nearcached {
 
-std::uint64_t ReplyQueue::Open(PendingRequest pending) {
-  slots_.PushBack({std::move(pending), {}, false});
+std::uint64_t ReplyQueue::Open(PendingRequest&& pending) {
+  slots_.EmplaceBack().pending = std::move(pending);
   return first_ + slots_.size() - 1;
 }
 
@@ -43,9 +43,11 @@ void ReplyQueue::Finish(std::uint64_t seq, OutBuffer& out) {
     if (!slots_.empty()) {
       // The new front speaks directly from now on; first what it has said so far.
       std::string& held = slots_.front().held;
-      held_bytes_ -= held.size();
-      out.Append(held);
-      std::string().swap(held);
+      if (!held.empty()) {
+        held_bytes_ -= held.size();
+        out.Append(held);
+        std::string().swap(held);
+      }
     }
   }
 }

@@ -54,7 +54,7 @@ class ReplyQueue {
   [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
 
   // Opens the slot of the next request; returns its number.
-  std::uint64_t Open(PendingRequest pending);
+  std::uint64_t Open(PendingRequest&& pending);
 
   // The same for one whose reply is already known. REQUIRES: !empty(); an empty queue has no turn
   // to wait for, the reply goes straight out.

@@ -28,28 +28,29 @@ struct Request {
 struct RequestBatch {
   static constexpr std::size_t kMax = 32;
 
-  struct Item {
-    std::size_t first_arg = 0;
+  // Where a request came from.
+  struct Origin {
+    std::size_t begin = 0;      // offset of its first byte in the input
+    std::size_t first_arg = 0;  // in `args`
     std::uint32_t argc = 0;
-    std::size_t begin = 0;  // offset of its first byte in the input
-    std::size_t end = 0;    // and behind its last
-    std::string_view raw;   // what to forward
   };
 
-  std::array<Item, kMax> items{};
-  std::array<Request, kMax> requests{};  // of the items, made once `args` has stopped moving
+  std::array<Origin, kMax> origins{};
+  std::array<Request, kMax> requests{};  // their `args` are set once all are decoded
   std::size_t size = 0;
-  std::vector<std::string_view> args;  // of all items
+  std::vector<std::string_view> args;  // of all requests
   std::deque<std::string> encoded;     // requests that did not come in canonical form
 
-  [[nodiscard]] std::span<const std::string_view> ArgsOf(const Item& item) const {
-    return std::span(args).subspan(item.first_arg, item.argc);
+  [[nodiscard]] std::span<const std::string_view> ArgsOf(const Origin& origin) const {
+    return {args.data() + origin.first_arg, origin.argc};
   }
 
   void Clear() {
     size = 0;
     args.clear();
-    encoded.clear();
+    if (!encoded.empty()) {  // rarely, and clearing an empty deque is not free
+      encoded.clear();
+    }
     constexpr std::size_t kKeepArgs = 4096;
     if (args.capacity() > kKeepArgs) {
       args.shrink_to_fit();  // one client's million arguments are not kept for the others

@@ -56,6 +56,15 @@ ReplySink& Session::sink() {
   return server_;
 }
 
+UpstreamLink& Session::Lane() {
+  if (lane_ == nullptr || lane_db_ != client.db || lane_protocol_ != client.protocol) {
+    lane_ = &context_.upstream.Lane(client.db, client.protocol, client_id_);
+    lane_db_ = client.db;
+    lane_protocol_ = client.protocol;
+  }
+  return *lane_;
+}
+
 std::string Session::Describe() const {
   const auto seconds = [&](MonoTime since) {
     return std::to_string(ToMillis(context_.scheduler.Now() - since) / 1000);

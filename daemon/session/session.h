@@ -76,7 +76,7 @@ class Session final : private ByteStreamHandler {
   void AnswerValue(const L1Hit& hit);
 
   // Opens the slot of a request that is answered later.
-  std::uint64_t Wait(PendingRequest pending);
+  std::uint64_t Wait(PendingRequest&& pending);
   // Answers a slot with an error line.
   void FailSlot(std::uint64_t seq, std::string_view error_line);
 
@@ -99,6 +99,8 @@ class Session final : private ByteStreamHandler {
   void SetAuthenticated(bool on);
   // Where replies to this client's requests go.
   ReplySink& sink();
+  // The client's lane in its database and protocol.
+  UpstreamLink& Lane();
   // The client, or all of them, a line each as CLIENT LIST has them.
   [[nodiscard]] std::string Describe() const;
   [[nodiscard]] std::string DescribeAll() const;
@@ -180,6 +182,10 @@ class Session final : private ByteStreamHandler {
   std::string in_;                  // bytes not dispatched yet
   OutBuffer out_;
   ReplyQueue queue_;
+
+  UpstreamLink* lane_ = nullptr;  // the last one asked for; the pool keeps it as long as itself
+  DbIndex lane_db_ = 0;
+  proto::Protocol lane_protocol_ = proto::Protocol::kResp2;
 
   Park park_ = Park::kNone;
   bool reading_ = true;

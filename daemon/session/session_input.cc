@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/base/same_bytes.h"
 #include "daemon/session/dispatcher.h"
 #include "daemon/session/server.h"
 #include "daemon/session/session.h"
@@ -31,7 +32,10 @@ void Session::OnBytes(std::span<char> bytes) {
   }
   if (in_.empty() && park_ == Park::kNone) {
     const std::string_view input(bytes.data(), bytes.size());
-    in_.assign(input.substr(Process(input)));
+    const std::size_t done = Process(input);
+    if (done < input.size()) {
+      in_.assign(input.substr(done));
+    }
   } else {
     in_.append(bytes.data(), bytes.size());
     if (park_ == Park::kNone) {
@@ -86,13 +90,16 @@ bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
     if (verdict.argc == 0) {
       continue;
     }
-    auto& item = batch.items[batch.size++];
-    item = {first_arg, verdict.argc, begin, at, input.substr(begin, verdict.consumed)};
+    auto& origin = batch.origins[batch.size];
+    origin = {begin, first_arg, verdict.argc};
+    std::string_view& raw = batch.requests[batch.size].raw;
+    raw = input.substr(begin, verdict.consumed);
     if (!verdict.canonical) {
       std::string& encoded = batch.encoded.emplace_back();
-      proto::AppendCommand(encoded, batch.ArgsOf(item));
-      item.raw = encoded;
+      proto::AppendCommand(encoded, batch.ArgsOf(origin));
+      raw = encoded;
     }
+    ++batch.size;
   }
   return true;
 }
@@ -101,20 +108,20 @@ bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
 // once.
 void Session::PrepareBatch() {
   RequestBatch& batch = context_.batch;
+  const bool l1_enabled = context_.config->l1.enabled;
   std::string_view name;  // pipelines repeat themselves: a row is good for the next request too
   const CommandRow* row = nullptr;
   for (std::size_t i = 0; i < batch.size; ++i) {
     Request& request = batch.requests[i];
-    request.args = batch.ArgsOf(batch.items[i]);
-    request.raw = batch.items[i].raw;
+    request.args = batch.ArgsOf(batch.origins[i]);
     // A row of a subcommand, or of a command that has some, is good for this request alone.
-    if (row == nullptr || request.args[0] != name || row->name.size() != name.size() ||
+    if (row == nullptr || !SameBytes(request.args[0], name) || row->name.size() != name.size() ||
         row->Is(CommandFlag::kContainer)) {
       row = &context_.commands.Find(request.args);
       name = request.args[0];
     }
     request.row = row;
-    request.hashed = row->handling == Handling::kGet && request.args.size() == 2;
+    request.hashed = l1_enabled && row->handling == Handling::kGet && request.args.size() == 2;
     if (request.hashed) {
       request.hash = context_.hasher(request.args[1]);
       context_.l1.Prefetch(request.hash);
@@ -137,13 +144,13 @@ bool Session::DispatchBatch(std::size_t& at) {
   auto& requests = batch.requests;
   for (std::size_t i = 0; i < batch.size; ++i) {
     if (park_ != Park::kNone || closed_ || closing_) {
-      at = batch.items[i].begin;
+      at = batch.origins[i].begin;
       return false;
     }
     if (!dispatcher_.Dispatch(*this, requests[i])) {
       NC_CHECK(park_ != Park::kNone);
       context_.stats.parked.Add();
-      at = batch.items[i].begin;
+      at = batch.origins[i].begin;
       return false;
     }
     context_.stats.requests.Add();

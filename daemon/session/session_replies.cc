@@ -44,9 +44,9 @@ void Session::AnswerValue(const L1Hit& hit) {
   });
 }
 
-std::uint64_t Session::Wait(PendingRequest pending) {
-  open.Add(pending);
+std::uint64_t Session::Wait(PendingRequest&& pending) {
   pending.since = context_.scheduler.Now();
+  open.Add(pending);
   return queue_.Open(std::move(pending));
 }
 

@@ -55,7 +55,7 @@ std::string_view Link::Send(SendRequest& request) {
   }
   out.Append(request.bytes);
   last_used_ = context_.scheduler.Now();
-  Request queued;
+  Request& queued = Enqueue();
   queued.sink = request.sink;
   queued.token = request.token;
   queued.footprint = std::move(request.footprint);
@@ -64,7 +64,6 @@ std::string_view Link::Send(SendRequest& request) {
   if (request.timeout != Duration::zero()) {
     queued.deadline = last_used_ + request.timeout;
   }
-  Enqueue(std::move(queued));
   return {};
 }
 
@@ -74,19 +73,19 @@ void Link::Ask(const std::vector<std::string>& command,
   const std::vector<std::string_view> views(command.begin(), command.end());
   proto::AppendCommand((renewing() ? held_ : out_).Tail(), views);
   const MonoTime now = context_.scheduler.Now();
-  Request request;
+  Request& request = Enqueue();
   request.own = std::move(done);
   request.sent_at = now;
   request.deadline =
       now + (timeout == Duration::zero() ? Duration(context_.config.command_timeout) : timeout);
-  Enqueue(std::move(request));
 }
 
-void Link::Enqueue(Request request) {
+// The place of a request whose bytes were just queued; the caller fills it in.
+Link::Request& Link::Enqueue() {
   context_.stats.requests.Add();
   context_.stats.inflight.Add();
-  requests_.PushBack(std::move(request));
   MarkDirty();
+  return requests_.EmplaceBack();
 }
 
 void Link::MarkDirty() {

@@ -168,7 +168,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Deliver(std::string_view bytes, bool last);
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
-  void Enqueue(Request request);
+  Request& Enqueue();
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void FinishRenewal();
   void Reconnect();

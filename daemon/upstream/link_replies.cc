@@ -100,24 +100,20 @@ void Link::DeliverPiece(std::string_view piece, bool last) {
          proto::kErrBadUpstreamReply);
     return;
   }
-  if (!streaming_) {
-    if (last && carry_.empty()) {
-      Deliver(piece, true);
-      return;
-    }
+  const bool large = scanner_.bulk_length() > static_cast<std::int64_t>(kStreamAbove) ||
+                     carry_.size() + piece.size() > kStreamAbove;
+  if (!streaming_ && !last && !large) {
     carry_.append(piece);
-    const bool large = carry_.size() > kStreamAbove ||
-                       scanner_.bulk_length() > static_cast<std::int64_t>(kStreamAbove);
-    if (!last && !large) {
-      return;
-    }
-    streaming_ = !last;
-    const std::string gathered = std::exchange(carry_, {});
-    Deliver(gathered, last);
     return;
   }
   streaming_ = !last;
-  Deliver(piece, last);
+  if (carry_.empty()) {
+    Deliver(piece, last);
+    return;
+  }
+  std::string gathered = std::exchange(carry_, {});
+  gathered.append(piece);
+  Deliver(gathered, last);
 }
 
 // Hands bytes of the front request's reply to its sink.

@@ -23,6 +23,25 @@ TEST_CASE("a stored value is found and an absent one is not") {
   CHECK(f.l1.entries() == 1);
 }
 
+TEST_CASE("a lookup in two halves counts what one lookup counts") {
+  L1Fixture f;
+  f.Put("a", "x");
+  const CacheKey a = f.Key("a");
+  const CacheKey b = f.Key("b");
+  CHECK(f.l1.FindHit(a, f.now)->value == "x");
+  CHECK_FALSE(f.l1.FindHit(b, f.now));
+  CHECK(f.l1.stats().hits_value.value() == 1);
+  CHECK(f.l1.stats().misses_absent.value() == 0);  // nobody said that it should be here
+  f.l1.CountMiss(b, f.now);
+  CHECK(f.l1.stats().misses_absent.value() == 1);
+  f.now += f.ttl;
+  CHECK_FALSE(f.l1.FindHit(a, f.now));
+  CHECK(f.l1.entries() == 1);
+  f.l1.CountMiss(a, f.now);
+  CHECK(f.l1.stats().misses_expired.value() == 1);
+  CHECK(f.l1.entries() == 0);
+}
+
 TEST_CASE("the empty key and the empty value are values like others") {
   L1Fixture f;
   CHECK(f.Put("", "") == Result::kStored);
