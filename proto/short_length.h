@@ -13,20 +13,7 @@ namespace nearcached::proto {
 // else, be it unfinished, larger, negative or wrong, is nullptr with `value` unspecified, and the
 // caller takes a slower path that can tell which. Nine digits cannot overflow 32 bits, which
 // is what keeps the loop free of checks.
-inline const char* ReadShortLength(const char* p, const char* end, std::uint32_t& value) {
-  // One or two digits, as nearly all have: no loop. (A byte that is no digit is far above 9.)
-  if (end - p >= 4) {
-    const std::uint32_t tens = static_cast<unsigned char>(p[0]) - std::uint32_t{'0'};
-    const std::uint32_t ones = static_cast<unsigned char>(p[1]) - std::uint32_t{'0'};
-    if (tens <= 9 && p[1] == '\r' && p[2] == '\n') {
-      value = tens;
-      return p + 3;
-    }
-    if (tens - 1 <= 8 && ones <= 9 && p[2] == '\r' && p[3] == '\n') {
-      value = tens * 10 + ones;
-      return p + 4;
-    }
-  }
+inline const char* ReadShortLengthOfAnySize(const char* p, const char* end, std::uint32_t& value) {
   constexpr std::ptrdiff_t kDigitsMax = 9;
   const char* const first = p;
   const char* const digits_end = end - p > kDigitsMax ? p + kDigitsMax : end;
@@ -46,6 +33,24 @@ inline const char* ReadShortLength(const char* p, const char* end, std::uint32_t
   }
   value = number;
   return p + 2;
+}
+
+// The same. One or two digits, as nearly all lengths have, are read without a loop, in place.
+inline const char* ReadShortLength(const char* p, const char* end, std::uint32_t& value) {
+  if (end - p >= 4) {
+    // A byte that is no digit is far above 9.
+    const std::uint32_t first = static_cast<unsigned char>(p[0]) - std::uint32_t{'0'};
+    const std::uint32_t second = static_cast<unsigned char>(p[1]) - std::uint32_t{'0'};
+    if (first <= 9 && p[1] == '\r' && p[2] == '\n') {
+      value = first;
+      return p + 3;
+    }
+    if (first - 1 <= 8 && second <= 9 && p[2] == '\r' && p[3] == '\n') {
+      value = first * 10 + second;
+      return p + 4;
+    }
+  }
+  return ReadShortLengthOfAnySize(p, end, value);
 }
 
 }  // namespace nearcached::proto

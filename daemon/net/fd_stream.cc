@@ -109,19 +109,14 @@ void FdStream::SetReading(bool on) {
 
 // Tells libuv which events we want, if that differs from what it watches now.
 void FdStream::Watch() {
-  if (!poll_) {
-    return;
+  const int wanted = (is_reading_ && !is_ended_ && !is_broken_ ? int{UV_READABLE} : 0) |
+                     (is_waiting_room_ ? int{UV_WRITABLE} : 0);
+  if (wanted != watched_ && poll_) {
+    ChangeWatch(wanted);
   }
-  int wanted = 0;
-  if (is_reading_ && !is_ended_ && !is_broken_) {
-    wanted |= UV_READABLE;
-  }
-  if (is_waiting_room_) {
-    wanted |= UV_WRITABLE;
-  }
-  if (wanted == watched_) {
-    return;
-  }
+}
+
+void FdStream::ChangeWatch(int wanted) {
   watched_ = wanted;
   const int rc =
       wanted == 0 ? uv_poll_stop(poll_.get()) : uv_poll_start(poll_.get(), wanted, &OnPoll);

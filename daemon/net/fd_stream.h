@@ -46,6 +46,7 @@ class FdStream final : public ByteStream {
   void ReadSome(const uv_poll_t* handle, bool is_poll_failed);
   [[nodiscard]] std::size_t SendChunk(std::span<const iovec> parts, int& error);
   void Watch();
+  void ChangeWatch(int wanted);
   void Break(int error);
   void End(const Error& why);
 

@@ -12,7 +12,8 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/command/command_row.h"
+#include "daemon/command/ascii.h"
+#include "daemon/command/command_table.h"
 
 namespace nearcached {
 
@@ -40,9 +41,23 @@ struct RequestBatch {
   std::size_t size = 0;
   std::vector<std::string_view> args;  // of all requests
   std::deque<std::string> encoded;     // requests that did not come in canonical form
+  const CommandRow* likely_row = nullptr;
 
   [[nodiscard]] std::span<const std::string_view> ArgsOf(const Origin& origin) const {
     return {args.data() + origin.first_arg, origin.argc};
+  }
+
+  // The row of a call. Clients repeat themselves: the row of the call before is tried first.
+  const CommandRow& RowOf(std::span<const std::string_view> call, const CommandTable& commands) {
+    if (likely_row != nullptr && EqualsIgnoringCase(call[0], likely_row->name)) {
+      return *likely_row;
+    }
+    const CommandRow& row = commands.Find(call);
+    // Only where the name alone says which row it is, and will go on saying so.
+    const bool by_name_alone = &row != &commands.unknown() && !row.Is(CommandFlag::kContainer) &&
+                               EqualsIgnoringCase(call[0], row.name);
+    likely_row = by_name_alone ? &row : nullptr;
+    return row;
   }
 
   void Clear() {

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "daemon/base/check.h"
-#include "daemon/base/same_bytes.h"
 #include "daemon/session/dispatcher.h"
 #include "daemon/session/server.h"
 #include "daemon/session/session.h"
@@ -109,19 +108,12 @@ bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
 void Session::PrepareBatch() {
   RequestBatch& batch = context_.batch;
   const bool l1_enabled = context_.config->l1.enabled;
-  std::string_view name;  // pipelines repeat themselves: a row is good for the next request too
-  const CommandRow* row = nullptr;
   for (std::size_t i = 0; i < batch.size; ++i) {
     Request& request = batch.requests[i];
     request.args = batch.ArgsOf(batch.origins[i]);
-    // A row of a subcommand, or of a command that has some, is good for this request alone.
-    if (row == nullptr || !SameBytes(request.args[0], name) || row->name.size() != name.size() ||
-        row->Is(CommandFlag::kContainer)) {
-      row = &context_.commands.Find(request.args);
-      name = request.args[0];
-    }
-    request.row = row;
-    request.hashed = l1_enabled && row->handling == Handling::kGet && request.args.size() == 2;
+    request.row = &batch.RowOf(request.args, context_.commands);
+    request.hashed =
+        l1_enabled && request.row->handling == Handling::kGet && request.args.size() == 2;
     if (request.hashed) {
       request.hash = context_.hasher(request.args[1]);
       context_.l1.Prefetch(request.hash);
