@@ -79,6 +79,8 @@ struct UpstreamConfig {
   std::uint32_t db = 0;  // the database clients start in
 
   Duration connect_timeout{2'000};
+  Duration address_timeout{500};  // of that, for one address of a name that has several
+  Duration dns_ttl{1'000};        // the addresses of a name are remembered this long; 0: never
   Duration command_timeout{5'000};
   std::uint32_t links = 2;       // forward lanes per database and protocol
   std::uint32_t fill_links = 1;  // links that carry the reads which fill L1

@@ -274,6 +274,15 @@ constexpr Row kRows[] = {
      At<&Config::upstream, &UpstreamConfig::connect_timeout>(), Time(10 * kMs, kDay), kFree, kLinks,
      kPublic, kOptional,
      "How long connecting, AUTH and arming tracking may take together before it is tried again."},
+    {"upstream.address_timeout", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::address_timeout>(), Time(10 * kMs, kDay), kFree, kLinks,
+     kPublic, kOptional,
+     "How long one address of a name may take to accept a connection before the next one is tried; "
+     "the last one has what is left of `connect_timeout`."},
+    {"upstream.dns_ttl", Type::kDuration, At<&Config::upstream, &UpstreamConfig::dns_ttl>(),
+     Time(0 * kMs, hours(1)), kFree, kLinks, kPublic, kOptional,
+     "How long the addresses of a name are remembered; 0: it is looked up for every connection. "
+     "Addresses that cannot be reached are forgotten at once."},
     {"upstream.command_timeout", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::command_timeout>(), Time(10 * kMs, kDay), kFree, kLive,
      kPublic, kOptional,

@@ -62,7 +62,9 @@ void RaiseDescriptorLimit(std::uint32_t clients_max) {
 App::App(config::Config config, Reloader reloader)
     : config_(std::move(config)),
       reloader_(std::move(reloader)),
-      dialer_(loop_),
+      system_names_(loop_),
+      names_(system_names_, loop_, config_.upstream.dns_ttl),
+      dialer_(loop_, names_, config_.upstream.address_timeout),
       tls_(config_, loop_, dialer_),
       nearcache_(registry_, *this) {}
 
@@ -179,6 +181,7 @@ void App::RegisterMetrics() {
   RegisterWorkerMetrics(registry_, *worker_);
   RegisterLoopMetrics(registry_, loop_.stats(), loop_.stream_stats(), listener_stats_);
   RegisterTlsMetrics(registry_, tls_);
+  RegisterResolverMetrics(registry_, names_.stats());
   RegisterProcessMetrics(registry_);
   RegisterReloadMetrics(registry_, reloads_);
 }

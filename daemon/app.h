@@ -19,6 +19,7 @@
 #include "daemon/admin/nearcache_handler.h"
 #include "daemon/base/result.h"
 #include "daemon/metrics.h"
+#include "daemon/net/cached_resolver.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/signals.h"
 #include "daemon/net/uv_loop.h"
@@ -60,6 +61,8 @@ class App final : private NearcacheBackend {
   config::Config config_;
   const Reloader reloader_;
   UvLoop loop_;
+  UvResolver system_names_;
+  CachedResolver names_;
   HiredisDialer dialer_;
   TlsService tls_;
   MetricRegistry registry_;

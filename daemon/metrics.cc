@@ -306,6 +306,14 @@ void RegisterCertificate(MetricRegistry& registry, const std::string& use, const
 
 }  // namespace
 
+void RegisterResolverMetrics(MetricRegistry& registry, const ResolverStats& stats) {
+  LabelledCounters(registry, "nearcached_dns_lookups_total",
+                   "Names of upstreams that were looked up to connect to them.", "result")
+      .Add("ok", stats.resolved)
+      .Add("failed", stats.failed)
+      .Add("cached", stats.cached);
+}
+
 void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
   RegisterTlsSide(registry, "upstream", tls.upstream_stats());
   RegisterTlsSide(registry, "listener", tls.listener_stats());
@@ -367,6 +375,7 @@ std::string MetricReference() {
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
+  const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream});
   RegisterLoopMetrics(registry, loop, streams, listeners);
@@ -374,6 +383,7 @@ std::string MetricReference() {
   RegisterTlsSide(registry, "upstream", tls_upstream);
   RegisterTlsSide(registry, "listener", tls_listener);
   RegisterCertificate(registry, "upstream", certificate_ends);
+  RegisterResolverMetrics(registry, names);
   RegisterProcessMetrics(registry, AllocatorMetrics::kAlways);
   return RenderMetricReference(registry.Collect());
 }

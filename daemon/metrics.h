@@ -6,6 +6,7 @@
 #include <string>
 
 #include "daemon/admin/metric_registry.h"
+#include "daemon/net/cached_resolver.h"
 #include "daemon/net/listener.h"
 #include "daemon/net/uv_loop.h"
 #include "daemon/tls_service.h"
@@ -27,6 +28,7 @@ void RegisterReloadMetrics(MetricRegistry& registry, const ReloadStats& reloads)
 
 // METRICS.md, printed from what the functions above and RegisterProcessMetrics register.
 [[nodiscard]] std::string MetricReference();
+void RegisterResolverMetrics(MetricRegistry& registry, const ResolverStats& stats);
 void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls);
 
 }  // namespace nearcached

@@ -85,8 +85,8 @@ class UvLookup final : public Lookup {
 
 }  // namespace
 
-std::unique_ptr<Lookup> Resolver::Resolve(const std::string& host, int port,
-                                          OnResolved on_resolved) {
+std::unique_ptr<Lookup> UvResolver::Resolve(const std::string& host, int port,
+                                            OnResolved on_resolved) {
   auto lookup = std::make_unique<UvLookup>(loop_, host, std::move(on_resolved));
   lookup->Start(port);
   return lookup;

@@ -1,8 +1,8 @@
-// Resolver: turns a host name into addresses without blocking the loop.
+// Resolver: turns a host name into addresses without blocking the loop. UvResolver asks the system;
+// cached_resolver.h remembers answers for a moment.
 //
 // getaddrinfo(3) runs in libuv's thread pool, so /etc/hosts, search domains and the rest of the
-// system's rules hold. Nothing is cached here: reconnecting must see a changed name (failover by
-// DNS), and it is rare. Loop thread only.
+// system's rules hold. Loop thread only.
 #pragma once
 
 #include <functional>
@@ -28,13 +28,25 @@ class Resolver {
   // At least one address, in the order the system prefers them; or kUnavailable.
   using OnResolved = std::function<void(Result<std::vector<SocketAddress>>)>;
 
-  explicit Resolver(UvLoop& loop) : loop_(loop) {}
-
   // Looks up `host` (a name or a numeric address) for TCP; the addresses carry `port`. The callback
   // comes once, from the loop, never before this returns. There is no timeout of its own: the
   // caller has one.
+  [[nodiscard]] virtual std::unique_ptr<Lookup> Resolve(const std::string& host, int port,
+                                                        OnResolved on_resolved) = 0;
+
+  // The last answer led nowhere: whoever remembers it should not.
+  virtual void Forget(const std::string& /*host*/, int /*port*/) {}
+
+ protected:
+  ~Resolver() = default;
+};
+
+class UvResolver final : public Resolver {
+ public:
+  explicit UvResolver(UvLoop& loop) : loop_(loop) {}
+
   [[nodiscard]] std::unique_ptr<Lookup> Resolve(const std::string& host, int port,
-                                                OnResolved on_resolved);
+                                                OnResolved on_resolved) override;
 
  private:
   UvLoop& loop_;

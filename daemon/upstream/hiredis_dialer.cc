@@ -37,15 +37,20 @@ std::string NumericHost(const SocketAddress& address) {
 // A stream that is being connected, and then passes everything on to the FdStream inside it.
 class DialledStream final : public ByteStream {
  public:
-  DialledStream(UvLoop& loop, Resolver& resolver, Endpoint to, ByteStreamHandler& handler)
-      : loop_(loop), handler_(handler), to_(std::move(to)) {
+  DialledStream(UvLoop& loop, Resolver& names, Duration address_timeout, Endpoint to,
+                ByteStreamHandler& handler)
+      : loop_(loop),
+        names_(names),
+        address_timeout_(address_timeout),
+        handler_(handler),
+        to_(std::move(to)) {
     if (!to_.unix_path.empty()) {
       later_ = loop_.After(Duration::zero(), [this] {
         Watch(Context(redisConnectUnixNonBlock(to_.unix_path.c_str())));
       });
       return;
     }
-    lookup_ = resolver.Resolve(to_.host, to_.port, [this](auto result) {
+    lookup_ = names_.Resolve(to_.host, to_.port, [this](auto result) {
       if (!result.ok()) {
         End(result.error());
         return;
@@ -71,6 +76,12 @@ class DialledStream final : public ByteStream {
  private:
   void TryNext() {
     const SocketAddress address = addresses_[next_address_++];
+    if (next_address_ < addresses_.size()) {
+      // An address that is gone may answer nothing at all; the next one must have its turn while
+      // the link still waits. The last one has all the time that is left.
+      patience_ = loop_.After(address_timeout_,
+                              [this] { Failed("no answer within upstream.address_timeout"); });
+    }
     Watch(Context(redisConnectNonBlock(NumericHost(address).c_str(), to_.port)));
   }
 
@@ -103,6 +114,7 @@ class DialledStream final : public ByteStream {
       error = errno;
     }
     poll_.Close();
+    patience_.reset();
     if (error != 0 || status < 0) {
       Failed(error != 0 ? std::strerror(error) : uv_strerror(status));
       return;
@@ -117,13 +129,21 @@ class DialledStream final : public ByteStream {
   }
 
   void Failed(const char* why) {
-    const std::string text = why;
+    std::string text = why;
     poll_.Close();
     context_.reset();
+    patience_.reset();
     if (next_address_ < addresses_.size()) {
       // From the loop, so that a long list of dead addresses is no recursion.
       later_ = loop_.After(Duration::zero(), [this] { TryNext(); });
       return;
+    }
+    if (to_.unix_path.empty()) {
+      names_.Forget(to_.host, to_.port);
+      if (addresses_.size() > 1) {
+        text = "none of its " + std::to_string(addresses_.size()) + " addresses can be reached, " +
+               addresses_.back().ToString() + ": " + text;
+      }
     }
     End(Error{Code::kUnavailable, text});
   }
@@ -133,10 +153,13 @@ class DialledStream final : public ByteStream {
   }
 
   UvLoop& loop_;
+  Resolver& names_;
+  const Duration address_timeout_;
   ByteStreamHandler& handler_;
   const Endpoint to_;
   std::unique_ptr<Lookup> lookup_;
   std::unique_ptr<Timer> later_;
+  std::unique_ptr<Timer> patience_;  // with an address, while there are others
   std::vector<SocketAddress> addresses_;
   std::size_t next_address_ = 0;
   Context context_;
@@ -147,7 +170,7 @@ class DialledStream final : public ByteStream {
 }  // namespace
 
 std::unique_ptr<ByteStream> HiredisDialer::Dial(const Endpoint& to, ByteStreamHandler& handler) {
-  return std::make_unique<DialledStream>(loop_, resolver_, to, handler);
+  return std::make_unique<DialledStream>(loop_, names_, address_timeout_, to, handler);
 }
 
 }  // namespace nearcached

@@ -16,16 +16,19 @@ namespace nearcached {
 
 class HiredisDialer final : public Dialer {
  public:
-  explicit HiredisDialer(UvLoop& loop) : loop_(loop), resolver_(loop) {}
+  // Both outlive the dialer. One address of several may take `address_timeout`.
+  HiredisDialer(UvLoop& loop, Resolver& names, Duration address_timeout)
+      : loop_(loop), names_(names), address_timeout_(address_timeout) {}
 
-  // Addresses of a name are tried in the order of the resolver; the handler hears of the last
-  // failure only. There is no timeout here: the link has one.
+  // The name is looked up each time. Its addresses are tried in the order of the resolver; the
+  // handler hears of the last failure only. The last address has no timeout here: the link has one.
   [[nodiscard]] std::unique_ptr<ByteStream> Dial(const Endpoint& to,
                                                  ByteStreamHandler& handler) override;
 
  private:
   UvLoop& loop_;
-  Resolver resolver_;
+  Resolver& names_;
+  const Duration address_timeout_;
 };
 
 }  // namespace nearcached

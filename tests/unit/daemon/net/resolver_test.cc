@@ -13,7 +13,7 @@ using Answer = std::optional<Result<std::vector<SocketAddress>>>;
 
 TEST_CASE("a numeric address resolves to itself, with the port, from the loop") {
   UvLoop loop;
-  Resolver resolver(loop);
+  UvResolver resolver(loop);
   Answer answer;
   const auto lookup =
       resolver.Resolve("127.0.0.1", 6379, [&](auto result) { answer = std::move(result); });
@@ -26,7 +26,7 @@ TEST_CASE("a numeric address resolves to itself, with the port, from the loop") 
 
 TEST_CASE("localhost has at least one loopback address") {
   UvLoop loop;
-  Resolver resolver(loop);
+  UvResolver resolver(loop);
   Answer answer;
   const auto lookup =
       resolver.Resolve("localhost", 1, [&](auto result) { answer = std::move(result); });
@@ -38,7 +38,7 @@ TEST_CASE("localhost has at least one loopback address") {
 
 TEST_CASE("a name that cannot be resolved is an error that says which name") {
   UvLoop loop;
-  Resolver resolver(loop);
+  UvResolver resolver(loop);
   for (const std::string& host : {std::string("not a name"), std::string(300, 'x')}) {
     Answer answer;
     const auto lookup = resolver.Resolve(host, 1, [&](auto result) { answer = std::move(result); });
@@ -52,7 +52,7 @@ TEST_CASE("a name that cannot be resolved is an error that says which name") {
 
 TEST_CASE("a dropped lookup never calls back, and the loop can end while it is still asking") {
   UvLoop loop;
-  Resolver resolver(loop);
+  UvResolver resolver(loop);
   int calls = 0;
   for (int i = 0; i < 20; ++i) {  // more than the thread pool: some queued, some running
     resolver.Resolve("localhost", 1, [&](auto) { ++calls; }).reset();
@@ -63,7 +63,7 @@ TEST_CASE("a dropped lookup never calls back, and the loop can end while it is s
 
 TEST_CASE("a lookup may be destroyed inside its own callback") {
   UvLoop loop;
-  Resolver resolver(loop);
+  UvResolver resolver(loop);
   std::unique_ptr<Lookup> lookup;
   bool is_done = false;
   lookup = resolver.Resolve("127.0.0.1", 1, [&lookup, &is_done](auto result) {
