@@ -41,9 +41,19 @@ config::LoadResult LoadWithCertificates(const CommandLine& line) {
   return loaded;
 }
 
+// The first listener that can be asked in plain text; a TLS one only tells that it is there.
+const std::string& AddressToAsk(const config::Config& config) {
+  for (const config::ListenerConfig& listener : config.listeners) {
+    if (!listener.tls.enabled()) {
+      return listener.address;
+    }
+  }
+  return config.listeners.front().address;
+}
+
 int Wait(const CommandLine& line, const config::Config& config) {
-  const auto address = config::ParseListenAddress(
-      line.wait_address.empty() ? config.listeners.front().address : line.wait_address);
+  const auto address = config::ParseListenAddress(line.wait_address.empty() ? AddressToAsk(config)
+                                                                            : line.wait_address);
   if (!address.ok()) {
     Print(stderr, "nearcached: --address: " + address.error + "\n");
     return kExitUsage;

@@ -12,6 +12,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "daemon/net/tls_stream.h"
+
 namespace nearcached {
 namespace {
 
@@ -93,13 +95,14 @@ std::string AskOnce(const config::ListenAddress& address, std::chrono::milliseco
       static_cast<ssize_t>(kPing.size())) {
     return std::strerror(errno);
   }
-  std::array<char, 64> reply{};
+  std::array<char, 128> reply{};
   const ssize_t got = ::recv(socket.fd(), reply.data(), reply.size(), 0);
   if (got <= 0) {
     return got == 0 ? "it closed the connection" : "it accepts connections but does not answer";
   }
   const std::string_view text(reply.data(), static_cast<std::size_t>(got));
-  if (text.starts_with("+PONG") || text.starts_with("-NOAUTH")) {
+  if (text.starts_with("+PONG") || text.starts_with("-NOAUTH") ||
+      text.starts_with(kTlsWantedReply)) {
     return {};
   }
   return "it answered PING with something else";

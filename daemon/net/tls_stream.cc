@@ -298,6 +298,9 @@ bool TlsStream::Shake() {
   }
   if (error != SSL_ERROR_NONE) {
     const TlsFault fault = ExplainTlsFailure(ssl_, peer_.context->options().role, peer_.host);
+    if (!is_client() && fault.why == TlsFailure::kNotTls) {
+      environment_.scratch.cipher = kTlsWantedReply;
+    }
     (void)FlushCipher();  // the alert that tells the peer
     return Fail(fault);
   }

@@ -27,6 +27,11 @@ struct bio_method_st;  // BIO_METHOD
 
 namespace nearcached {
 
+// What a server says, in plain text, to a client that does not speak TLS, before it closes: a Redis
+// client shows it, where an alert record would only look like a broken server.
+inline constexpr std::string_view kTlsWantedReply =
+    "-ERR nearcached: this address speaks TLS: connect with rediss://\r\n";
+
 // Memory that all TLS streams of a loop use in turn; an idle stream owns no buffer.
 struct TlsScratch {
   static constexpr std::size_t kPlainBytes = std::size_t{64} << 10U;

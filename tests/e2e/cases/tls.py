@@ -224,14 +224,25 @@ def who_does_not_speak_tls_is_closed_and_counted(env):
     with socket.create_connection(("127.0.0.1", daemon.tls_port)) as plain:
         plain.settimeout(10 * SCALE)
         plain.sendall(b"*1\r\n$4\r\nPING\r\n")
-        while plain.recv(4096):
-            pass  # an alert, then the end
+        said = b""
+        while piece := plain.recv(4096):
+            said += piece
+        true(said.startswith(b"-ERR") and b"rediss://" in said, f"no remedy in {said!r}")
     with socket.create_connection(("127.0.0.1", daemon.tls_port)) as silent:
         silent.settimeout(10 * SCALE)
         equal(silent.recv(1), b"")
     failures = daemon.metrics()
     equal(failures.total("nearcached_tls_failures_total", side="listener", reason="not_tls"), 1)
     equal(failures.total("nearcached_tls_failures_total", side="listener", reason="timeout"), 1)
+
+
+@case
+def wait_finds_a_listener_that_speaks_tls_only(env):
+    certificates = _certificates(env)
+    daemon = _listening(env, env.redis(), certificates)
+    code, _, err = env.run_daemon("wait", "--timeout", "5s", "--address",
+                                  f"127.0.0.1:{daemon.tls_port}")
+    equal((code, err), (0, ""))
 
 
 @case

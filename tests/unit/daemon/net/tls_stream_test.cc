@@ -112,6 +112,7 @@ TEST_CASE_FIXTURE(TlsFixture, "a client that speaks plain RESP is told apart, an
   REQUIRE(server.owner.end);
   CHECK(server.owner.end->message.find("does not speak TLS") != std::string::npos);
   CHECK(server.failures(TlsFailure::kNotTls) == 1);
+  CHECK(server.wire.TakeWritten() == kTlsWantedReply);
   CHECK(server.Write("swallowed") == 9);
 }
 
