@@ -78,8 +78,8 @@ class Upstream {
   virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) = 0;
 
   // Lends a link, most recently used first. Null with an `error_line` that names the setting: there
-  // is none to be had. Null without: the session stands in line. The owner is told once its turn has
-  // come, or its time is over, and the session must then ask again, or leave the line.
+  // is none to be had. Null without: the session stands in line. The owner is told once its turn
+  // has come, or its time is over, and the session must then ask again, or leave the line.
   virtual ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
                                 std::uint64_t session, std::string_view& error_line) = 0;
   // The session wants no link any more. Does nothing for one that does not wait.
