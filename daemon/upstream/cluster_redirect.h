@@ -1,0 +1,31 @@
+// The errors by which a cluster says "not here": MOVED, ASK, TRYAGAIN, CLUSTERDOWN.
+// Pure functions, any thread.
+// https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "daemon/base/byte_stream.h"
+#include "daemon/upstream/cluster_slot.h"
+
+namespace nearcached {
+
+struct Redirect {
+  enum class Kind : std::uint8_t {
+    kNone,         // no redirection: an answer like any other
+    kMoved,        // the slot is at `to`, for good
+    kAsk,          // this once at `to`, after ASKING
+    kTryAgain,     // some of the keys have moved and some have not
+    kClusterDown,  // nobody serves the slot, or the cluster has no quorum
+  };
+  Kind kind = Kind::kNone;
+  Slot slot = 0;  // kMoved, kAsk
+  Endpoint to;    // kMoved, kAsk
+};
+
+// Takes a whole reply as it came, "-MOVED 3999 127.0.0.1:6381\r\n". A redirection without a host
+// points to the host that was asked, `asked`; one that makes no sense is an answer like any other.
+[[nodiscard]] Redirect ParseRedirect(std::string_view reply, const Endpoint& asked);
+
+}  // namespace nearcached
