@@ -131,7 +131,7 @@ void Worker::SetCacheEnabled(bool on) {
 
 Explanation Worker::Explain(std::span<const std::string_view> command) {
   const CommandRow& row = commands_.Find(command);
-  return context_.policy->Explain(row, command, pool_.StateFor(config_.upstream.db, 0));
+  return context_.policy->Explain(row, command, context_.fills.StateFor(CacheKey{.db = config_.upstream.db, .key = {}, .hash = 0}));
 }
 
 }  // namespace nearcached

@@ -99,6 +99,18 @@ void Coherence::OnFillLinkLost(FillOwner owner) {
   // The flights on that link are told by the link itself (OnReplyLost), and fill nothing.
 }
 
+void Coherence::OnFillersLost(std::span<const FillOwner> owners) {
+  stats_.flushes_tracking.Add();
+  for (const FillOwner& owner : owners) {
+    l1_.DropOwner(owner);
+  }
+}
+
+void Coherence::OnSlotsMoved(std::span<const FillOwner> owners) {
+  OnFillersLost(owners);
+  flights_.PoisonAll();
+}
+
 std::size_t Coherence::FlushPrefix(std::string_view prefix) {
   stats_.flushes_admin.Add();
   flights_.PoisonAll();

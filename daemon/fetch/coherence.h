@@ -74,6 +74,11 @@ class Coherence {
   void Flush(FlushReason reason);
   // A fill link lost its connection: what it filled is dropped (R6).
   void OnFillLinkLost(FillOwner owner);
+  // The same for several owners that one link stood for: the slots of a cluster's node.
+  void OnFillersLost(std::span<const FillOwner> owners);
+  // Slots of a cluster belong to another node now: what the old one filled is dropped (R7), and
+  // nobody joins a read that is on its way to it (R2).
+  void OnSlotsMoved(std::span<const FillOwner> owners);
 
   // Drops the entries whose key begins with `prefix`; returns how many. Administration only: it
   // looks at every entry. Flights are poisoned whatever their key.

@@ -24,8 +24,8 @@ class FillChannel {
   virtual std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
                                                              std::uint64_t flight) = 0;
 
-  // State of the link that fills keys of `hash` in `db`. Opens the link when there is none.
-  virtual TrackingState StateFor(DbIndex db, std::uint64_t hash) = 0;
+  // State of the link that fills `key`. Opens the link when there is none.
+  virtual TrackingState StateFor(const CacheKey& key) = 0;
 
  protected:
   ~FillChannel() = default;

@@ -58,7 +58,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
 bool Dispatcher::GetMissed(Session& session, const Request& request, const CacheKey& key) {
   context_.l1.CountMiss(key, context_.scheduler.Now());
   const KeyPolicy& policy =
-      context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
+      context_.policy->ForKey(key.key, context_.fills.StateFor(key));
   // (A key that could never be stored is not asked for on the fill link, and so not tracked.)
   if (!policy.cache || key.key.size() > policy.entry_bytes_max) {
     context_.stats.bypass_not_armed.Add();
@@ -128,7 +128,7 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
       continue;
     }
     ++absent;
-    const auto state = context_.fills.StateFor(key.db, key.hash);
+    const auto state = context_.fills.StateFor(key);
     if (absent > context_.config->l1.mget_fill_keys_max ||
         !context_.policy->ForKey(key.key, state).cache) {
       return ForwardPlain(session, request);
@@ -160,7 +160,7 @@ bool Dispatcher::GatherMget(Session& session, const Request& request,
   for (const std::uint32_t i : missing) {
     const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
     const KeyPolicy& policy =
-        context_.policy->ForKey(key.key, context_.fills.StateFor(key.db, key.hash));
+        context_.policy->ForKey(key.key, context_.fills.StateFor(key));
     const FlightWaiter waiter{{session.id(), seq}, i, context_.scheduler.Now()};
     const std::string_view refused = JoinFlight(key, policy, waiter);
     if (!refused.empty()) {

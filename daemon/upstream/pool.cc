@@ -32,7 +32,10 @@ std::string_view PurposeText(Link::Purpose purpose) {
 }  // namespace
 
 Pool::Pool(const Deps& deps)
-    : deps_(deps), exclusive_({deps.scheduler, deps_.config, stats_, *this}) {
+    : deps_(deps),
+      own_stats_(deps.shared_stats == nullptr ? std::make_unique<UpstreamStats>() : nullptr),
+      stats_(deps.shared_stats == nullptr ? *own_stats_ : *deps.shared_stats),
+      exclusive_({deps.scheduler, deps_.config, stats_, *this}) {
   if (deps_.tracking == config::TrackingConfig::Mode::kOff) {
     ttl_only_ = true;
     ttl_only_why_ = "tracking.mode is off";
@@ -104,8 +107,8 @@ Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
   return *links[hash % links.size()];
 }
 
-TrackingState Pool::StateFor(DbIndex db, std::uint64_t hash) {
-  Link& link = FillLink(db, hash);
+TrackingState Pool::StateFor(const CacheKey& key) {
+  Link& link = FillLink(key.db, key.hash);
   // A fill link with a long queue is no reason to fail: reads then go past L1, as when nothing may
   // be filled. The other half of the queue is for the keys of the MGET that is being taken apart.
   if (link.unanswered() >= deps_.config.link_queue_max / 2) {
@@ -195,18 +198,26 @@ void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
   coherence_->Flush(FlushReason::kTrackingLost);
 }
 
-void Pool::UpdateTrackingGauge() {
-  std::int64_t state = 0;
+TrackingState Pool::tracking() const {
   if (ttl_only_) {
-    state = 1;
-  } else {
-    for (const auto& [db, links] : fill_) {
-      for (const auto& link : links) {
-        state = link->armed() ? 2 : state;
+    return TrackingState::kTtlOnly;
+  }
+  for (const auto& [db, links] : fill_) {
+    for (const auto& link : links) {
+      if (link->armed()) {
+        return TrackingState::kArmed;
       }
     }
   }
-  stats_.tracking_state.Set(state);
+  return TrackingState::kDown;
+}
+
+void Pool::UpdateTrackingGauge() {
+  if (deps_.parent != nullptr) {
+    deps_.parent->OnTrackingChanged();
+  } else {
+    stats_.tracking_state.Set(GaugeOf(tracking()));
+  }
 }
 
 std::string Pool::TrackingText() const {
@@ -267,7 +278,11 @@ void Pool::OnLinkDown(Link& link, std::string_view why) {
     speaks_resp3_ = false;
   }
   if (link.spec().purpose == Link::Purpose::kFill) {
-    coherence_->OnFillLinkLost(link.owner());
+    if (deps_.parent == nullptr) {
+      coherence_->OnFillLinkLost(link.owner());
+    } else if (!ttl_only_) {
+      deps_.parent->OnFillLinkLost(*this);
+    }
     UpdateTrackingGauge();
   }
 }

@@ -27,7 +27,24 @@
 
 namespace nearcached {
 
+<<<<<<< HEAD
 class Pool final : public Upstream, public FillChannel, private LinkObserver, private LinkYard {
+=======
+// Whoever keeps several pools, one for each node of a cluster.
+class PoolParent {
+ public:
+  // A fill link of the pool is lost, and with it the tracking of what it filled: that is to be
+  // dropped. Not called where the server does not track: entries end by their TTL there.
+  virtual void OnFillLinkLost(const class Pool& pool) = 0;
+  // The pool's tracking() may have changed.
+  virtual void OnTrackingChanged() = 0;
+
+ protected:
+  ~PoolParent() = default;
+};
+
+class Pool final : public Upstream, public FillChannel, private LinkObserver {
+>>>>>>> 605fc2c (wip cluster 2)
  public:
   // Borrowed things outlive the pool. `config` may change between turns (reload).
   struct Deps {
@@ -38,6 +55,9 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver, pr
     config::TrackingConfig::Mode tracking;
     Rng& rng;
     CommandTable& commands;
+    // One of several: shares their counters, and leaves to the parent what goes beyond one pool.
+    UpstreamStats* shared_stats = nullptr;
+    PoolParent* parent = nullptr;
   };
   explicit Pool(const Deps& deps);
   ~Pool();
@@ -65,7 +85,7 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver, pr
   // FillChannel
   std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
                                                      std::uint64_t flight) override;
-  TrackingState StateFor(DbIndex db, std::uint64_t hash) override;
+  TrackingState StateFor(const CacheKey& key) override;
 
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
@@ -81,6 +101,8 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver, pr
   // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }
+  // Whether any fill link is armed.
+  [[nodiscard]] TrackingState tracking() const;
   // True while a connection of any kind stands.
   [[nodiscard]] bool up() const { return stats_.links_ready.value() > 0; }
 
@@ -105,7 +127,8 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver, pr
 
   const Deps deps_;
   Coherence* coherence_ = nullptr;
-  UpstreamStats stats_;
+  std::unique_ptr<UpstreamStats> own_stats_;  // null when they are shared
+  UpstreamStats& stats_;
 
   std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
   std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;

@@ -2,7 +2,10 @@
 // by its links and its pool on the loop thread, read by the metrics thread.
 #pragma once
 
+#include <cstdint>
+
 #include "daemon/base/counter.h"
+#include "daemon/base/tracking_state.h"
 
 namespace nearcached {
 
@@ -47,5 +50,18 @@ struct UpstreamStats {
   Histogram ping_rtt;        // PING to PONG on links that were otherwise idle
   Histogram latency;         // from handing a request to a link to the end of its reply
 };
+
+// The value of tracking_state.
+constexpr std::int64_t GaugeOf(TrackingState state) {
+  switch (state) {
+    case TrackingState::kArmed:
+      return 2;
+    case TrackingState::kTtlOnly:
+      return 1;
+    case TrackingState::kDown:
+      return 0;
+  }
+  return 0;
+}
 
 }  // namespace nearcached

@@ -35,7 +35,7 @@ class FakeFillChannel final : public FillChannel {
     sent.push_back({std::string(key.key), key.db, &sink, flight});
     return owner;
   }
-  TrackingState StateFor(DbIndex /*db*/, std::uint64_t /*hash*/) override { return state; }
+  TrackingState StateFor(const CacheKey& /*key*/) override { return state; }
 
   // A reply, or a piece of one that begins with `type` and announces `bulk_length`.
   void Value(std::size_t i, std::string_view bytes) { Part(i, kValue, bytes, InfoOf(bytes), true); }

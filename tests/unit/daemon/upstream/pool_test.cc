@@ -86,7 +86,7 @@ class Rig : private ExclusiveOwner {
   }
 
   [[nodiscard]] CacheKey Key(std::string_view key) const { return {0, key, hasher(key)}; }
-  TrackingState State() { return pool->StateFor(0, 0); }
+  TrackingState State() { return pool->StateFor(CacheKey{}); }
   // A GET that fills L1, from asking to answering.
   void Fill(std::string_view key) {
     StartFill(key);
