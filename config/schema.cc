@@ -362,6 +362,11 @@ constexpr Row kRows[] = {
     {"upstream.reconnect_delay_max", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::reconnect_delay_max>(), Time(kMs, kDay), kFree, kLinks,
      kPublic, kOptional, "The longest such wait."},
+    {"upstream.cluster_refresh_interval", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::cluster_refresh_interval>(), Time(100 * kMs, kDay),
+     kFree, kLinks, kPublic, kOptional,
+     "With a cluster: its slot map is asked for again after this long, and soon after a node "
+     "redirected a request or was lost."},
     {"upstream.link_queue_max", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::link_queue_max>(), Count(16, 16'777'216), kFree, kLinks,
      kPublic, kOptional,

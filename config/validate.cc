@@ -125,9 +125,9 @@ class Checker {
              "redis://host:port");
         return;
       case TopologyKind::kCluster:
-        Fail(key,
-             "Redis Cluster (redis-cluster://) is not supported yet: give a single primary as "
-             "redis://host:port");
+        if (upstream.db != 0) {
+          Fail("upstream.db", "must be 0 with a cluster, which has no other database");
+        }
         return;
     }
   }

@@ -108,7 +108,7 @@ Result<int> App::Run() {
   }
   Log(LogLevel::kInfo, "started",
       "version=" NEARCACHED_VERSION " listen=" + where +
-          " upstream=" + worker_->pool().EndpointText() + " metrics=" + config_.metrics.address);
+          " upstream=" + worker_->UpstreamText() + " metrics=" + config_.metrics.address);
   loop_.Run();
   NC_CHECK(finished_);
   Log(LogLevel::kInfo, "stopped", "");
@@ -192,8 +192,8 @@ Explanation App::Explain(std::span<const std::string_view> command) const {
 
 // Shows the HTTP threads what they may not ask the worker themselves.
 void App::Watch() {
-  health_.is_upstream_up = worker_->pool().up();
-  const auto state = worker_->pool().stats().tracking_state.value();
+  health_.is_upstream_up = worker_->upstream_up();
+  const auto state = worker_->upstream_stats().tracking_state.value();
   health_.tracking = state == 2   ? TrackingState::kArmed
                      : state == 1 ? TrackingState::kTtlOnly
                                   : TrackingState::kDown;

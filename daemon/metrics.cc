@@ -331,7 +331,7 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
   RegisterFigures(registry,
                   {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-                   worker.coherence().flights().stats(), worker.pool().stats()});
+                   worker.coherence().flights().stats(), worker.upstream_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,

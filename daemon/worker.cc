@@ -36,15 +36,16 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       l1_(L1Options{.bytes_max = config_.l1.bytes, .negative_share = config_.l1.negative_share}),
       pool_({scheduler_, dialer, topology_, config_.upstream, config_.tracking.mode, rng_,
              commands_}),
-      coherence_(scheduler_, hasher_, l1_, pool_),
+      cluster_(MakeCluster(dialer)),
+      coherence_(scheduler_, hasher_, l1_, Fills()),
       context_{.scheduler = scheduler_,
                .commands = commands_,
                .hasher = hasher_,
                .rng = rng_,
                .l1 = l1_,
                .coherence = coherence_,
-               .upstream = pool_,
-               .fills = pool_,
+               .upstream = cluster_ != nullptr ? static_cast<Upstream&>(*cluster_) : pool_,
+               .fills = Fills(),
                .stats = session_stats_,
                .admin = nullptr,
                .config = &config_,
@@ -55,7 +56,24 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .batch = {}},
       server_(context_) {
   pool_.SetCoherence(coherence_);
+  if (cluster_ != nullptr) {
+    cluster_->SetCoherence(coherence_);
+  }
   coherence_.flights().SetSink(server_);
+}
+
+std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
+  if (config_.upstream.topology != config::TopologyKind::kCluster) {
+    return nullptr;
+  }
+  return std::make_unique<Cluster>(Cluster::Deps{.scheduler = scheduler_,
+                                                 .dialer = dialer,
+                                                 .config = config_.upstream,
+                                                 .tracking = config_.tracking.mode,
+                                                 .fill = config_.l1.enabled,
+                                                 .rng = rng_,
+                                                 .commands = commands_,
+                                                 .hasher = hasher_});
 }
 
 Worker::~Worker() {
@@ -65,7 +83,11 @@ Worker::~Worker() {
 void Worker::Start() {
   turn_end_ = scheduler_.AtTurnEnd([this] { OnTurnEnd(); });
   tick_ = scheduler_.After(kTickInterval, [this] { OnTick(); });
-  pool_.Start(config_.l1.enabled);
+  if (cluster_ != nullptr) {
+    cluster_->Start();
+  } else {
+    pool_.Start(config_.l1.enabled);
+  }
 }
 
 // What a turn gathered leaves here: first what parked clients can now ask for, then requests to the
@@ -75,7 +97,11 @@ void Worker::OnTurnEnd() {
   constexpr int kRounds = 16;
   for (int round = 0; round == 0 || (round < kRounds && server_.has_resumable()); ++round) {
     server_.ResumeParked();
-    pool_.Flush();
+    if (cluster_ != nullptr) {
+      cluster_->Flush();
+    } else {
+      pool_.Flush();
+    }
     server_.Flush();
   }
   wake_ = server_.has_resumable() ? scheduler_.After(Duration::zero(), [] {}) : nullptr;
@@ -107,6 +133,9 @@ void Worker::Stop() {
   stopped_ = true;
   tick_.reset();
   server_.CloseAll();
+  if (cluster_ != nullptr) {
+    cluster_->Shutdown();
+  }
   pool_.Shutdown();
   coherence_.ReleaseAll();
   turn_end_.reset();

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "config/config.h"
@@ -24,6 +25,7 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/session/server.h"
 #include "daemon/session/session_context.h"
+#include "daemon/upstream/cluster.h"
 #include "daemon/upstream/pool.h"
 #include "daemon/upstream/topology.h"
 
@@ -68,10 +70,30 @@ class Worker {
   [[nodiscard]] const L1& l1() const { return l1_; }
   [[nodiscard]] const Coherence& coherence() const { return coherence_; }
   [[nodiscard]] const Server& server() const { return server_; }
+  // The one pool of an upstream that is no cluster; of a cluster, a pool that is never used.
   [[nodiscard]] const Pool& pool() const { return pool_; }
+  // Null where the upstream is no cluster.
+  [[nodiscard]] const Cluster* cluster() const { return cluster_.get(); }
+  // What holds for either.
+  [[nodiscard]] const UpstreamStats& upstream_stats() const {
+    return cluster_ != nullptr ? cluster_->stats() : pool_.stats();
+  }
+  [[nodiscard]] bool upstream_up() const {
+    return cluster_ != nullptr ? cluster_->up() : pool_.up();
+  }
+  [[nodiscard]] std::string UpstreamText() const {
+    return cluster_ != nullptr ? cluster_->EndpointText() : pool_.EndpointText();
+  }
+  [[nodiscard]] std::string TrackingText() const {
+    return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
+  }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
 
  private:
+  std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
+  FillChannel& Fills() {
+    return cluster_ != nullptr ? static_cast<FillChannel&>(*cluster_) : pool_;
+  }
   void OnTurnEnd();
   void OnTick();
 
@@ -83,6 +105,7 @@ class Worker {
   SingleTopology topology_;
   L1 l1_;
   Pool pool_;
+  std::unique_ptr<Cluster> cluster_;  // in place of the pool, where the upstream is a cluster
   Coherence coherence_;
   SessionStats session_stats_;
   SessionContext context_;

@@ -28,7 +28,7 @@ class ClusterNodes {
   // The node at this address, new or known. kNoNode when there are too many.
   NodeIndex Ensure(const Endpoint& endpoint);
 
-  [[nodiscard]] Pool& pool(NodeIndex node) { return *nodes_[node]->pool; }
+  [[nodiscard]] Pool& pool(NodeIndex node) const { return *nodes_[node]->pool; }
   [[nodiscard]] Endpoint endpoint(NodeIndex node) const { return nodes_[node]->topology.Primary(); }
   // kNoNode when it is none of them (any more).
   [[nodiscard]] NodeIndex Find(const Pool& pool) const;

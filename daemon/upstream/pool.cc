@@ -198,6 +198,17 @@ void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
   coherence_->Flush(FlushReason::kTrackingLost);
 }
 
+bool Pool::standing() const {
+  for (const auto& [key, lanes] : lanes_) {
+    for (const auto& link : lanes) {
+      if (link->state() == Link::State::kReady) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 TrackingState Pool::tracking() const {
   if (ttl_only_) {
     return TrackingState::kTtlOnly;

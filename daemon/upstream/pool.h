@@ -27,9 +27,6 @@
 
 namespace nearcached {
 
-<<<<<<< HEAD
-class Pool final : public Upstream, public FillChannel, private LinkObserver, private LinkYard {
-=======
 // Whoever keeps several pools, one for each node of a cluster.
 class PoolParent {
  public:
@@ -43,8 +40,7 @@ class PoolParent {
   ~PoolParent() = default;
 };
 
-class Pool final : public Upstream, public FillChannel, private LinkObserver {
->>>>>>> 605fc2c (wip cluster 2)
+class Pool final : public Upstream, public FillChannel, private LinkObserver, private LinkYard {
  public:
   // Borrowed things outlive the pool. `config` may change between turns (reload).
   struct Deps {
@@ -103,6 +99,8 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver {
   [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }
   // Whether any fill link is armed.
   [[nodiscard]] TrackingState tracking() const;
+  // Whether one of its lanes stands. (`up` speaks for all that share the counters.)
+  [[nodiscard]] bool standing() const;
   // True while a connection of any kind stands.
   [[nodiscard]] bool up() const { return stats_.links_ready.value() > 0; }
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 
+from .cluster import RedisCluster
 from .fake import FakeUpstream
 from .processes import Daemon, Direct, RedisServer, clean_environment, free_port
 from .registry import Skip
@@ -57,6 +58,11 @@ class Env:
         server = RedisServer(self.folder, name, args)
         self._servers.append(server)
         return server.start() if start else server
+
+    def cluster(self, primaries=3, replicas=1, node_timeout_ms=1000):
+        cluster = RedisCluster(self.folder, primaries, replicas, node_timeout_ms)
+        self._servers += cluster.nodes
+        return cluster.start()
 
     def fake(self, script=None):
         fake = FakeUpstream(script)

@@ -1,0 +1,247 @@
+// A Redis Cluster that looks like one Redis: the upstream of one worker, where there are many.
+//
+// Implements the same seams as a Pool, over one Pool a node. Sessions, flights and coherence do not
+// know. cluster.cc begins with the design.
+//
+// Owned by the worker; loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "config/config.h"
+#include "daemon/base/hash.h"
+#include "daemon/command/command_table.h"
+#include "daemon/fetch/coherence.h"
+#include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/upstream/cluster_exclusive.h"
+#include "daemon/upstream/cluster_merge.h"
+#include "daemon/upstream/cluster_nodes.h"
+#include "daemon/upstream/cluster_redirect.h"
+#include "daemon/upstream/cluster_refresh.h"
+#include "daemon/upstream/cluster_route.h"
+#include "daemon/upstream/cluster_slot_table.h"
+#include "daemon/upstream/cluster_stats.h"
+#include "daemon/upstream/pool.h"
+#include "proto/request_decoder.h"
+
+namespace nearcached {
+
+class Cluster final : public Upstream,
+                      public FillChannel,
+                      public ClusterView,
+                      private ReplySink,
+                      private PoolParent {
+ public:
+  // Borrowed things outlive the cluster. `config` may change between turns (reload).
+  struct Deps {
+    Scheduler& scheduler;
+    Dialer& dialer;
+    const config::UpstreamConfig& config;
+    config::TrackingConfig::Mode tracking;
+    bool fill = true;  // false where L1 is off
+    Rng& rng;
+    CommandTable& commands;
+    const KeyHasher& hasher;
+  };
+  explicit Cluster(const Deps& deps);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // As Pool's.
+  void SetCoherence(Coherence& coherence) { coherence_ = &coherence; }
+  void Start() { refresh_.Start(); }
+  void Flush();
+  void Reconnect();
+  void Shutdown();
+  [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  [[nodiscard]] const ClusterStats& cluster_stats() const { return cluster_stats_; }
+  [[nodiscard]] std::string TrackingText() const;
+  [[nodiscard]] std::string EndpointText() const { return deps_.config.url; }
+  [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }
+
+  // Upstream
+  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) override;
+  ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
+                        std::uint64_t session, std::string_view& error_line) override;
+  void LeaveLine(std::uint64_t /*session*/) override {}  // they wait behind their link, see there
+  void Return(ExclusiveLink* link, bool reusable) override;
+  [[nodiscard]] bool speaks_resp3() const override;
+  [[nodiscard]] std::string_view server_version() const override;
+
+  // FillChannel
+  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
+                                                     std::uint64_t flight) override;
+  TrackingState StateFor(const CacheKey& key) override;
+
+  // ClusterView, for exclusive links.
+  Taken Take(std::string_view bytes) override;
+  NodeIndex OwnerOf(Slot slot) override { return slots_.owner(slot); }
+  NodeIndex AnyNode(std::uint64_t session) override;
+  NodeIndex NodeAt(const Endpoint& endpoint) override { return nodes_.Ensure(endpoint); }
+  ClusterNodes& nodes() override { return nodes_; }
+  void NoteRedirect(const Redirect& redirect) override;
+  std::unique_ptr<Footprint> FootprintAgain(std::string_view bytes) override;
+  void Forget(std::unique_ptr<Footprint> footprint) override {
+    if (footprint != nullptr) {
+      coherence_->Finish(std::move(footprint), Outcome::kAnswered);
+    }
+  }
+  Scheduler& scheduler() override { return deps_.scheduler; }
+
+ private:
+  // A client's lane, which ends at whatever node a request belongs to.
+  class ClientLane final : public UpstreamLink {
+   public:
+    ClientLane(Cluster& cluster, proto::Protocol protocol, std::uint64_t number)
+        : cluster_(cluster), protocol_(protocol), number_(number) {}
+    using UpstreamLink::Send;
+    std::string_view Send(SendRequest& request) override {
+      return cluster_.SendOn(protocol_, number_, request);
+    }
+
+   private:
+    Cluster& cluster_;
+    const proto::Protocol protocol_;
+    const std::uint64_t number_;
+  };
+
+  // A request that became several, and what has come back of it.
+  struct Gather {
+    ReplySink* sink = nullptr;
+    RequestToken token;
+    MergeKind merge = MergeKind::kFirst;
+    std::vector<MergePart> parts;
+    std::size_t waiting = 0;  // parts unanswered
+    std::size_t bytes = 0;
+    bool lost = false;                     // some part was
+    std::unique_ptr<Footprint> footprint;  // of what goes to every node; else the parts have them
+    ScanCursor scan;
+    std::uint64_t scan_nodes = 0;
+    bool overflow = false;  // more came back than may be kept
+  };
+
+  // One request to one node: a client's, a part of one, or a fill.
+  struct Op {
+    bool used = false;
+    ReplySink* sink = nullptr;
+    RequestToken token;
+    std::shared_ptr<Gather> gather;  // owned by its unanswered parts together
+    std::uint32_t part = 0;
+    std::string bytes;                     // the request, for another node
+    std::unique_ptr<Footprint> footprint;  // until the request is handed to a link
+    bool footprinted = false;              // it had one
+    MonoTime deadline{};
+    proto::Protocol protocol = proto::Protocol::kResp2;
+    std::uint64_t lane = 0;
+    Slot slot = 0;
+    bool keyed = false;    // `slot` means something
+    bool entered = false;  // counted in the slot table
+    bool fill = false;     // a flight's; `token.owner` is the flight
+    bool plain = false;    // fill: asked again without hope of filling, by GET alone
+    bool begun = false;    // pieces were delivered
+    bool finished = false;
+    NodeIndex node = kNoNode;
+    int due = 0;  // answers that links still owe for it
+    int redirects = 0;
+    int tries = 0;  // TRYAGAIN
+  };
+  using OpId = std::uint64_t;
+
+  // What a link answers to, in the low byte of a token's seq; above it is the node.
+  static constexpr std::uint64_t kReply = 2;  // 0 and 1 are a fill's value and TTL
+  static constexpr std::uint64_t kAsking = 3;
+
+  // cluster_requests.cc: what clients send.
+  std::string_view SendOn(proto::Protocol protocol, std::uint64_t lane, SendRequest& request);
+  std::string_view SendOne(Op op, SendRequest& request);
+  std::string_view SendSplit(const Op& like, const Route& route, SendRequest& request);
+  std::string_view SendToPrimaries(const Op& like, const Route& route, SendRequest& request);
+  std::string_view SendScan(Op op, SendRequest& request);
+  std::string_view HoldUnmapped(Op op, SendRequest& request);
+  [[nodiscard]] Op MakeOp(proto::Protocol protocol, std::uint64_t lane,
+                          const SendRequest& request) const;
+  std::string_view BeginParts(const std::shared_ptr<Gather>& gather, std::vector<Op> parts);
+  static std::vector<std::unique_ptr<Footprint>> DivideFootprint(
+      std::unique_ptr<Footprint> whole, const std::vector<SplitPart>& parts);
+  void TakePart(Op& op, std::string_view bytes, bool last);
+  void LosePart(Op& op, std::string_view error_line);
+  void FinishGather(Gather& gather);
+
+  // cluster_ops.cc: one request and one node.
+  OpId NewOp(Op op);
+  Op& At(OpId id) { return *ops_[id]; }
+  std::string_view Begin(OpId id);
+  std::string_view Submit(OpId id, NodeIndex node, bool ask);
+  bool Redirected(OpId id, const Redirect& redirect);
+  void SendAgain(OpId id, NodeIndex node, bool ask);
+  void Deliver(OpId id, std::string_view bytes, const ReplyInfo& info, bool last);
+  void Lose(OpId id, std::string_view error_line, bool mid_reply);
+  void Finish(OpId id);
+  void Settle(OpId id, NodeIndex node);
+  void OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, const ReplyInfo& info,
+                  bool last);
+  void FreeOp(OpId id);
+  std::string_view Hold(std::deque<OpId>& queue, OpId id);
+  void GoOn(std::deque<OpId> held);
+  void TryLater(OpId id);
+  void OnRetryTimer();
+
+  void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
+                   bool last) override;
+  [[nodiscard]] std::size_t Backlog(RequestToken token) const override;
+  void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
+
+  // PoolParent
+  void OnFillLinkLost(const Pool& pool) override;
+  void OnTrackingChanged() override;
+
+  void OnMap(const ClusterMap& map);
+  void OnNoMap(std::string_view why);
+  void MoveSlots(const std::vector<std::pair<Slot, NodeIndex>>& moves);
+  std::string_view NoMap();
+  std::unique_ptr<Pool> MakePool(const Topology& topology);
+  [[nodiscard]] std::uint64_t Shape() const;
+
+  const Deps deps_;
+  Coherence* coherence_ = nullptr;
+  UpstreamStats stats_;  // of all nodes together
+  ClusterStats cluster_stats_;
+  ClusterNodes nodes_;
+  SlotTable slots_;
+  ClusterRefresh refresh_;
+  std::vector<NodeIndex> primaries_;  // those of the last map, in its order
+  bool mapped_ = false;               // there has been a map
+  std::string no_map_;                // why there is none, as an error line; empty: being asked for
+  bool retire_ = false;               // some node may be of no use any more
+  bool shut_down_ = false;
+
+  std::map<std::pair<proto::Protocol, std::uint64_t>, ClientLane> lanes_;
+  std::vector<std::unique_ptr<Op>> ops_;  // by id; stable
+  std::vector<OpId> free_ops_;
+  std::unordered_map<Slot, std::deque<OpId>> held_;  // by slot that is shut
+  std::deque<Op> unmapped_;                          // until the first map
+  std::deque<std::pair<MonoTime, OpId>> retries_;    // TRYAGAIN, in order of time
+  std::unique_ptr<Timer> retry_timer_;
+  std::unordered_map<ExclusiveLink*, std::unique_ptr<ClusterExclusive>> exclusives_;
+  std::vector<std::unique_ptr<ClusterExclusive>> returned_;  // freed at the end of the turn
+
+  proto::RequestDecoder decoder_;
+  std::vector<std::string_view> args_;  // reused
+  std::vector<KeyVisit> keys_;          // reused
+  std::string error_line_;              // the last one made up here
+};
+
+}  // namespace nearcached

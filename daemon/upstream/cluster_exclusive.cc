@@ -1,0 +1,342 @@
+// The life of an exclusive link in a cluster.
+//
+// Unbound: nothing has named a key yet; MULTI is answered here. Bound: the node is known (`node_`),
+// and a link of its pool is lent (`link_`) or waited for in that pool's line. Requests that cannot
+// be sent yet wait in `queued_`: until the link is there, and, where the node has to be told of a
+// MULTI first, until it has said OK; a command that were sent along with a MULTI which fails would
+// be carried out at once instead of being queued.
+#include "daemon/upstream/cluster_exclusive.h"
+
+#include <utility>
+
+#include "daemon/base/check.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+constexpr int kRedirectsMax = 5;
+
+constexpr std::string_view kMultiRequest = "*1\r\n$5\r\nMULTI\r\n";
+constexpr std::string_view kAskingRequest = "*1\r\n$6\r\nASKING\r\n";
+constexpr std::string_view kOk = "+OK\r\n";
+constexpr std::string_view kErrCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
+constexpr std::string_view kErrNotServed = "CLUSTERDOWN Hash slot not served";
+// In place of a MOVED or ASK that a client without knowledge of clusters could not follow.
+constexpr std::string_view kMovedReply =
+    "-ERR nearcached: the key's slot is moving to another node of the cluster; begin the "
+    "transaction again\r\n";
+
+}  // namespace
+
+ClusterExclusive::~ClusterExclusive() {
+  NC_CHECK(node_ == kNoNode && queued_.empty() && local_.empty());
+}
+
+std::string_view ClusterExclusive::Send(SendRequest& request) {
+  if (released_ || lost_) {
+    return proto::kErrConnectionLost;
+  }
+  const ClusterView::Taken taken = cluster_.Take(request.bytes);
+  const bool multi = taken.name == "multi";
+  Request queued;
+  queued.sink = request.sink;
+  queued.token = request.token;
+  if (multi && node_ == kNoNode && !passthrough_) {
+    multi_owed_ = bound_by_state_ = true;
+    local_.push_back(std::move(queued));
+    if (local_timer_ == nullptr) {
+      local_timer_ = cluster_.scheduler().After(Duration::zero(), [this] { AnswerMulti(); });
+    }
+    return {};
+  }
+  std::string_view refused;
+  const NodeIndex node = NodeFor(taken, refused);
+  if (refused.empty() && node_ == kNoNode) {
+    refused = Bind(node);
+  }
+  if (!refused.empty()) {
+    return refused;
+  }
+  bound_by_state_ = bound_by_state_ || multi || taken.name == "watch";
+  queued.bytes.assign(request.bytes);
+  queued.footprint = std::move(request.footprint);
+  queued.footprinted = queued.footprint != nullptr;
+  queued.timeout = request.timeout;
+  queued.answered_by_push = request.answered_by_push;
+  queued.free = !bound_by_state_ && !passthrough_;
+  if (link_ == nullptr || multi_owed_) {
+    queued_.push_back(std::move(queued));
+    SendQueued();
+    return {};
+  }
+  refused = SendNow(queued);
+  if (!refused.empty()) {
+    request.footprint = std::move(queued.footprint);
+  }
+  return refused;
+}
+
+// The node that a request belongs to, which is the one that is bound, if any.
+NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken,
+                                    std::string_view& error_line) {
+  switch (taken.route.kind) {
+    case Route::Kind::kRefused:
+      error_line_ = taken.route.error;
+      error_line = error_line_;
+      return kNoNode;
+    case Route::Kind::kSplit:
+      error_line = kErrCrossSlot;
+      return kNoNode;
+    case Route::Kind::kPrimaries:
+    case Route::Kind::kScan:
+      error_line_ = proto::NotSupported(
+          taken.name, "with a cluster it concerns every node, so send it outside MULTI, WATCH and "
+                      "subscriptions");
+      error_line = error_line_;
+      return kNoNode;
+    case Route::Kind::kAny:
+    case Route::Kind::kSlot:
+      break;
+  }
+  const bool any = taken.route.kind == Route::Kind::kAny;
+  if (any && node_ != kNoNode) {
+    return node_;
+  }
+  const NodeIndex node = any ? cluster_.AnyNode(session_) : cluster_.OwnerOf(taken.route.slot);
+  if (node == kNoNode) {
+    error_line = kErrNotServed;
+  } else if (node_ != kNoNode && node != node_) {
+    error_line = kErrCrossSlot;
+  }
+  return node;
+}
+
+// Takes a link of the node, or a place in its line.
+std::string_view ClusterExclusive::Bind(NodeIndex node) {
+  std::string_view refused;
+  link_ = cluster_.nodes().pool(node).Borrow(0, protocol_, *this, session_, refused);
+  if (link_ == nullptr && !refused.empty()) {
+    return refused;
+  }
+  node_ = node;
+  cluster_.nodes().AddUser(node);
+  if (link_ != nullptr && passthrough_) {
+    link_->StartPassthrough();
+  }
+  return {};
+}
+
+void ClusterExclusive::Unbind(bool reusable) {
+  if (node_ == kNoNode) {
+    return;
+  }
+  Pool& pool = cluster_.nodes().pool(node_);
+  if (link_ != nullptr) {
+    pool.Return(std::exchange(link_, nullptr), reusable);
+  } else {
+    pool.LeaveLine(session_);
+  }
+  cluster_.nodes().RemoveUser(std::exchange(node_, kNoNode));
+}
+
+void ClusterExclusive::OnMayBorrow(std::uint64_t session) {
+  if (released_ || node_ == kNoNode || link_ != nullptr) {
+    return;
+  }
+  std::string_view refused;
+  link_ = cluster_.nodes().pool(node_).Borrow(0, protocol_, *this, session, refused);
+  if (link_ == nullptr) {
+    if (!refused.empty()) {
+      cluster_.nodes().RemoveUser(std::exchange(node_, kNoNode));
+      FailQueued(refused);
+    }
+    return;
+  }
+  if (passthrough_) {
+    link_->StartPassthrough();
+  }
+  SendQueued();
+}
+
+// On an error line, what was to be sent is as it was.
+std::string_view ClusterExclusive::SendNow(Request& request) {
+  SendRequest out{.bytes = request.bytes,
+                  .sink = passthrough_ ? nullptr : this,
+                  .token = {},
+                  .footprint = std::move(request.footprint),
+                  .timeout = request.timeout,
+                  .answered_by_push = request.answered_by_push};
+  const std::string_view refused = link_->Send(out);
+  if (!refused.empty()) {
+    request.footprint = std::move(out.footprint);
+    return refused;
+  }
+  if (!passthrough_) {
+    if (!request.free) {
+      request.bytes = {};  // it will not be sent again
+    }
+    sent_.push_back(std::move(request));
+  }
+  return {};
+}
+
+// Called from Send too, so it may tell nobody but through a link or a timer.
+void ClusterExclusive::SendQueued() {
+  if (link_ == nullptr || multi_asked_) {
+    return;
+  }
+  if (multi_owed_) {
+    multi_asked_ = true;
+    Request multi;
+    multi.kind = Kind::kOwnMulti;
+    multi.bytes.assign(kMultiRequest);
+    multi.timeout = queued_.empty() ? Duration::zero() : queued_.front().timeout;
+    if (const std::string_view refused = SendNow(multi); !refused.empty()) {
+      multi_asked_ = false;
+      FailLater(refused);
+    }
+    return;
+  }
+  while (!queued_.empty()) {
+    if (const std::string_view refused = SendNow(queued_.front()); !refused.empty()) {
+      FailLater(refused);
+      return;
+    }
+    queued_.pop_front();
+  }
+}
+
+void ClusterExclusive::FailLater(std::string_view error_line) {
+  fail_timer_ = cluster_.scheduler().After(
+      Duration::zero(), [this, line = std::string(error_line)] { FailQueued(line); });
+}
+
+void ClusterExclusive::FailQueued(std::string_view error_line) {
+  const std::string line(error_line);
+  for (Request& request : std::exchange(queued_, {})) {
+    cluster_.Forget(std::move(request.footprint));
+    if (request.sink != nullptr) {
+      request.sink->OnReplyLost(request.token, line, false);
+    }
+  }
+}
+
+void ClusterExclusive::AnswerMulti() {
+  local_timer_.reset();
+  for (const Request& request : std::exchange(local_, {})) {
+    request.sink->OnReplyPart(request.token, kOk, {'+', false, -1}, true);
+  }
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+void ClusterExclusive::OnReplyPart(RequestToken /*token*/, std::string_view bytes,
+                                   const ReplyInfo& info, bool last) {
+  if (!last) {
+    if (sent_.front().kind == Kind::kClient) {
+      sent_.front().begun = true;
+      sent_.front().sink->OnReplyPart(sent_.front().token, bytes, info, false);
+    }
+    return;
+  }
+  Request request = std::move(sent_.front());
+  sent_.pop_front();
+  if (request.kind == Kind::kAsking) {
+    return;
+  }
+  if (request.kind == Kind::kOwnMulti) {
+    multi_asked_ = false;
+    if (info.type == '-') {
+      FailQueued(bytes.substr(1, bytes.size() - 3));
+      return;
+    }
+    multi_owed_ = false;
+    SendQueued();
+    return;
+  }
+  if (info.type == '-' && !request.begun && node_ != kNoNode) {
+    const Redirect redirect = ParseRedirect(bytes, cluster_.nodes().endpoint(node_));
+    const bool elsewhere =
+        redirect.kind == Redirect::Kind::kMoved || redirect.kind == Redirect::Kind::kAsk;
+    if (elsewhere) {
+      cluster_.NoteRedirect(redirect);
+      if (Follow(request, redirect)) {
+        return;
+      }
+      bytes = kMovedReply;
+    }
+  }
+  request.sink->OnReplyPart(request.token, bytes, info, true);
+}
+
+// A blocking command goes where its key is: nothing that was sent before binds it here.
+bool ClusterExclusive::Follow(Request& request, const Redirect& redirect) {
+  if (!request.free || !sent_.empty() || !queued_.empty() || released_ ||
+      ++request.redirects > kRedirectsMax) {
+    return false;
+  }
+  const NodeIndex node = cluster_.NodeAt(redirect.to);
+  if (node == kNoNode) {
+    return false;
+  }
+  Unbind(true);
+  const std::string refused(Bind(node));
+  if (!refused.empty()) {
+    request.sink->OnReplyLost(request.token, refused, false);
+    return true;
+  }
+  if (request.footprinted) {
+    request.footprint = cluster_.FootprintAgain(request.bytes);
+  }
+  if (redirect.kind == Redirect::Kind::kAsk) {
+    Request asking;
+    asking.kind = Kind::kAsking;
+    asking.bytes.assign(kAskingRequest);
+    queued_.push_back(std::move(asking));
+  }
+  queued_.push_back(std::move(request));
+  SendQueued();
+  return true;
+}
+
+std::size_t ClusterExclusive::Backlog(RequestToken /*token*/) const {
+  const bool client = !sent_.empty() && sent_.front().kind == Kind::kClient;
+  return client ? sent_.front().sink->Backlog(sent_.front().token) : 0;
+}
+
+void ClusterExclusive::OnReplyLost(RequestToken /*token*/, std::string_view error_line,
+                                   bool mid_reply) {
+  const Request request = std::move(sent_.front());
+  sent_.pop_front();
+  if (request.kind == Kind::kOwnMulti) {
+    multi_asked_ = false;
+    FailQueued(error_line);
+  } else if (request.kind == Kind::kClient) {
+    request.sink->OnReplyLost(request.token, error_line, mid_reply);
+  }
+}
+
+void ClusterExclusive::OnExclusiveLost(std::uint64_t session, std::string_view error_line) {
+  lost_ = true;
+  const std::string line(error_line);
+  FailQueued(line);
+  owner_.OnExclusiveLost(session, line);
+}
+
+std::size_t ClusterExclusive::unanswered() const {
+  return local_.size() + queued_.size() + (link_ != nullptr ? link_->unanswered() : 0);
+}
+
+void ClusterExclusive::Release(bool reusable) {
+  released_ = true;
+  local_timer_.reset();
+  fail_timer_.reset();
+  Unbind(reusable && sent_.empty() && queued_.empty());
+  FailQueued(proto::kErrConnectionLost);
+  for (const Request& request : std::exchange(local_, {})) {
+    request.sink->OnReplyLost(request.token, proto::kErrConnectionLost, false);
+  }
+}
+
+}  // namespace nearcached

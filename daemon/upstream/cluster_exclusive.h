@@ -1,0 +1,131 @@
+// An exclusive link to a cluster: it is not known to which node until the client names a key.
+//
+// MULTI is answered here at once; the node gets it when the first command that names a key shows
+// which node that is. From then on everything goes to that node, until the link is returned. What
+// belongs elsewhere is refused, as a cluster does, since a transaction has one node. Blocking
+// commands are not bound by anything sent before, so those follow redirections.
+//
+// Owned by the cluster; loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "daemon/base/scheduler.h"
+#include "daemon/fetch/upstream.h"
+#include "daemon/upstream/cluster_nodes.h"
+#include "daemon/upstream/cluster_redirect.h"
+#include "daemon/upstream/cluster_route.h"
+
+namespace nearcached {
+
+// What an exclusive link needs to know of its cluster.
+class ClusterView {
+ public:
+  struct Taken {
+    std::string_view name;  // of the command, from its row
+    Route route;
+  };
+  // Takes a request apart.
+  virtual Taken Take(std::string_view bytes) = 0;
+  virtual NodeIndex OwnerOf(Slot slot) = 0;
+  // A node for what any node can answer; kNoNode when there is none.
+  virtual NodeIndex AnyNode(std::uint64_t session) = 0;
+  virtual NodeIndex NodeAt(const Endpoint& endpoint) = 0;
+  virtual ClusterNodes& nodes() = 0;
+  // A node has redirected somebody.
+  virtual void NoteRedirect(const Redirect& redirect) = 0;
+  // The footprint of a request that is sent again, its first act done. Null where L1 is off.
+  virtual std::unique_ptr<Footprint> FootprintAgain(std::string_view bytes) = 0;
+  // Ends a footprint whose request never left.
+  virtual void Forget(std::unique_ptr<Footprint> footprint) = 0;
+  virtual Scheduler& scheduler() = 0;
+
+ protected:
+  ~ClusterView() = default;
+};
+
+class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, private ReplySink {
+ public:
+  ClusterExclusive(ClusterView& cluster, proto::Protocol protocol, ExclusiveOwner& owner,
+                   std::uint64_t session)
+      : cluster_(cluster), protocol_(protocol), owner_(owner), session_(session) {}
+  ~ClusterExclusive();
+  ClusterExclusive(const ClusterExclusive&) = delete;
+  ClusterExclusive& operator=(const ClusterExclusive&) = delete;
+
+  using UpstreamLink::Send;
+  std::string_view Send(SendRequest& request) override;
+  void StartPassthrough() override { passthrough_ = true; }
+  [[nodiscard]] std::size_t unanswered() const override;
+
+  // The client is done with it.
+  void Release(bool reusable);
+
+ private:
+  enum class Kind : std::uint8_t { kClient, kOwnMulti, kAsking };
+  // What has been sent, or will be once there is a link.
+  struct Request {
+    Kind kind = Kind::kClient;
+    ReplySink* sink = nullptr;
+    RequestToken token;
+    std::string bytes;
+    std::unique_ptr<Footprint> footprint;
+    bool footprinted = false;
+    Duration timeout{};
+    bool answered_by_push = false;
+    bool free = false;  // bound by nothing that was sent before: it may follow a redirection
+    int redirects = 0;
+    bool begun = false;  // pieces of the reply were delivered
+  };
+
+  void OnPassthrough(std::uint64_t session, std::string_view bytes) override {
+    owner_.OnPassthrough(session, bytes);
+  }
+  void OnSubscriptionsEnded(std::uint64_t session) override {
+    owner_.OnSubscriptionsEnded(session);
+  }
+  void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
+  void OnMayBorrow(std::uint64_t session) override;
+
+  void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
+                   bool last) override;
+  [[nodiscard]] std::size_t Backlog(RequestToken token) const override;
+  void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
+
+  NodeIndex NodeFor(const ClusterView::Taken& taken, std::string_view& error_line);
+  std::string_view Bind(NodeIndex node);
+  std::string_view SendNow(Request& request);
+  void SendQueued();
+  void FailLater(std::string_view error_line);
+  void FailQueued(std::string_view error_line);
+  void AnswerMulti();
+  bool Follow(Request& request, const Redirect& redirect);
+  void Unbind(bool reusable);
+
+  ClusterView& cluster_;
+  const proto::Protocol protocol_;
+  ExclusiveOwner& owner_;
+  const std::uint64_t session_;
+
+  NodeIndex node_ = kNoNode;
+  ExclusiveLink* link_ = nullptr;  // null while unbound, or waiting in the node's line
+  bool passthrough_ = false;
+  bool released_ = false;
+  bool lost_ = false;
+  bool multi_owed_ = false;       // the client was told OK, the node has not said it
+  bool multi_asked_ = false;      // it is being asked
+  bool bound_by_state_ = false;   // MULTI or WATCH: nothing may follow a redirection
+  std::deque<Request> queued_;    // until there is a link
+  std::deque<Request> sent_;      // in order
+  std::deque<Request> local_;     // MULTI that are answered here, at the next turn
+  std::unique_ptr<Timer> local_timer_;
+  std::unique_ptr<Timer> fail_timer_;
+  std::string error_line_;
+};
+
+}  // namespace nearcached

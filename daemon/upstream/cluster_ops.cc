@@ -1,0 +1,394 @@
+// One request and one node: sent, redirected, answered.
+//
+// An Op lives until it is finished (its answer was handed on) and no link owes anything for it: an
+// ASKING before it, or the TTL of a fill whose value was redirected, may be answered after that.
+// Nothing here calls a sink from within Send or SendFill.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "daemon/base/check.h"
+#include "daemon/upstream/cluster.h"
+#include "proto/encode.h"
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+// How often one request follows MOVED and ASK. One is the rule, two happen when a map lags.
+constexpr int kRedirectsMax = 5;
+// A slot whose keys are half moved: how long to wait, and how often.
+constexpr Duration kTryAgainAfter = std::chrono::milliseconds(25);
+constexpr int kTriesMax = 40;
+
+constexpr std::string_view kErrNotServed = "CLUSTERDOWN Hash slot not served";
+constexpr std::string_view kErrGoingRound =
+    "ERR nearcached: the nodes of the cluster send this request from one to the other; try again";
+constexpr std::string_view kAskingRequest = "*1\r\n$6\r\nASKING\r\n";
+// What a flight hears in place of a TTL when its value must not be stored.
+constexpr std::string_view kNoTtl = "-ERR redirected\r\n";
+
+}  // namespace
+
+Cluster::OpId Cluster::NewOp(Op op) {
+  if (free_ops_.empty()) {
+    free_ops_.push_back(ops_.size());
+    ops_.push_back(std::make_unique<Op>());
+  }
+  const OpId id = free_ops_.back();
+  free_ops_.pop_back();
+  *ops_[id] = std::move(op);
+  ops_[id]->used = true;
+  return id;
+}
+
+// For one that is finished, or was never begun.
+void Cluster::FreeOp(OpId id) {
+  NC_CHECK(At(id).used && At(id).due == 0 && !At(id).entered);
+  *ops_[id] = Op{};
+  free_ops_.push_back(id);
+}
+
+// Sends an op for the first time, or lets it wait for its slot. An error line when neither can be
+// done: then the op is as it was.
+std::string_view Cluster::Begin(OpId id) {
+  Op& op = At(id);
+  if (!op.keyed) {
+    const NodeIndex node = op.node != kNoNode ? op.node : AnyNode(op.lane);
+    return node == kNoNode ? kErrNotServed : Submit(id, node, false);
+  }
+  if (slots_.shut(op.slot)) {
+    return Hold(held_[op.slot], id);
+  }
+  const NodeIndex node = slots_.owner(op.slot);
+  if (node == kNoNode) {
+    refresh_.Request(std::nullopt);
+    return kErrNotServed;
+  }
+  slots_.Enter(op.slot);
+  op.entered = true;
+  const std::string_view refused = Submit(id, node, false);
+  if (!refused.empty()) {
+    op.entered = false;
+    (void)slots_.Leave(op.slot);  // it was open: nobody waits
+  }
+  return refused;
+}
+
+std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
+  if (shut_down_) {
+    return proto::kErrDraining;
+  }
+  Op& op = At(id);
+  const Duration left = op.deadline - deps_.scheduler.Now();
+  if (left <= Duration::zero()) {
+    return proto::kErrTimeout;
+  }
+  UpstreamLink& link = nodes_.pool(node).Lane(0, op.protocol, op.lane);
+  const std::uint64_t at = std::uint64_t{node} << 8U;
+  if (ask) {
+    SendRequest asking{.bytes = kAskingRequest,
+                       .sink = this,
+                       .token = {id, at | kAsking},
+                       .footprint = nullptr,
+                       .timeout = left};
+    if (const std::string_view refused = link.Send(asking); !refused.empty()) {
+      return refused;
+    }
+    ++op.due;
+    nodes_.AddUser(node);
+  }
+  const bool again = op.footprinted && op.footprint == nullptr;
+  SendRequest request{.bytes = op.bytes,
+                      .sink = this,
+                      .token = {id, at | kReply},
+                      .footprint = again ? FootprintAgain(op.bytes) : std::move(op.footprint),
+                      .timeout = left,
+                      .follows = ask};
+  const std::string_view refused = link.Send(request);
+  if (refused.empty()) {
+    ++op.due;
+    nodes_.AddUser(node);
+    return {};
+  }
+  op.footprint = std::move(request.footprint);
+  refresh_.Request(std::nullopt);  // a node that is not there may have been replaced
+  return refused;
+}
+
+std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key, ReplySink& sink,
+                                                            std::uint64_t flight) {
+  if (shut_down_ || !mapped_) {
+    return shut_down_ ? proto::kErrDraining : NoMap();
+  }
+  Op op;
+  op.sink = &sink;
+  op.token = {flight, 0};
+  op.fill = true;
+  op.keyed = true;
+  op.slot = SlotOf(key.key);
+  op.lane = key.hash;  // should it have to be asked on a lane: all reads of a key on the same one
+  op.deadline = deps_.scheduler.Now() + Duration(deps_.config.command_timeout);
+  op.node = slots_.owner(op.slot);
+  const std::array<std::string_view, 2> get = {"GET", key.key};
+  proto::AppendCommand(op.bytes, get);
+  const Slot slot = op.slot;
+  const NodeIndex node = op.node;
+  const OpId id = NewOp(std::move(op));
+  std::string_view refused;
+  if (slots_.shut(slot)) {
+    At(id).plain = true;
+    refused = Hold(held_[slot], id);
+  } else if (node == kNoNode) {
+    refused = kErrNotServed;
+  } else {
+    const auto sent = nodes_.pool(node).SendFill(key, *this, id);
+    if (const auto* line = std::get_if<std::string_view>(&sent)) {
+      refused = *line;
+    } else {
+      slots_.Enter(slot);
+      At(id).entered = true;
+      At(id).due = 2;
+      nodes_.AddUser(node);
+      nodes_.AddUser(node);
+    }
+  }
+  if (!refused.empty()) {
+    FreeOp(id);
+    refresh_.Request(std::nullopt);
+    return refused;
+  }
+  return slots_.fill_owner(slot);
+}
+
+// ---- waiting ------------------------------------------------------------------------------------
+
+std::string_view Cluster::Hold(std::deque<OpId>& queue, OpId id) {
+  if (static_cast<std::uint64_t>(cluster_stats_.requests_held.value()) >=
+      deps_.config.link_queue_max) {
+    return proto::kErrOverload;
+  }
+  cluster_stats_.held.Add();
+  cluster_stats_.requests_held.Add();
+  queue.push_back(id);
+  return {};
+}
+
+void Cluster::GoOn(std::deque<OpId> held) {
+  for (const OpId id : held) {
+    cluster_stats_.requests_held.Sub();
+    const std::string refused(shut_down_ ? proto::kErrDraining : Begin(id));
+    if (!refused.empty()) {
+      Lose(id, refused, false);
+      FreeOp(id);
+    }
+  }
+}
+
+void Cluster::TryLater(OpId id) {
+  const MonoTime at = deps_.scheduler.Now() + kTryAgainAfter;
+  retries_.emplace_back(at, id);
+  if (retry_timer_ == nullptr) {
+    retry_timer_ = deps_.scheduler.After(kTryAgainAfter, [this] { OnRetryTimer(); });
+  }
+}
+
+void Cluster::OnRetryTimer() {
+  retry_timer_.reset();
+  const MonoTime now = deps_.scheduler.Now();
+  while (!retries_.empty() && retries_.front().first <= now) {
+    const OpId id = retries_.front().second;
+    retries_.pop_front();
+    const NodeIndex node = At(id).keyed ? slots_.owner(At(id).slot) : AnyNode(At(id).lane);
+    SendAgain(id, node, false);
+    if (At(id).finished && At(id).due == 0) {
+      FreeOp(id);
+    }
+  }
+  if (!retries_.empty() && retry_timer_ == nullptr) {
+    retry_timer_ =
+        deps_.scheduler.After(retries_.front().first - now, [this] { OnRetryTimer(); });
+  }
+}
+
+// ---- answers ------------------------------------------------------------------------------------
+
+void Cluster::OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
+                          bool last) {
+  const OpId id = token.owner;
+  const std::uint64_t what = token.seq & 0xffU;
+  const NodeIndex node =
+      what == kReply || what == kAsking ? static_cast<NodeIndex>(token.seq >> 8U) : At(id).node;
+  if (what == FillChannel::kValue || what == FillChannel::kTtl) {
+    OnFillPart(id, what, bytes, info, last);
+  } else if (what == kReply) {
+    const bool whole_error = info.type == '-' && last && !At(id).begun;
+    if (!whole_error || !Redirected(id, ParseRedirect(bytes, nodes_.endpoint(node)))) {
+      Deliver(id, bytes, info, last);
+    }
+  }
+  if (last) {
+    Settle(id, node);
+  }
+}
+
+void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes,
+                         const ReplyInfo& info, bool last) {
+  Op& op = At(id);
+  Redirect redirect;
+  if (info.type == '-' && last && !op.begun) {
+    redirect = ParseRedirect(bytes, nodes_.endpoint(op.node));
+  }
+  const bool elsewhere =
+      redirect.kind == Redirect::Kind::kMoved || redirect.kind == Redirect::Kind::kAsk;
+  if (what == FillChannel::kValue && elsewhere) {
+    op.plain = true;
+    (void)Redirected(id, redirect);
+    return;
+  }
+  if (redirect.kind == Redirect::Kind::kClusterDown) {
+    (void)Redirected(id, redirect);  // an answer like any other, but a reason to look
+  }
+  if (op.plain) {
+    return;  // the TTL that belonged to a value which comes from elsewhere
+  }
+  op.begun = op.begun || what == FillChannel::kValue;
+  op.sink->OnReplyPart({op.token.owner, what}, bytes, info, last);
+  if (what == FillChannel::kTtl && last) {
+    Finish(id);
+  }
+}
+
+// True when the op is taken care of; else the answer is its answer.
+bool Cluster::Redirected(OpId id, const Redirect& redirect) {
+  Op& op = At(id);
+  const MonoTime now = deps_.scheduler.Now();
+  switch (redirect.kind) {
+    case Redirect::Kind::kNone:
+      return false;
+    case Redirect::Kind::kClusterDown:
+      cluster_stats_.down.Add();
+      refresh_.Request(std::nullopt);
+      return false;
+    case Redirect::Kind::kTryAgain:
+      if (++op.tries > kTriesMax || now + kTryAgainAfter >= op.deadline || shut_down_) {
+        cluster_stats_.gave_up.Add();
+        return false;
+      }
+      cluster_stats_.tried_again.Add();
+      TryLater(id);
+      return true;
+    case Redirect::Kind::kMoved:
+    case Redirect::Kind::kAsk:
+      break;
+  }
+  NoteRedirect(redirect);
+  const NodeIndex node = shut_down_ ? kNoNode : nodes_.Ensure(redirect.to);
+  if (++op.redirects > kRedirectsMax || node == kNoNode) {
+    cluster_stats_.gave_up.Add();
+    Lose(id, kErrGoingRound, false);
+    return true;
+  }
+  SendAgain(id, node, redirect.kind == Redirect::Kind::kAsk);
+  return true;
+}
+
+void Cluster::SendAgain(OpId id, NodeIndex node, bool ask) {
+  const std::string refused(node == kNoNode ? kErrNotServed : Submit(id, node, ask));
+  if (!refused.empty()) {
+    Lose(id, refused, false);
+  }
+}
+
+void Cluster::Deliver(OpId id, std::string_view bytes, const ReplyInfo& info, bool last) {
+  Op& op = At(id);
+  op.begun = true;
+  if (op.gather != nullptr) {
+    TakePart(op, bytes, last);
+  } else if (op.fill) {
+    op.sink->OnReplyPart({op.token.owner, FillChannel::kValue}, bytes, info, last);
+    if (last) {
+      op.sink->OnReplyPart({op.token.owner, FillChannel::kTtl}, kNoTtl, {'-', false, -1}, true);
+    }
+  } else {
+    op.sink->OnReplyPart(op.token, bytes, info, last);
+  }
+  if (last) {
+    Finish(id);
+  }
+}
+
+// There will be no answer. The caller frees the op if no link owes anything for it.
+void Cluster::Lose(OpId id, std::string_view error_line, bool mid_reply) {
+  Op& op = At(id);
+  if (op.footprint != nullptr) {
+    coherence_->Finish(std::move(op.footprint), Outcome::kAnswered);  // it is with no link
+  }
+  if (op.gather != nullptr) {
+    LosePart(op, error_line);
+  } else if (op.fill) {
+    op.sink->OnReplyLost({op.token.owner, FillChannel::kValue}, error_line, mid_reply);
+    op.sink->OnReplyLost({op.token.owner, FillChannel::kTtl}, error_line, false);
+  } else {
+    op.sink->OnReplyLost(op.token, error_line, mid_reply);
+  }
+  Finish(id);
+}
+
+void Cluster::OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) {
+  const OpId id = token.owner;
+  const std::uint64_t what = token.seq & 0xffU;
+  Op& op = At(id);
+  const NodeIndex node =
+      what == kReply || what == kAsking ? static_cast<NodeIndex>(token.seq >> 8U) : op.node;
+  if (!shut_down_) {
+    refresh_.Request(std::nullopt);
+  }
+  if (what == kReply) {
+    Lose(id, error_line, mid_reply);
+  } else if (what != kAsking && !op.plain) {
+    op.sink->OnReplyLost({op.token.owner, what}, error_line, mid_reply);
+    if (what == FillChannel::kTtl) {
+      Finish(id);
+    }
+  }
+  Settle(id, node);
+}
+
+std::size_t Cluster::Backlog(RequestToken token) const {
+  const Op& op = *ops_[token.owner];
+  const bool through = op.gather == nullptr && !op.finished && (token.seq & 0xffU) != kAsking;
+  if (!through) {
+    return 0;
+  }
+  return op.sink->Backlog(op.fill ? RequestToken{op.token.owner, FillChannel::kValue} : op.token);
+}
+
+// The answer was handed on. Whoever waited for the slot goes on.
+void Cluster::Finish(OpId id) {
+  Op& op = At(id);
+  NC_CHECK(!op.finished);
+  op.finished = true;
+  if (!op.entered) {
+    return;
+  }
+  op.entered = false;
+  const Slot slot = op.slot;
+  if (slots_.Leave(slot)) {
+    if (auto waiting = held_.extract(slot); !waiting.empty()) {
+      GoOn(std::move(waiting.mapped()));
+    }
+  }
+}
+
+// A link owes one answer less.
+void Cluster::Settle(OpId id, NodeIndex node) {
+  nodes_.RemoveUser(node);
+  Op& op = At(id);
+  --op.due;
+  if (op.finished && op.due == 0) {
+    FreeOp(id);
+  }
+}
+
+}  // namespace nearcached
