@@ -89,7 +89,7 @@ struct UpstreamConfig {
   std::uint32_t health_misses = 3;  // unanswered PINGs in a row that end a link
   Duration reconnect_delay_min{50};
   Duration reconnect_delay_max{5'000};
-  Duration cluster_refresh_interval{5'000};    // topology: cluster; how old its slot map may get
+  Duration cluster_refresh_interval{5'000};  // topology: cluster; how old its slot map may get
   std::uint32_t link_queue_max = 65'536;     // requests unanswered on one link
   std::uint64_t link_bytes_max = 64 * kMib;  // request bytes waiting to be sent on one link
 

@@ -252,6 +252,47 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
                         &stats.latency);
 }
 
+void RegisterCluster(MetricRegistry& registry, const ClusterStats& stats) {
+  LabelledCounters(registry, "nearcached_cluster_redirects_total",
+                   "Requests that a node of the cluster did not carry out, by what it said.",
+                   "kind")
+      .Add("moved", stats.moved)
+      .Add("ask", stats.asked)
+      .Add("try_again", stats.tried_again)
+      .Add("cluster_down", stats.down);
+  registry.AddCounter("nearcached_cluster_redirects_exhausted_total",
+                      "Requests that got an error because they were redirected too often.", {},
+                      &stats.gave_up);
+  registry.AddCounter("nearcached_cluster_requests_held_total",
+                      "Requests that waited for the first slot map, or for a slot that just moved.",
+                      {}, &stats.held);
+  registry.AddGauge("nearcached_cluster_requests_held", "Requests that wait so now.", {},
+                    &stats.requests_held);
+  registry.AddCounter("nearcached_cluster_split_total",
+                      "Requests taken apart because their keys are in several slots.", {},
+                      &stats.split);
+  registry.AddCounter("nearcached_cluster_fanned_out_total", "Requests sent to every primary.", {},
+                      &stats.fanned_out);
+  registry.AddCounter("nearcached_cluster_cross_slot_total",
+                      "Requests refused because their keys are in several slots.", {},
+                      &stats.cross_slot);
+  registry.AddCounter("nearcached_cluster_slots_moved_total", "Slots whose owner changed.", {},
+                      &stats.slots_moved);
+  LabelledCounters(registry, "nearcached_cluster_refreshes_total",
+                   "Times the slot map was asked for, from one node after the other.", "result")
+      .Add("ok", stats.refreshes)
+      .Add("failed", stats.refreshes_failed);
+  LabelledCounters(registry, "nearcached_cluster_questions_total",
+                   "Questions for the slot map, node by node.", "result")
+      .Add("answered", stats.control.answered)
+      .Add("failed", stats.control.failed);
+  registry.AddGauge("nearcached_cluster_nodes", "Nodes that connections are kept to.", {},
+                    &stats.nodes);
+  registry.AddGauge("nearcached_cluster_slots_covered",
+                    "Slots that some node serves, of 16384; 0 where the upstream is no cluster.",
+                    {}, &stats.slots_covered);
+}
+
 // What a worker counts, wherever that is kept.
 struct WorkerFigures {
   const SessionStats& sessions;
@@ -259,6 +300,7 @@ struct WorkerFigures {
   const CoherenceStats& coherence;
   const FlightStats& flights;
   const UpstreamStats& upstream;
+  const ClusterStats& cluster;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -268,6 +310,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterCoherence(registry, figures.coherence);
   RegisterFlights(registry, figures.flights);
   RegisterUpstream(registry, figures.upstream);
+  RegisterCluster(registry, figures.cluster);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -329,9 +372,9 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(registry,
-                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-                   worker.coherence().flights().stats(), worker.upstream_stats()});
+  RegisterFigures(registry, {worker.session_stats(), worker.l1().stats(),
+                             worker.coherence().stats(), worker.coherence().flights().stats(),
+                             worker.upstream_stats(), worker.cluster_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -368,6 +411,7 @@ std::string MetricReference() {
   const CoherenceStats coherence;
   const FlightStats flights;
   const UpstreamStats upstream;
+  const ClusterStats cluster;
   const LoopStats loop;
   const StreamStats streams;
   const ListenerStats listeners;
@@ -377,7 +421,7 @@ std::string MetricReference() {
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
-  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream});
+  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

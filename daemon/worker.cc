@@ -73,7 +73,8 @@ std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
                                                  .fill = config_.l1.enabled,
                                                  .rng = rng_,
                                                  .commands = commands_,
-                                                 .hasher = hasher_});
+                                                 .hasher = hasher_,
+                                                 .stats = cluster_stats_});
 }
 
 Worker::~Worker() {
@@ -160,7 +161,9 @@ void Worker::SetCacheEnabled(bool on) {
 
 Explanation Worker::Explain(std::span<const std::string_view> command) {
   const CommandRow& row = commands_.Find(command);
-  return context_.policy->Explain(row, command, context_.fills.StateFor(CacheKey{.db = config_.upstream.db, .key = {}, .hash = 0}));
+  return context_.policy->Explain(
+      row, command,
+      context_.fills.StateFor(CacheKey{.db = config_.upstream.db, .key = {}, .hash = 0}));
 }
 
 }  // namespace nearcached

@@ -74,6 +74,7 @@ class Worker {
   [[nodiscard]] const Pool& pool() const { return pool_; }
   // Null where the upstream is no cluster.
   [[nodiscard]] const Cluster* cluster() const { return cluster_.get(); }
+  [[nodiscard]] const ClusterStats& cluster_stats() const { return cluster_stats_; }
   // What holds for either.
   [[nodiscard]] const UpstreamStats& upstream_stats() const {
     return cluster_ != nullptr ? cluster_->stats() : pool_.stats();
@@ -105,6 +106,7 @@ class Worker {
   SingleTopology topology_;
   L1 l1_;
   Pool pool_;
+  ClusterStats cluster_stats_;
   std::unique_ptr<Cluster> cluster_;  // in place of the pool, where the upstream is a cluster
   Coherence coherence_;
   SessionStats session_stats_;

@@ -57,10 +57,12 @@ proto::RequestLimits NoLimits() {
 
 Cluster::Cluster(const Deps& deps)
     : deps_(deps),
+      cluster_stats_(deps.stats),
       nodes_([this](const Topology& topology) { return MakePool(topology); }),
-      refresh_({deps.scheduler, deps.dialer, deps.config, deps.rng, cluster_stats_},
-               [this](const ClusterMap& map) { OnMap(map); },
-               [this](std::string_view why) { OnNoMap(why); }),
+      refresh_(
+          {deps.scheduler, deps.dialer, deps.config, deps.rng, cluster_stats_},
+          [this](const ClusterMap& map) { OnMap(map); },
+          [this](std::string_view why) { OnNoMap(why); }),
       decoder_(NoLimits()) {}
 
 Cluster::~Cluster() {
@@ -101,9 +103,8 @@ void Cluster::OnMap(const ClusterMap& map) {
   std::erase(primaries_, kNoNode);
   if (!moves.empty()) {
     Log(LogLevel::kInfo, "cluster_map",
-        "primaries=" + std::to_string(map.primaries.size()) +
-            " slots_covered=" + std::to_string(map.covered) +
-            " slots_moved=" + std::to_string(moves.size()));
+        "primaries=" + std::to_string(map.primaries.size()) + " slots_covered=" +
+            std::to_string(map.covered) + " slots_moved=" + std::to_string(moves.size()));
   }
   MoveSlots(moves);
   retire_ = true;

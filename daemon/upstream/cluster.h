@@ -54,6 +54,7 @@ class Cluster final : public Upstream,
     Rng& rng;
     CommandTable& commands;
     const KeyHasher& hasher;
+    ClusterStats& stats;
   };
   explicit Cluster(const Deps& deps);
   ~Cluster();
@@ -67,7 +68,6 @@ class Cluster final : public Upstream,
   void Reconnect();
   void Shutdown();
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
-  [[nodiscard]] const ClusterStats& cluster_stats() const { return cluster_stats_; }
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.config.url; }
   [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }
@@ -218,7 +218,7 @@ class Cluster final : public Upstream,
   const Deps deps_;
   Coherence* coherence_ = nullptr;
   UpstreamStats stats_;  // of all nodes together
-  ClusterStats cluster_stats_;
+  ClusterStats& cluster_stats_;
   ClusterNodes nodes_;
   SlotTable slots_;
   ClusterRefresh refresh_;

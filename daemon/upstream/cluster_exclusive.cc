@@ -78,8 +78,7 @@ std::string_view ClusterExclusive::Send(SendRequest& request) {
 }
 
 // The node that a request belongs to, which is the one that is bound, if any.
-NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken,
-                                    std::string_view& error_line) {
+NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken, std::string_view& error_line) {
   switch (taken.route.kind) {
     case Route::Kind::kRefused:
       error_line_ = taken.route.error;
@@ -91,8 +90,9 @@ NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken,
     case Route::Kind::kPrimaries:
     case Route::Kind::kScan:
       error_line_ = proto::NotSupported(
-          taken.name, "with a cluster it concerns every node, so send it outside MULTI, WATCH and "
-                      "subscriptions");
+          taken.name,
+          "with a cluster it concerns every node, so send it outside MULTI, WATCH and "
+          "subscriptions");
       error_line = error_line_;
       return kNoNode;
     case Route::Kind::kAny:

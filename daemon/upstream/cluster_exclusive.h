@@ -117,12 +117,12 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   bool passthrough_ = false;
   bool released_ = false;
   bool lost_ = false;
-  bool multi_owed_ = false;       // the client was told OK, the node has not said it
-  bool multi_asked_ = false;      // it is being asked
-  bool bound_by_state_ = false;   // MULTI or WATCH: nothing may follow a redirection
-  std::deque<Request> queued_;    // until there is a link
-  std::deque<Request> sent_;      // in order
-  std::deque<Request> local_;     // MULTI that are answered here, at the next turn
+  bool multi_owed_ = false;      // the client was told OK, the node has not said it
+  bool multi_asked_ = false;     // it is being asked
+  bool bound_by_state_ = false;  // MULTI or WATCH: nothing may follow a redirection
+  std::deque<Request> queued_;   // until there is a link
+  std::deque<Request> sent_;     // in order
+  std::deque<Request> local_;    // MULTI that are answered here, at the next turn
   std::unique_ptr<Timer> local_timer_;
   std::unique_ptr<Timer> fail_timer_;
   std::string error_line_;

@@ -224,8 +224,7 @@ std::string RewriteScanReply(std::string_view reply, ScanCursor at, std::uint64_
   if (bulk.size() < line + 4) {
     return BadReply();
   }
-  const auto cursor =
-      ReadNumber<std::uint64_t>(bulk.substr(line + 2, bulk.size() - line - 4));
+  const auto cursor = ReadNumber<std::uint64_t>(bulk.substr(line + 2, bulk.size() - line - 4));
   if (!cursor) {
     return BadReply();
   }

@@ -206,8 +206,7 @@ void Cluster::OnRetryTimer() {
     }
   }
   if (!retries_.empty() && retry_timer_ == nullptr) {
-    retry_timer_ =
-        deps_.scheduler.After(retries_.front().first - now, [this] { OnRetryTimer(); });
+    retry_timer_ = deps_.scheduler.After(retries_.front().first - now, [this] { OnRetryTimer(); });
   }
 }
 
@@ -232,8 +231,8 @@ void Cluster::OnReplyPart(RequestToken token, std::string_view bytes, const Repl
   }
 }
 
-void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes,
-                         const ReplyInfo& info, bool last) {
+void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, const ReplyInfo& info,
+                         bool last) {
   Op& op = At(id);
   Redirect redirect;
   if (info.type == '-' && last && !op.begun) {

@@ -87,12 +87,12 @@ void ClusterRefresh::AskNext() {
   }
   const Endpoint& endpoint = candidates_.back();
   if (link_ == nullptr || !SameEndpoint(link_->endpoint(), endpoint)) {
-    link_ = std::make_unique<ControlLink>(
-        deps_.scheduler, deps_.dialer, deps_.stats.control,
-        ControlLink::Terms{.endpoint = endpoint,
-                           .username = deps_.config.username,
-                           .password = deps_.config.password,
-                           .timeout = deps_.config.connect_timeout});
+    link_ =
+        std::make_unique<ControlLink>(deps_.scheduler, deps_.dialer, deps_.stats.control,
+                                      ControlLink::Terms{.endpoint = endpoint,
+                                                         .username = deps_.config.username,
+                                                         .password = deps_.config.password,
+                                                         .timeout = deps_.config.connect_timeout});
   }
   Ask(false);
 }
@@ -116,7 +116,7 @@ void ClusterRefresh::OnReply(const Result<UpstreamReply>& reply, bool shards) {
     NextCandidate(proto::Printable(reply.value().text));
     return;
   }
-  const auto map = shards ? ParseClusterShards(reply.value(), asked, deps_.config.tls)
+  const auto map = shards ? ParseClusterShards(reply.value(), asked, deps_.config.tls.enabled)
                           : ParseClusterSlots(reply.value(), asked);
   if (!map || map->covered == 0) {
     NextCandidate(map ? "the node knows of no slots" : "its slot map makes no sense");

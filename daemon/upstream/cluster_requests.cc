@@ -20,7 +20,8 @@ constexpr std::string_view kErrScanShape =
     "ERR nearcached: the nodes of the cluster have changed since this SCAN began; start again "
     "from 0";
 constexpr std::string_view kErrTooMuch =
-    "ERR nearcached: the replies of the nodes are together larger than upstream.link_bytes_max; ask "
+    "ERR nearcached: the replies of the nodes are together larger than upstream.link_bytes_max; "
+    "ask "
     "for less at once";
 
 ReplyInfo InfoOf(std::string_view reply) {
@@ -45,8 +46,8 @@ ClusterView::Taken Cluster::Take(std::string_view bytes) {
 
 std::string_view Cluster::NoMap() {
   refresh_.Request(std::nullopt);
-  error_line_ = no_map_.empty() ? proto::UpstreamUnavailable(EndpointText(), "still connecting")
-                                : no_map_;
+  error_line_ =
+      no_map_.empty() ? proto::UpstreamUnavailable(EndpointText(), "still connecting") : no_map_;
   return error_line_;
 }
 
@@ -236,8 +237,7 @@ std::string_view Cluster::SendScan(Op op, SendRequest& request) {
 
 // An error line when no part could be sent. What could not be sent while others were is answered
 // with them.
-std::string_view Cluster::BeginParts(const std::shared_ptr<Gather>& gather,
-                                     std::vector<Op> parts) {
+std::string_view Cluster::BeginParts(const std::shared_ptr<Gather>& gather, std::vector<Op> parts) {
   gather->sink = parts.front().sink;
   gather->token = parts.front().token;
   for (std::uint32_t i = 0; i < parts.size(); ++i) {

@@ -10,8 +10,7 @@
 namespace nearcached {
 namespace {
 
-constexpr std::string_view kCrossSlot =
-    "CROSSSLOT Keys in request don't hash to the same slot";
+constexpr std::string_view kCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
 
 struct Special {
   std::string_view name;

@@ -38,10 +38,10 @@ struct Route {
     kRefused,    // `error` says why
   };
   Kind kind = Kind::kAny;
-  Slot slot = 0;                         // kSlot
-  MergeKind merge = MergeKind::kFirst;   // kSplit, kPrimaries
-  int step = 1;                          // kSplit: arguments a key takes with it, itself included
-  std::string error{};                   // kRefused: a line for the client
+  Slot slot = 0;                        // kSlot
+  MergeKind merge = MergeKind::kFirst;  // kSplit, kPrimaries
+  int step = 1;                         // kSplit: arguments a key takes with it, itself included
+  std::string error{};                  // kRefused: a line for the client
 };
 
 // `keys` is reused memory. REQUIRES: !args.empty(), and `row` is the row of `args`.

@@ -144,14 +144,19 @@ TEST_CASE("the defaults are consistent") {
 }
 
 TEST_CASE("what is known but not served yet is told apart from a mistake") {
-  for (const char* url : {"redis://h1,h2", "redis-sentinel://h#m", "redis-cluster://h"}) {
+  for (const char* url : {"redis://h1,h2", "redis-sentinel://h#m"}) {
     CheckOneProblem(Load("upstream:\n  url: \"" + std::string(url) + "\"\n"),
                     "test.yaml:2: upstream.url: ", {"not supported yet"});
   }
   CheckOneProblem(Load("upstream:\n  hosts: [h1, h2]\n"),
                   "test.yaml:2: upstream.hosts: ", {"not supported yet"});
-  CheckOneProblem(Load("upstream:\n  topology: cluster\n  hosts: [h1]\n"),
-                  "test.yaml:2: upstream.topology: ", {"not supported yet"});
+}
+
+TEST_CASE("a cluster has one database") {
+  CHECK(Load("upstream:\n  url: redis-cluster://h1:7000,h2\n").ok());
+  CHECK(Load("upstream:\n  topology: cluster\n  hosts: [h1]\n").ok());
+  CheckOneProblem(Load("upstream:\n  url: redis-cluster://h1\n  db: 1\n"),
+                  "test.yaml:3: upstream.db: ", {"must be 0", "cluster"});
 }
 
 TEST_CASE("hosts and topology go together") {
