@@ -44,11 +44,11 @@ TEST_CASE("CLUSTER SLOTS: ranges, replicas, hosts in every form") {
   CHECK(map->covered == 202);
   CHECK(map->replicas == 1);
   const auto at = [&](std::size_t slot) { return map->primaries[map->owners[slot]].ToString(); };
-  CHECK(at(0) == "::1:7002");
-  CHECK(at(99) == "::1:7002");
+  CHECK(at(0) == "[::1]:7002");
+  CHECK(at(99) == "[::1]:7002");
   CHECK(at(100) == "10.0.0.9:7001");
   CHECK(at(300) == "10.0.0.9:7003");
-  CHECK(at(16383) == "::1:7002");
+  CHECK(at(16383) == "[::1]:7002");
   CHECK(map->owners[200] == ClusterMap::kNobody);
 }
 
