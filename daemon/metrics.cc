@@ -342,9 +342,10 @@ void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const Tl
 }
 
 void RegisterCertificate(MetricRegistry& registry, const std::string& use, const Gauge& ends) {
-  registry.AddGauge("nearcached_tls_certificate_expiry_timestamp_seconds",
-                    "When our own certificate expires, in seconds since 1970.", {{"use", use}},
-                    &ends);
+  registry.AddGauge(
+      "nearcached_tls_certificate_expiry_timestamp_seconds",
+      "When our own certificate expires, in seconds since 1970; only where there is one.",
+      {{"use", use}}, &ends);
 }
 
 }  // namespace

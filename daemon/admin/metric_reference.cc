@@ -19,7 +19,7 @@ two. `GET /metrics` at `metrics.address` serves them in the text format of Prome
 Counters only rise and begin at 0 with the process. A histogram is three families: `_bucket` with
 the label `le`, `_sum` and `_count`; its bounds double from one microsecond to 16.8 seconds. No key and
 no value is ever a label, and no label value comes from the wire. A series is there from the start,
-whether anything happened or not.
+whether anything happened or not, unless its line says "only where".
 
 | name | type | unit | labels | meaning |
 |---|---|---|---|---|
