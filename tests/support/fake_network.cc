@@ -91,7 +91,7 @@ void FakeConnection::SetRoom(std::size_t bytes) {
 }
 
 std::unique_ptr<ByteStream> FakeDialer::Dial(const Endpoint& to, ByteStreamHandler& handler) {
-  last_endpoint_ = to;
+  endpoints_.push_back(to);
   connections_.push_back(std::make_unique<FakeConnection>());
   return connections_.back()->MakeStream(handler);
 }

@@ -67,11 +67,13 @@ class FakeDialer final : public Dialer {
   // In the order they were dialled.
   FakeConnection& connection(std::size_t i) { return *connections_.at(i); }
   FakeConnection& latest() { return *connections_.back(); }
-  [[nodiscard]] const Endpoint& last_endpoint() const { return last_endpoint_; }
+  [[nodiscard]] const Endpoint& last_endpoint() const { return endpoints_.back(); }
+  // Where that connection was dialled to.
+  [[nodiscard]] const Endpoint& endpoint(std::size_t i) const { return endpoints_.at(i); }
 
  private:
   std::vector<std::unique_ptr<FakeConnection>> connections_;
-  Endpoint last_endpoint_;
+  std::vector<Endpoint> endpoints_;
 };
 
 }  // namespace nearcached

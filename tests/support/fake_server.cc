@@ -138,6 +138,15 @@ FakeConnection& FakeServer::ConnectionOf(std::string_view request) {
   return *PeerOf(request).connection;
 }
 
+std::string FakeServer::PlaceOf(std::string_view request) {
+  const Peer& peer = PeerOf(request);
+  std::size_t index = 0;
+  while (&peers_[index] != &peer) {
+    ++index;
+  }
+  return dialer_.endpoint(index).ToString();
+}
+
 void FakeServer::Answer(std::string_view request, std::string_view reply) {
   Peer& peer = PeerOf(request);
   REQUIRE(peer.waiting.front().text == request);

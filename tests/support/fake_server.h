@@ -40,6 +40,8 @@ class FakeServer {
   void Answer(std::string_view request, std::string_view reply);
   // Where that request came in.
   FakeConnection& ConnectionOf(std::string_view request);
+  // The same as an address, "host:port": several servers may be played at once.
+  std::string PlaceOf(std::string_view request);
   // The latest connection that asked for tracking and is open.
   FakeConnection& tracking_connection();
 

@@ -51,7 +51,7 @@ class WorkerFixture : private AdminHandler {
       CHECK(stats.pinned.value() == 0);
       CHECK(stats.resp3.value() == 0);
       CHECK(worker->coherence().idle());
-      CHECK(worker->pool().stats().inflight.value() == 0);
+      CHECK(worker->upstream_stats().inflight.value() == 0);
       worker.reset();
     }
     CHECK(scheduler.timers() == 0);

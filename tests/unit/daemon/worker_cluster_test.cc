@@ -1,0 +1,271 @@
+// A worker whose upstream is a cluster of two nodes, a:1 and b:1, that the test plays.
+#include <chrono>
+
+#include "proto/wire_errors.h"
+#include "tests/unit/daemon/worker_fixture.h"
+
+namespace nearcached {
+namespace {
+
+using namespace std::chrono_literals;
+
+// "bar" and "hello" are in slots 5061 and 866, which are a's, "foo" is in 12182, which is b's.
+std::string Map(int b_from) {
+  const auto node = [](std::string_view host) { return "*2\r\n" + Bulk(host) + ":1\r\n"; };
+  return "*2\r\n*3\r\n:0\r\n:" + std::to_string(b_from - 1) + "\r\n" + node("a") +
+         "*3\r\n:" + std::to_string(b_from) + "\r\n:16383\r\n" + node("b");
+}
+
+class Clustered : public WorkerFixture {
+ public:
+  Clustered() {
+    config.upstream.topology = config::TopologyKind::kCluster;
+    config.upstream.nodes = {config::HostPort{"a", 1}};
+    config.upstream.cluster_refresh_interval = 1h;
+  }
+  void StartAsking() {
+    Start();
+    Wait(1ms);  // the first question is asked from a timer
+  }
+  void StartMapped() {
+    StartAsking();
+    GiveMap();
+  }
+  void GiveMap(int b_from = 8192) {
+    server.Answer("CLUSTER SLOTS", Map(b_from));
+    Turn();
+  }
+  const ClusterStats& cluster() { return worker->cluster_stats(); }
+};
+
+TEST_CASE_FIXTURE(Clustered, "what comes before the first map waits for it") {
+  StartAsking();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1\r\nDBSIZE").empty());
+  CHECK(server.Asked() == Strings{"CLUSTER SLOTS"});
+  GiveMap();
+  CHECK(server.PlaceOf("SET foo 1") == "b:1");
+  server.Answer("DBSIZE", ":2\r\n");
+  server.Answer("SET foo 1", "+OK\r\n");
+  server.Answer("DBSIZE", ":3\r\n");
+  Turn();
+  CHECK(client.TakeWritten() == "+OK\r\n:5\r\n");
+}
+
+TEST_CASE_FIXTURE(Clustered, "without a map requests fail with the reason") {
+  StartAsking();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1").empty());
+  server.Answer("CLUSTER SLOTS", "-ERR This instance has cluster support disabled\r\n");
+  Turn();
+  Wait(1ms);
+  CHECK(client.TakeWritten().find("cluster support disabled") != std::string::npos);
+  CHECK(Ask(client, "SET foo 1").find("cluster support disabled") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Clustered, "replies of several nodes come in the order of the requests") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1\r\nSET bar 2").empty());
+  CHECK(server.PlaceOf("SET foo 1") == "b:1");
+  CHECK(server.PlaceOf("SET bar 2") == "a:1");
+  CHECK(Answer(client, "SET bar 2", ":2\r\n").empty());
+  CHECK(Answer(client, "SET foo 1", ":1\r\n") == ":1\r\n:2\r\n");
+}
+
+TEST_CASE_FIXTURE(Clustered, "MOVED: sent again to the right node, held until it is done") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  FakeConnection& reader = Connect();
+  CHECK(Ask(client, "SET foo 1").empty());
+  CHECK(Answer(client, "SET foo 1", "-MOVED 12182 a:1\r\n").empty());
+  CHECK(server.PlaceOf("SET foo 1") == "a:1");
+  CHECK(worker->coherence().stats().holds.value() == 1);
+  CHECK(Answer(client, "SET foo 1", "+OK\r\n") == "+OK\r\n");
+  CHECK(worker->coherence().stats().holds.value() == 0);
+  CHECK(cluster().moved.value() == 1);
+  CHECK(Ask(reader, "GET foo").empty());
+  CHECK(server.PlaceOf("GET foo") == "a:1");  // at once, before any new map
+  AnswerFill("foo", Bulk("1"));
+  CHECK(Cached("foo"));
+}
+
+TEST_CASE_FIXTURE(Clustered, "a slot that moves lets nobody overtake what is on its way") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "APPEND foo 1\r\nAPPEND foo 2").empty());
+  server.Answer("APPEND foo 1", "-MOVED 12182 a:1\r\n");
+  CHECK(Ask(client, "APPEND foo 3").empty());
+  CHECK(server.PlaceOf("APPEND foo 1") == "a:1");
+  CHECK(server.Times("APPEND foo 3") == 0);  // it knows the way, and must wait
+  CHECK(cluster().requests_held.value() == 1);
+  server.Answer("APPEND foo 2", "-MOVED 12182 a:1\r\n");
+  Turn();
+  server.Answer("APPEND foo 1", ":1\r\n");
+  server.Answer("APPEND foo 2", ":2\r\n");
+  Turn();
+  CHECK(client.TakeWritten() == ":1\r\n:2\r\n");
+  CHECK(server.PlaceOf("APPEND foo 3") == "a:1");
+  CHECK(Answer(client, "APPEND foo 3", ":3\r\n") == ":3\r\n");
+  CHECK(cluster().requests_held.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Clustered, "ASK: asked with ASKING on the other node, never cached") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "GET foo").empty());
+  server.Answer("GET foo", "-ASK 12182 a:1\r\n");
+  server.Answer("PTTL foo", "-ASK 12182 a:1\r\n");
+  Turn();
+  CHECK(server.PlaceOf("ASKING") == "a:1");
+  server.Answer("ASKING", "+OK\r\n");
+  CHECK(Answer(client, "GET foo", Bulk("v")) == Bulk("v"));
+  CHECK(Ask(client, "GET foo").empty());
+  CHECK(server.PlaceOf("GET foo") == "b:1");  // it is still the owner
+  AnswerFill("foo", Bulk("w"));
+  CHECK(client.TakeWritten() == Bulk("w"));
+}
+
+TEST_CASE_FIXTURE(Clustered, "a request that is sent from one node to the other ends") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1").empty());
+  for (int i = 0; i < 5; ++i) {
+    const std::string to = i % 2 == 0 ? "a:1" : "b:1";
+    CHECK(Answer(client, "SET foo 1", "-MOVED 12182 " + to + "\r\n").empty());
+    CHECK(server.PlaceOf("SET foo 1") == to);
+  }
+  CHECK(Answer(client, "SET foo 1", "-MOVED 12182 b:1\r\n").find("from one to the other") !=
+        std::string::npos);
+  CHECK(cluster().gave_up.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Clustered, "TRYAGAIN is tried again after a while") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MSETNX {foo}a 1 {foo}b 2").empty());
+  CHECK(Answer(client, "MSETNX {foo}a 1 {foo}b 2", "-TRYAGAIN half of them\r\n").empty());
+  CHECK(server.Times("MSETNX {foo}a 1 {foo}b 2") == 1);
+  Wait(100ms);
+  CHECK(server.Times("MSETNX {foo}a 1 {foo}b 2") == 2);
+  CHECK(Answer(client, "MSETNX {foo}a 1 {foo}b 2", ":1\r\n") == ":1\r\n");
+}
+
+TEST_CASE_FIXTURE(Clustered, "a request whose node is lost is not sent again") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "INCR foo").empty());
+  server.ConnectionOf("INCR foo").End(Code::kEof);
+  Turn();
+  CHECK(client.TakeWritten().find("may or may not have run") != std::string::npos);
+  CHECK(server.Times("INCR foo") == 1);
+}
+
+TEST_CASE_FIXTURE(Clustered, "a slot that moves loses what is cached of it, and no other does") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  Cache(client, "foo", "1");
+  Cache(client, "bar", "2");
+  Cache(client, "{bar}2", "3");
+  CHECK(Ask(client, "SET {foo}2 x").empty());
+  (void)Answer(client, "SET {foo}2 x", "-MOVED 12182 a:1\r\n");
+  (void)Answer(client, "SET {foo}2 x", "+OK\r\n");
+  CHECK(Cached("bar"));
+  CHECK(Cached("{bar}2"));
+  CHECK_FALSE(Cached("foo"));
+  CHECK(cluster().slots_moved.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Clustered, "a new map moves slots as a MOVED does") {
+  config.upstream.cluster_refresh_interval = 1s;
+  StartMapped();
+  FakeConnection& client = Connect();
+  Cache(client, "foo", "1");
+  Cache(client, "bar", "2");
+  Wait(1100ms);
+  GiveMap(13'000);
+  CHECK(Cached("bar"));
+  CHECK(Ask(client, "GET foo").empty());
+  CHECK(server.PlaceOf("GET foo") == "a:1");
+  AnswerFill("foo", Bulk("1"));
+}
+
+TEST_CASE_FIXTURE(Clustered, "a fill that is under way when its slot moves fills nothing") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "GET foo").empty());
+  FakeConnection& writer = Connect();
+  CHECK(Ask(writer, "SET {foo}2 x").empty());
+  (void)Answer(writer, "SET {foo}2 x", "-MOVED 12182 a:1\r\n");
+  (void)Answer(writer, "SET {foo}2 x", "+OK\r\n");
+  AnswerFill("foo", Bulk("old"));
+  CHECK(client.TakeWritten() == Bulk("old"));
+  CHECK_FALSE(Cached("foo"));
+}
+
+TEST_CASE_FIXTURE(Clustered, "several slots: parts, put together, and the first error wins") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "MSET foo 1 bar 2").empty());
+  CHECK(server.PlaceOf("MSET foo 1") == "b:1");
+  server.Answer("MSET bar 2", "+OK\r\n");
+  CHECK(Answer(client, "MSET foo 1", "+OK\r\n") == "+OK\r\n");
+  CHECK(worker->coherence().stats().holds.value() == 0);
+  CHECK(Ask(client, "DEL foo bar").empty());
+  server.Answer("DEL bar", ":1\r\n");
+  CHECK(Answer(client, "DEL foo", "-NOPERM no\r\n") == "-NOPERM no\r\n");
+  CHECK(Ask(client, "RENAME foo bar").starts_with("-CROSSSLOT"));
+}
+
+TEST_CASE_FIXTURE(Clustered, "MULTI is answered at once, and told to the node of the first key") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "MULTI");
+  Wait(1ms);
+  CHECK(client.TakeWritten() == "+OK\r\n");
+  CHECK(server.Times("MULTI") == 0);
+  CHECK(Ask(client, "SET foo 1").empty());
+  CHECK(server.PlaceOf("MULTI") == "b:1");
+  CHECK(server.Times("SET foo 1") == 0);  // not before the node has said OK
+  server.Answer("MULTI", "+OK\r\n");
+  Turn();
+  CHECK(Answer(client, "SET foo 1", "+QUEUED\r\n") == "+QUEUED\r\n");
+  CHECK(Ask(client, "SET bar 1").starts_with("-CROSSSLOT"));
+  CHECK(Ask(client, "EXEC").empty());
+  CHECK(Answer(client, "DISCARD", "+OK\r\n").starts_with("-EXECABORT"));
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Clustered, "a node that refuses MULTI lets nothing run outside of it") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "MULTI");
+  Wait(1ms);
+  CHECK(client.TakeWritten() == "+OK\r\n");
+  CHECK(Ask(client, "SET foo 1").empty());
+  server.Answer("MULTI", "-LOADING soon\r\n");
+  Turn();
+  CHECK(client.TakeWritten().find("LOADING") != std::string::npos);
+  CHECK(server.Times("SET foo 1") == 0);
+}
+
+TEST_CASE_FIXTURE(Clustered, "a blocking command follows its key") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "BLPOP foo 5").empty());
+  CHECK(server.PlaceOf("BLPOP foo 5") == "b:1");
+  CHECK(Answer(client, "BLPOP foo 5", "-MOVED 12182 a:1\r\n").empty());
+  CHECK(server.PlaceOf("BLPOP foo 5") == "a:1");
+  CHECK(Answer(client, "BLPOP foo 5", "*-1\r\n") == "*-1\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Clustered, "there is one database") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SELECT 1") == "-ERR SELECT is not allowed in cluster mode\r\n");
+  CHECK(Ask(client, "SELECT 0") == "+OK\r\n");
+}
+
+}  // namespace
+}  // namespace nearcached
