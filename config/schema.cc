@@ -362,6 +362,11 @@ constexpr Row kRows[] = {
     {"upstream.reconnect_delay_max", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::reconnect_delay_max>(), Time(kMs, kDay), kFree, kLinks,
      kPublic, kOptional, "The longest such wait."},
+    {"upstream.cluster_commands", Type::kBool,
+     At<&Config::upstream, &UpstreamConfig::cluster_commands>(), kAny, kFree, kLive, kPublic,
+     kOptional,
+     "With a cluster: `true` passes CLUSTER on to one of its nodes. A client that then finds out "
+     "where the nodes are may go there past nearcached. `false` answers as a lone server does."},
     {"upstream.cluster_refresh_interval", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::cluster_refresh_interval>(), Time(100 * kMs, kDay),
      kFree, kLinks, kPublic, kOptional,

@@ -21,7 +21,8 @@
 // generation. One that is redirected is asked again by a GET on a lane, answers those who wait, and
 // fills nothing: the link that was asked is not the one whose tracking would cover it, and what an
 // ASK finds is not yet this node's to announce. When a slot changes its owner, or its owner's fill
-// link is lost, its generation ends: a step a slot in L1, and other slots keep what they have. A
+// link is lost, its generation ends: a step a slot in L1, and other slots keep what they have (a
+// table of one row a slot, at most half a MiB, is charged to L1 for it). A
 // change of owner is noticed by the first MOVED or by the next map (cluster_refresh_interval),
 // whichever is first. Until then positive entries are kept honest by the old owner's pushes, since
 // a migration deletes each key there; "no such key" is pushed by nobody, so in a slot that is just

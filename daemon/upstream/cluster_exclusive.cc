@@ -149,7 +149,7 @@ void ClusterExclusive::OnMayBorrow(std::uint64_t session) {
   if (link_ == nullptr) {
     if (!refused.empty()) {
       cluster_.nodes().RemoveUser(std::exchange(node_, kNoNode));
-      FailQueued(refused);
+      GiveUp(refused);
     }
     return;
   }
@@ -209,7 +209,7 @@ void ClusterExclusive::SendQueued() {
 
 void ClusterExclusive::FailLater(std::string_view error_line) {
   fail_timer_ = cluster_.scheduler().After(
-      Duration::zero(), [this, line = std::string(error_line)] { FailQueued(line); });
+      Duration::zero(), [this, line = std::string(error_line)] { GiveUp(line); });
 }
 
 void ClusterExclusive::FailQueued(std::string_view error_line) {
@@ -219,6 +219,17 @@ void ClusterExclusive::FailQueued(std::string_view error_line) {
     if (request.sink != nullptr) {
       request.sink->OnReplyLost(request.token, line, false);
     }
+  }
+}
+
+// What waited to be sent will not be. A subscriber has no slots that could be answered: it is
+// closed.
+void ClusterExclusive::GiveUp(std::string_view error_line) {
+  const std::string line(error_line);
+  FailQueued(line);
+  if (passthrough_ && !released_) {
+    lost_ = true;
+    owner_.OnExclusiveLost(session_, line);
   }
 }
 

@@ -103,6 +103,7 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   void SendQueued();
   void FailLater(std::string_view error_line);
   void FailQueued(std::string_view error_line);
+  void GiveUp(std::string_view error_line);
   void AnswerMulti();
   bool Follow(Request& request, const Redirect& redirect);
   void Unbind(bool reusable);

@@ -41,6 +41,10 @@ ClusterView::Taken Cluster::Take(std::string_view bytes) {
   const proto::DecodeVerdict verdict = decoder_.Next(bytes, args_);
   NC_CHECK(verdict.status == proto::DecodeStatus::kRequest && !args_.empty());
   const CommandRow& row = deps_.commands.Find(args_);
+  if (deps_.config.cluster_commands &&
+      (row.name == "cluster" || row.name.starts_with("cluster|"))) {
+    return {row.name, Route{}};
+  }
   return {row.name, RouteOf(row, args_, keys_)};
 }
 

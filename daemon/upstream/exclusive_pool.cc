@@ -348,9 +348,14 @@ void ExclusivePool::Shutdown() {
 
 void ExclusivePool::UpdateGauges() {
   UpstreamStats& stats = deps_.stats;
-  stats.exclusive_active.Set(static_cast<std::int64_t>(lent_.size() + tests_.size()));
-  stats.exclusive_idle.Set(static_cast<std::int64_t>(idle_.size()));
-  stats.exclusive_waiting.Set(static_cast<std::int64_t>(line_.size()));
+  // The counters may be shared with the pools of other nodes: each adds its own part.
+  const auto report = [](Gauge& gauge, std::size_t now, std::int64_t& before) {
+    gauge.Add(static_cast<std::int64_t>(now) - before);
+    before = static_cast<std::int64_t>(now);
+  };
+  report(stats.exclusive_active, lent_.size() + tests_.size(), reported_.active);
+  report(stats.exclusive_idle, idle_.size(), reported_.idle);
+  report(stats.exclusive_waiting, line_.size(), reported_.waiting);
   stats.exclusive_limit.Set(limits().max_active);
   const Duration oldest =
       line_.empty() ? Duration::zero() : deps_.scheduler.Now() - line_.first().since;

@@ -102,7 +102,15 @@ class ExclusivePool {
   void OnLineTimer();
   void UpdateGauges();
 
+  // What the gauges hold of ours.
+  struct Reported {
+    std::int64_t active = 0;
+    std::int64_t idle = 0;
+    std::int64_t waiting = 0;
+  };
+
   const Deps deps_;
+  Reported reported_;
   std::unordered_map<ExclusiveLink*, std::unique_ptr<Link>> lent_;
   std::vector<std::unique_ptr<Link>> idle_;        // most recently used last
   std::unordered_map<std::uint64_t, Test> tests_;  // by session

@@ -1,12 +1,10 @@
 """A Redis Cluster behind clients that know nothing of clusters."""
 
 import subprocess
-import threading
 import time
 
-from harness.cluster import slot_of
 from harness.registry import case
-from harness.resp import Closed, RespError
+from harness.resp import RespError
 from harness.wait import equal, eventually, true
 
 
@@ -95,6 +93,14 @@ def what_a_cluster_cannot_do_is_refused_with_its_own_words(env):
         equal(error.text, "ERR This instance has cluster support disabled")
         error = conn.cmd("ACL", "SETUSER", "x")
         true(isinstance(error, RespError) and "each node" in error.text, f"ACL SETUSER: {error}")
+
+
+@case
+def cluster_commands_are_passed_on_where_that_is_asked_for(env):
+    _, daemon = _stack(env, {"upstream": {"cluster_commands": True}}, replicas=0)
+    with daemon.connect() as conn:
+        equal(conn.cmd("CLUSTER", "KEYSLOT", "foo"), 12182)
+        equal(len(conn.cmd("CLUSTER", "SLOTS")), 3)
 
 
 @case
