@@ -46,6 +46,11 @@ class ByteStream {
   // Stops or resumes OnBytes (back-pressure). Streams start out reading.
   virtual void SetReading(bool on) = 0;
 
+  // Whether the peer is known to have finished sending, or to be gone, though bytes it sent before
+  // may be unread: what OnEnd cannot tell while the stream does not read. Costs a system call.
+  // Streams of accepted connections know; others may always say no.
+  [[nodiscard]] virtual bool PeerHasEnded() const { return false; }
+
   // "127.0.0.1:50312", "unix:/run/x.sock": for logs and CLIENT LIST.
   [[nodiscard]] virtual std::string PeerName() const = 0;
 };

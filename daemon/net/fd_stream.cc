@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -105,6 +106,12 @@ void FdStream::SetReading(bool on) {
   if (on) {
     Watch();
   }
+}
+
+bool FdStream::PeerHasEnded() const {
+  pollfd watched{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+  return is_ended_ || is_broken_ ||
+         (poll(&watched, 1, 0) == 1 && (watched.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0);
 }
 
 // Tells libuv which events we want, if that differs from what it watches now.

@@ -37,6 +37,7 @@ class FdStream final : public ByteStream {
 
   std::size_t Write(std::span<const iovec> parts) override;
   void SetReading(bool on) override;
+  [[nodiscard]] bool PeerHasEnded() const override;
   [[nodiscard]] std::string PeerName() const override { return peer_; }
 
  private:

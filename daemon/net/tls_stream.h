@@ -64,6 +64,9 @@ class TlsStream final : public ByteStream, private ByteStreamHandler {
 
   std::size_t Write(std::span<const iovec> parts) override;
   void SetReading(bool on) override;
+  [[nodiscard]] bool PeerHasEnded() const override {
+    return end_beneath_.has_value() || beneath_->PeerHasEnded();
+  }
   [[nodiscard]] std::string PeerName() const override { return beneath_->PeerName(); }
 
  private:

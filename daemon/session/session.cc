@@ -121,11 +121,16 @@ void Session::OnWritable() {
   MarkDirty();
 }
 
+// A link is held or waited for, for as long as others please, on behalf of somebody who cannot be
+// told from one who is gone once the input has ended: a blocked command must not pop an element for
+// nobody (pitfalls.md 38).
+bool Session::WaitsForOthers() const {
+  return pin.passthrough || pin.blocking || park_ == Park::kLink;
+}
+
 void Session::OnEnd(const Error& why) {
   eof_ = true;
-  if (why.code != Code::kEof || pin.passthrough || pin.blocking || park_ == Park::kLink) {
-    // Nobody is left to hear the replies; or a link is held for somebody who cannot be told from
-    // one who is gone: a blocked command must not pop an element for nobody (pitfalls.md 38).
+  if (why.code != Code::kEof || WaitsForOthers()) {
     CloseNow(context_.stats.closed_by_client);
     return;
   }
@@ -163,8 +168,7 @@ void Session::StartDrain() {
   draining_ = true;
   // A command that waits for what others may write is not under way: it ends here, and the server
   // forgets it with its connection.
-  if (pin.passthrough || pin.blocking || park_ == Park::kLink ||
-      (pin.link != nullptr && queue_.empty())) {
+  if (WaitsForOthers() || (pin.link != nullptr && queue_.empty())) {
     CloseNow(context_.stats.closed_drain);
     return;
   }
@@ -176,6 +180,10 @@ void Session::Tick(MonoTime now) {
   if (closed_) {
     return;
   }
+  if (!reading_ && WaitsForOthers() && stream_->PeerHasEnded()) {
+    CloseNow(context_.stats.closed_by_client);  // it had sent more ahead than we read
+    return;
+  }
   const auto& limits = context_.config->limits;
   const Duration silent = now - last_active_;
   const bool half_request = !in_.empty() && park_ == Park::kNone;
@@ -185,7 +193,7 @@ void Session::Tick(MonoTime now) {
     return;
   }
   if (limits.client_idle_timeout != Duration::zero() && silent >= limits.client_idle_timeout &&
-      queue_.empty() && !pin.passthrough && !pin.blocking && park_ != Park::kLink) {
+      queue_.empty() && !WaitsForOthers()) {
     CloseNow(context_.stats.closed_idle);
     return;
   }

@@ -159,6 +159,7 @@ class Session final : private ByteStreamHandler {
   void ProtocolError(std::string_view line);
   void UpdateReading();
   [[nodiscard]] bool MayResume() const;
+  [[nodiscard]] bool WaitsForOthers() const;
   void NoteProgress();
   void Deliver(std::uint64_t seq, std::string_view bytes);
   void FinishSlot(std::uint64_t seq, bool error);

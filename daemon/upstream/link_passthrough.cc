@@ -26,7 +26,8 @@ void Link::DeliverPassthrough(std::string_view piece, bool last) {
   if (!late) {
     lent_to_->OnPassthrough(lent_session_, piece);
   }
-  if (ended && passthrough_) {
+  // The owner may have given the link back just now: what it was handed exceeded its output.
+  if (ended && lent_to_ != nullptr) {
     lent_to_->OnSubscriptionsEnded(lent_session_);
   }
 }

@@ -32,6 +32,7 @@ class FakeConnection::Stream final : public ByteStream {
   }
 
   void SetReading(bool on) override { connection_.reading_ = on; }
+  [[nodiscard]] bool PeerHasEnded() const override { return connection_.ended_; }
   [[nodiscard]] std::string PeerName() const override { return "127.0.0.1:50000"; }
 
  private:

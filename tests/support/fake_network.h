@@ -29,6 +29,8 @@ class FakeConnection {
   void Feed(std::string_view bytes);
   void FeedByteByByte(std::string_view bytes);
   void End(Code code, std::string message = "gone");
+  // The peer is gone, but that lies behind bytes that are not read, so nobody is told.
+  void EndUnread() { ended_ = true; }
 
   // Everything that was written since the last call.
   [[nodiscard]] std::string TakeWritten();

@@ -30,6 +30,19 @@ def a_client_waits_for_a_link_and_others_do_not_wait_with_it(env):
 
 
 @case()
+def a_blocked_client_that_sent_much_ahead_is_missed_when_it_vanishes(env):
+    redis, daemon = env.stack({"upstream": {"pool": {"max_active": 1, "max_wait": "20s"}}})
+    with daemon.connect() as other:
+        with daemon.connect() as gone:
+            gone.send(encode("BLPOP", "q", 0) + encode("SET", "a", "x" * 1000) * 200)
+            eventually(lambda: _gauge(daemon, "active") == 1, "it is blocked")
+        equal(other.cmd("MULTI"), b"OK")
+        equal(other.cmd("DISCARD"), b"OK")
+    redis.cmd("RPUSH", "q", "for nobody")
+    equal(redis.cmd("LLEN", "q"), 1)
+
+
+@case()
 def waiters_are_served_in_order(env):
     redis, daemon = env.stack({"upstream": {"pool": {"max_active": 1, "max_wait": "60s"}}})
     holder = daemon.connect()

@@ -336,6 +336,35 @@ TEST_CASE_FIXTURE(Pinned, "when a blocked client vanishes the server is told by 
   CHECK(client.closed());
 }
 
+TEST_CASE_FIXTURE(Pinned, "a blocked client that sent more ahead than is read may vanish as well") {
+  config.upstream.pool.max_active = 1;
+  Start();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  std::string ahead;
+  while (ahead.size() < 128 * 1024) {
+    ahead += "\r\nSET a b";
+  }
+  SUBCASE("while it is blocked") {
+    CHECK(Ask(client, "BLPOP q 0" + ahead).empty());
+    CHECK_FALSE(client.reading());
+    client.EndUnread();
+    CHECK(Ask(other, "MULTI").empty());
+    Wait(1100ms);
+    CHECK(client.closed());
+    CHECK(Answer(other, "MULTI", "+OK\r\n") == "+OK\r\n");
+  }
+  SUBCASE("while it waits for a link") {
+    CHECK(Do(other, "MULTI", "+OK\r\n") == "+OK\r\n");
+    CHECK(Ask(client, "BLPOP q 0" + ahead).empty());
+    CHECK_FALSE(client.reading());
+    client.EndUnread();
+    Wait(1100ms);
+    CHECK(client.closed());
+    CHECK(worker->pool().stats().exclusive_waiting.value() == 0);
+  }
+}
+
 TEST_CASE_FIXTURE(Pinned,
                   "a blocking command with a timeout is given that long and a little more") {
   Start();
@@ -383,6 +412,24 @@ TEST_CASE_FIXTURE(Pinned, "a subscriber and the server talk through") {
   client.End(Code::kEof);
   Turn();
   CHECK(link.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "the last confirmation may be what is too much for its client") {
+  config.limits.output_bytes_max = 100;
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SUBSCRIBE c").empty());
+  FakeConnection& link = server.ConnectionOf("SUBSCRIBE c");
+  client.SetRoom(0);
+  CHECK(Answer(client, "SUBSCRIBE c", "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n").empty());
+  link.Feed("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$20\r\n01234567890123456789\r\n");
+  CHECK_FALSE(client.closed());
+  CHECK(Ask(client, "UNSUBSCRIBE c").empty());
+  server.Answer("UNSUBSCRIBE c", "*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n");
+  Turn();
+  CHECK(client.closed());
+  CHECK(link.closed());
+  CHECK(stats().closed_output.value() == 1);
 }
 
 TEST_CASE_FIXTURE(Pinned, "a subscription begins when everything before it is answered") {
