@@ -224,3 +224,38 @@ def a_killed_primary_costs_its_slots_until_a_replica_is_promoted(env):
     equal(of_the_living, [])
     after = [text for at, text in load.errors if at > back + 0.2]
     equal(after, [])
+
+
+@case
+def a_pipeline_keeps_its_order_and_runs_once_while_its_slot_moves(env):
+    cluster, daemon = _stack(env, replicas=0)
+    keys = [f"{{p}}:{i}" for i in range(20)]
+    slot = slot_of("{p}")
+    stop = threading.Event()
+    counted = [0]
+    wrong = []
+
+    def pipeline():
+        with daemon.connect() as conn:
+            while not stop.is_set():
+                replies = conn.pipeline(*[("INCR", key) for _ in range(10) for key in keys])
+                for i in range(10):
+                    counted[0] += 1
+                    some = replies[i * len(keys):(i + 1) * len(keys)]
+                    wrong.extend(reply for reply in some if reply != counted[0])
+
+    client = threading.Thread(target=pipeline, daemon=True)
+    client.start()
+    for _ in range(10):
+        source = cluster.owner(slot)
+        target = cluster.nodes[(cluster.nodes.index(source) + 1) % 3]
+        cluster.migrate(slot, source, target, keys_at_once=3, pause=0.005)
+        time.sleep(0.05)
+    stop.set()
+    client.join(30 * SCALE)
+    equal(wrong[:5], [])
+    env.note(f"{counted[0] * len(keys)} pipelined INCR over 10 moves of their slot")
+    for key in keys:
+        equal(int(cluster.cmd("GET", key)), counted[0])
+    held = daemon.metrics().total("nearcached_cluster_requests_held_total")
+    env.note(f"{held:.0f} requests waited for it")
