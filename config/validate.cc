@@ -115,14 +115,14 @@ class Checker {
         }
         return;
       case TopologyKind::kReplicated:
-        Fail(key,
-             "several hosts (a primary and its replicas) are not supported yet: give the primary "
-             "itself as redis://host:port");
+        if (upstream.nodes.size() < 2) {
+          Fail(key, "is replicated, but there is only one host: name the primary and its replicas");
+        }
         return;
       case TopologyKind::kSentinel:
-        Fail(key,
-             "Sentinel (redis-sentinel://) is not supported yet: give the primary itself as "
-             "redis://host:port");
+        if (upstream.nodes.empty()) {
+          Fail(key, "is sentinel, but upstream.url is a unix socket: name the sentinels");
+        }
         return;
       case TopologyKind::kCluster:
         if (upstream.db != 0) {

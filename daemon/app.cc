@@ -107,8 +107,8 @@ Result<int> App::Run() {
     where += (where.empty() ? "" : ",") + listener->address().ToString();
   }
   Log(LogLevel::kInfo, "started",
-      "version=" NEARCACHED_VERSION " listen=" + where +
-          " upstream=" + worker_->UpstreamText() + " metrics=" + config_.metrics.address);
+      "version=" NEARCACHED_VERSION " listen=" + where + " upstream=" + worker_->UpstreamText() +
+          " metrics=" + config_.metrics.address);
   loop_.Run();
   NC_CHECK(finished_);
   Log(LogLevel::kInfo, "stopped", "");

@@ -147,6 +147,7 @@ void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
       .Add("push", stats.flushes_push)
       .Add("command", stats.flushes_command)
       .Add("tracking_lost", stats.flushes_tracking)
+      .Add("primary_changed", stats.flushes_primary)
       .Add("admin", stats.flushes_admin);
   registry.AddGauge("nearcached_held_keys", "Keys not filled while a write of them is unanswered.",
                     {}, &stats.holds);
@@ -216,7 +217,9 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("room", stats.closed_room)
       .Add("lifetime", stats.closed_lifetime)
       .Add("test_failed", stats.closed_test)
-      .Add("reconnect", stats.closed_reconnect);
+      .Add("reconnect", stats.closed_reconnect)
+      .Add("demoted", stats.closed_demoted)
+      .Add("primary_changed", stats.closed_switched);
   RegisterPool(registry, stats);
   registry.AddCounter("nearcached_upstream_requests_total", "Requests given to a link.", {},
                       &stats.requests);
@@ -293,6 +296,33 @@ void RegisterCluster(MetricRegistry& registry, const ClusterStats& stats) {
                     {}, &stats.slots_covered);
 }
 
+void RegisterTopology(MetricRegistry& registry, const TopologyStats& stats) {
+  registry.AddGauge("nearcached_topology_primary_known",
+                    "1 while a node is known to be the primary. Always 0 with a single server.", {},
+                    &stats.primary_known);
+  registry.AddCounter("nearcached_topology_switches_total",
+                      "Times another node became the primary.", {}, &stats.switches);
+  registry.AddCounter("nearcached_topology_losses_total",
+                      "Times the primary turned out to be none and no other was known.", {},
+                      &stats.losses);
+  registry.AddCounter("nearcached_topology_suspicions_total",
+                      "Doubts that links raised about the primary.", {}, &stats.suspicions);
+  registry.AddCounter("nearcached_topology_split_brain_total",
+                      "Answers after which several nodes called themselves primary.", {},
+                      &stats.split_brain);
+  registry.AddCounter("nearcached_topology_refuted_total",
+                      "Answers by which a node denied being the primary sentinels call it.", {},
+                      &stats.refuted);
+  registry.AddGauge("nearcached_topology_nodes", "Nodes watched because they may be the primary.",
+                    {}, &stats.nodes);
+  registry.AddGauge("nearcached_topology_sentinels_answering",
+                    "Sentinels whose last answer named a primary.", {}, &stats.sentinels_answering);
+  LabelledCounters(registry, "nearcached_topology_questions_total",
+                   "Questions to nodes and sentinels about who is what.", "result")
+      .Add("answered", stats.control.answered)
+      .Add("failed", stats.control.failed);
+}
+
 // What a worker counts, wherever that is kept.
 struct WorkerFigures {
   const SessionStats& sessions;
@@ -301,6 +331,7 @@ struct WorkerFigures {
   const FlightStats& flights;
   const UpstreamStats& upstream;
   const ClusterStats& cluster;
+  const TopologyStats& topology;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -311,6 +342,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterFlights(registry, figures.flights);
   RegisterUpstream(registry, figures.upstream);
   RegisterCluster(registry, figures.cluster);
+  RegisterTopology(registry, figures.topology);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -373,9 +405,10 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(registry, {worker.session_stats(), worker.l1().stats(),
-                             worker.coherence().stats(), worker.coherence().flights().stats(),
-                             worker.upstream_stats(), worker.cluster_stats()});
+  RegisterFigures(registry,
+                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+                   worker.coherence().flights().stats(), worker.upstream_stats(),
+                   worker.cluster_stats(), worker.topology_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -413,6 +446,7 @@ std::string MetricReference() {
   const FlightStats flights;
   const UpstreamStats upstream;
   const ClusterStats cluster;
+  const TopologyStats topology;
   const LoopStats loop;
   const StreamStats streams;
   const ListenerStats listeners;
@@ -422,7 +456,7 @@ std::string MetricReference() {
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
-  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster});
+  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -9,17 +9,6 @@ namespace {
 
 constexpr Duration kTickInterval = std::chrono::milliseconds(100);
 
-Endpoint EndpointOf(const config::UpstreamConfig& upstream) {
-  Endpoint endpoint;
-  endpoint.unix_path = upstream.unix_path;
-  endpoint.tls = upstream.tls.enabled;
-  if (upstream.unix_path.empty()) {
-    endpoint.host = upstream.nodes.front().host;
-    endpoint.port = upstream.nodes.front().port;
-  }
-  return endpoint;
-}
-
 std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
   return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking.mode);
 }
@@ -32,9 +21,9 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       scheduler_(scheduler),
       hasher_(seed),
       rng_(seed + 1),
-      topology_(EndpointOf(config_.upstream)),
+      topology_(MakeTopology({scheduler_, dialer, config_.upstream, topology_stats_})),
       l1_(L1Options{.bytes_max = config_.l1.bytes, .negative_share = config_.l1.negative_share}),
-      pool_({scheduler_, dialer, topology_, config_.upstream, config_.tracking.mode, rng_,
+      pool_({scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
              commands_}),
       cluster_(MakeCluster(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
@@ -87,6 +76,7 @@ void Worker::Start() {
   if (cluster_ != nullptr) {
     cluster_->Start();
   } else {
+    topology_->Start(pool_);
     pool_.Start(config_.l1.enabled);
   }
 }
@@ -133,6 +123,7 @@ void Worker::Stop() {
   }
   stopped_ = true;
   tick_.reset();
+  topology_->Stop();
   server_.CloseAll();
   if (cluster_ != nullptr) {
     cluster_->Shutdown();

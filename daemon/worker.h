@@ -28,6 +28,7 @@
 #include "daemon/upstream/cluster.h"
 #include "daemon/upstream/pool.h"
 #include "daemon/upstream/topology.h"
+#include "daemon/upstream/topology_stats.h"
 
 namespace nearcached {
 
@@ -88,6 +89,7 @@ class Worker {
   [[nodiscard]] std::string TrackingText() const {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }
+  [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
 
  private:
@@ -103,7 +105,8 @@ class Worker {
   const KeyHasher hasher_;
   Rng rng_;
   CommandTable commands_;
-  SingleTopology topology_;
+  TopologyStats topology_stats_;
+  std::unique_ptr<Topology> topology_;
   L1 l1_;
   Pool pool_;
   ClusterStats cluster_stats_;

@@ -85,6 +85,9 @@ void Coherence::Flush(FlushReason reason) {
     case FlushReason::kTrackingLost:
       stats_.flushes_tracking.Add();
       break;
+    case FlushReason::kPrimaryChanged:
+      stats_.flushes_primary.Add();
+      break;
     case FlushReason::kAdmin:
       stats_.flushes_admin.Add();
       break;

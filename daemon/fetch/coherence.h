@@ -32,11 +32,12 @@ struct CoherenceStats {
   Counter flushes_push;         // everything dropped: the server flushed
   Counter flushes_command;      // everything dropped: FLUSHALL, FLUSHDB, SWAPDB through here
   Counter flushes_tracking;     // everything dropped: tracking was lost or its mode changed
+  Counter flushes_primary;      // everything dropped: another node became the primary
   Counter flushes_admin;        // everything dropped: NEARCACHE FLUSH or DISABLE
   Gauge holds;                  // keys held because a write of them is unanswered
 };
 
-enum class FlushReason : std::uint8_t { kPush, kCommand, kTrackingLost, kAdmin };
+enum class FlushReason : std::uint8_t { kPush, kCommand, kTrackingLost, kPrimaryChanged, kAdmin };
 
 // How the journey of a command past L1 ended.
 enum class Outcome : std::uint8_t {

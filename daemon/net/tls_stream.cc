@@ -198,7 +198,7 @@ void TlsStream::OnEnd(const Error& why) {
 // ---- the BIO ------------------------------------------------------------------------------------
 
 const bio_method_st* TlsStream::BioMethod() {
-  static const bio_method_st* const kMethod = [] {
+  static const bio_method_st* const method = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "nearcached");
     NC_CHECK(made != nullptr);
     BIO_meth_set_read(made, &BioRead);
@@ -206,7 +206,7 @@ const bio_method_st* TlsStream::BioMethod() {
     BIO_meth_set_ctrl(made, &BioControl);
     return made;
   }();
-  return kMethod;
+  return method;
 }
 
 int TlsStream::BioRead(bio_st* bio, char* to, int size) noexcept {
@@ -501,8 +501,7 @@ bool TlsStream::End(const Error& why) {
     gone_ = &here;
   }
   const bool* gone = gone_;
-  // A copy: the handler may destroy this stream, and with it what `why` refers to.
-  const Error told = why;  // NOLINT(performance-unnecessary-copy-initialization)
+  const Error told = why;
   handler_.OnEnd(told);
   if (*gone) {
     return false;

@@ -59,7 +59,7 @@ proto::RequestLimits NoLimits() {
 Cluster::Cluster(const Deps& deps)
     : deps_(deps),
       cluster_stats_(deps.stats),
-      nodes_([this](const Topology& topology) { return MakePool(topology); }),
+      nodes_([this](Topology& topology) { return MakePool(topology); }),
       refresh_(
           {deps.scheduler, deps.dialer, deps.config, deps.rng, cluster_stats_},
           [this](const ClusterMap& map) { OnMap(map); },
@@ -71,7 +71,7 @@ Cluster::~Cluster() {
   nodes_.Retire([](NodeIndex) { return false; });
 }
 
-std::unique_ptr<Pool> Cluster::MakePool(const Topology& topology) {
+std::unique_ptr<Pool> Cluster::MakePool(Topology& topology) {
   auto pool = std::make_unique<Pool>(Pool::Deps{.scheduler = deps_.scheduler,
                                                 .dialer = deps_.dialer,
                                                 .topology = topology,

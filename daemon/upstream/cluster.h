@@ -212,7 +212,7 @@ class Cluster final : public Upstream,
   void OnNoMap(std::string_view why);
   void MoveSlots(const std::vector<std::pair<Slot, NodeIndex>>& moves);
   std::string_view NoMap();
-  std::unique_ptr<Pool> MakePool(const Topology& topology);
+  std::unique_ptr<Pool> MakePool(Topology& topology);
   [[nodiscard]] std::uint64_t Shape() const;
 
   const Deps deps_;

@@ -22,7 +22,7 @@ class ClusterNodes {
   static constexpr std::size_t kNodesMax = 4'096;
 
   // Makes the pool of a node and starts it.
-  using MakePool = std::function<std::unique_ptr<Pool>(const Topology&)>;
+  using MakePool = std::function<std::unique_ptr<Pool>(Topology&)>;
   explicit ClusterNodes(MakePool make_pool) : make_pool_(std::move(make_pool)) {}
 
   // The node at this address, new or known. kNoNode when there are too many.

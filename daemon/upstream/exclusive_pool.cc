@@ -331,6 +331,24 @@ void ExclusivePool::Reconnect() {
   UpdateGauges();
 }
 
+void ExclusivePool::OnPrimaryChanged() {
+  while (!idle_.empty()) {
+    DropIdle(idle_.size() - 1, &deps_.stats.closed_switched);
+  }
+  // Sessions that are told give links back; the yard keeps those alive until the turn ends.
+  std::vector<Link*> links;
+  for (const auto& [key, link] : lent_) {
+    links.push_back(link.get());
+  }
+  for (const auto& [session, test] : tests_) {
+    links.push_back(test.link.get());
+  }
+  for (Link* link : links) {
+    link->OnPrimaryChanged();
+  }
+  UpdateGauges();
+}
+
 void ExclusivePool::Shutdown() {
   shut_down_ = true;
   line_timer_.reset();

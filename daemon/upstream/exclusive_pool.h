@@ -61,6 +61,8 @@ class ExclusivePool {
   void Tick(bool dial);
   // Every link is replaced: the idle ones now, a lent one when it comes back.
   void Reconnect();
+  // No link to the primary of before is used any more, lent or not; their sessions are told.
+  void OnPrimaryChanged();
   // Closes what is idle and lends nothing any more.
   void Shutdown();
 

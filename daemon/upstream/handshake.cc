@@ -1,5 +1,6 @@
 #include "daemon/upstream/handshake.h"
 
+#include "daemon/upstream/role.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -47,6 +48,8 @@ std::vector<std::string> Handshake::Command() const {
       return {"SELECT", std::to_string(terms_.db)};
     case Step::kPing:
       return {"PING"};
+    case Step::kRole:
+      return {"ROLE"};
     case Step::kTracking:
       return {"CLIENT", "TRACKING", "ON"};
     case Step::kDone:
@@ -72,6 +75,9 @@ Handshake::Verdict Handshake::Fail(std::string_view what, const UpstreamReply& r
 Handshake::Verdict Handshake::Advance(Step to) {
   if (to == Step::kSelect && terms_.db == 0) {
     to = Step::kPing;
+  }
+  if (to == Step::kRole && !terms_.primary_only) {
+    to = Step::kTracking;
   }
   if (to == Step::kTracking && (!terms_.track || protocol_ != proto::Protocol::kResp3)) {
     if (terms_.track) {
@@ -105,6 +111,21 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
   return Advance(terms_.password.empty() ? Step::kSetName : Step::kAuth);
 }
 
+// The topology has asked the same a moment ago; since then the node may have become a replica,
+// which would answer reads from its own, older data.
+Handshake::Verdict Handshake::OnRole(const UpstreamReply& reply) {
+  const auto role = ParseRole(reply);
+  if (!role.ok()) {
+    failure_ = role.error().message;
+    return Verdict::kFailed;
+  }
+  if (!role.value().primary) {
+    failure_ = "the node is a replica";
+    return Verdict::kFailed;
+  }
+  return Advance(Step::kTracking);
+}
+
 Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
   switch (step_) {
     case Step::kHello:
@@ -122,7 +143,9 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       if (IsError(reply) && !Begins(reply.text, "NOPERM")) {
         return Fail("PING", reply);
       }
-      return Advance(Step::kTracking);
+      return Advance(Step::kRole);
+    case Step::kRole:
+      return OnRole(reply);
     case Step::kTracking:
       armed_ = !IsError(reply);
       if (!armed_) {

@@ -2,8 +2,8 @@
 // will tell us of changes. Pure: replies in, the next command or a verdict out.
 //
 // HELLO proto [AUTH user password] [SETNAME name]; where HELLO is unknown or RESP2 is wanted, AUTH
-// and CLIENT SETNAME; then SELECT, and for fill links CLIENT TRACKING ON (consistency.md R6: arm,
-// then fill). https://redis.io/docs/latest/commands/hello/
+// and CLIENT SETNAME; then SELECT, where the primary may change ROLE, and for fill links CLIENT
+// TRACKING ON (consistency.md R6: arm, then fill). https://redis.io/docs/latest/commands/hello/
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,7 @@ struct HandshakeTerms {
   proto::Protocol protocol = proto::Protocol::kResp2;
   bool fallback_to_resp2 = false;  // a server without RESP3 will do as well
   bool track = false;              // ask for CLIENT TRACKING
+  bool primary_only = false;       // ask for ROLE, and refuse a replica
 };
 
 class Handshake {
@@ -52,11 +53,21 @@ class Handshake {
   [[nodiscard]] const std::string& server_version() const { return server_version_; }
 
  private:
-  enum class Step : std::uint8_t { kHello, kAuth, kSetName, kSelect, kPing, kTracking, kDone };
+  enum class Step : std::uint8_t {
+    kHello,
+    kAuth,
+    kSetName,
+    kSelect,
+    kPing,
+    kRole,
+    kTracking,
+    kDone
+  };
 
   Verdict Advance(Step to);
   Verdict Fail(std::string_view what, const UpstreamReply& reply);
   Verdict OnHello(const UpstreamReply& reply);
+  Verdict OnRole(const UpstreamReply& reply);
 
   const HandshakeTerms terms_;
   Step step_;

@@ -162,6 +162,7 @@ void Link::OnDeadline() {
     ++first_waiting_;
     request.abandoned = true;
     context_.stats.timeouts.Add();
+    context_.topology.Suspect("a command timed out");
     if (request.own != nullptr) {
       const auto own = request.own;
       own(nullptr);

@@ -53,7 +53,7 @@ class LinkObserver {
 struct LinkContext {
   Scheduler& scheduler;
   Dialer& dialer;
-  const Topology& topology;
+  Topology& topology;
   const config::UpstreamConfig& config;  // may change between turns (reload)
   Rng& rng;
   Coherence& coherence;
@@ -113,6 +113,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   // and must outlive the link. Not for exclusive links, which carry a client's state.
   void Renew(Counter& reason, std::string_view why);
 
+  // The primary is another node now, or there is one at last: what was sent to the one before is
+  // told it is lost, and what waits for a connection gets one.
+  void OnPrimaryChanged();
+
   // The connection has reached upstream.pool.max_lifetime, or was declared to have.
   [[nodiscard]] bool outlived(MonoTime now) const { return now >= retire_at_; }
   void Retire() { retire_at_ = MonoTime::min(); }
@@ -157,6 +161,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void OnEnd(const Error& why) override;
 
   void StartConnecting();
+  void Dial();
   void SendHandshake();
   void OnHandshakeReply(std::string_view frame);
   void OnReady();
@@ -166,6 +171,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void DeliverPiece(std::string_view piece, bool last);
   void DeliverPassthrough(std::string_view piece, bool last);
   void Deliver(std::string_view bytes, bool last);
+  void TakeDoubt(std::string_view error);
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();

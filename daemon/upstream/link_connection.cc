@@ -41,9 +41,19 @@ void Link::StartConnecting() {
   handshake_out_.Clear();
   handshake_.reset();
   timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
-    Lose(context_.stats.connects_failed, "no connection within upstream.connect_timeout", {});
+    Lose(context_.stats.connects_failed,
+         context_.topology.has_primary() ? "no connection within upstream.connect_timeout"
+                                         : "no node is known to be the primary",
+         {});
   });
-  stream_ = context_.dialer.Dial(context_.topology.Primary(), *this);
+  Dial();
+}
+
+// Without a primary there is nowhere to dial: OnPrimaryChanged comes back here.
+void Link::Dial() {
+  if (context_.topology.has_primary()) {
+    stream_ = context_.dialer.Dial(context_.topology.Primary(), *this);
+  }
 }
 
 void Link::OnOpen() {
@@ -54,7 +64,8 @@ void Link::OnOpen() {
                                     .db = spec_.db,
                                     .protocol = spec_.protocol,
                                     .fallback_to_resp2 = fill,
-                                    .track = spec_.track});
+                                    .track = spec_.track,
+                                    .primary_only = context_.topology.changes()});
   SendHandshake();
 }
 
@@ -136,6 +147,34 @@ void Link::FinishRenewal() {
   armed_ = false;
   context_.observer.OnLinkDown(*this, renew_why_);
   if (state_ == State::kClosed) {  // nobody sent from there
+    StartConnecting();
+  }
+}
+
+// ---- another primary ----------------------------------------------------------------------------
+
+void Link::OnPrimaryChanged() {
+  const bool known = context_.topology.has_primary();
+  if (state_ == State::kClosed) {
+    return;
+  }
+  if (state_ == State::kConnecting && stream_ == nullptr) {
+    Dial();
+    return;
+  }
+  if (state_ == State::kBackoff) {
+    if (known) {
+      timer_.reset();
+      StartConnecting();
+    }
+    return;
+  }
+  if (state_ == State::kReady) {
+    context_.stats.closed_switched.Add();
+  }
+  Close(known ? "another node is the primary now" : "the node is no longer the primary");
+  backoff_.Reset();
+  if (state_ == State::kClosed && spec_.retry) {
     StartConnecting();
   }
 }

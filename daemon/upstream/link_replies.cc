@@ -133,11 +133,32 @@ void Link::Deliver(std::string_view bytes, bool last) {
   const Request request = PopRequest();  // before calling out: the sink may send more
   if (request.abandoned) {
     context_.stats.late_replies.Add();
+  } else {
+    context_.stats.replies.Add();
+    context_.stats.latency.Observe(context_.scheduler.Now() - request.sent_at);
+    request.sink->OnReplyPart(request.token, bytes, info, true);
+  }
+  if (info.type == '-' && context_.topology.changes()) {
+    TakeDoubt(bytes);
+  }
+}
+
+// Errors by which a node says that it is not, or not now, what it was taken for. One that calls
+// itself a replica is left at once, so that nothing is read from its older data either; the client
+// has its error, and what else was under way there gets one.
+void Link::TakeDoubt(std::string_view error) {
+  for (const std::string_view sign : {"-LOADING ", "-MASTERDOWN "}) {
+    if (error.starts_with(sign)) {
+      context_.topology.Suspect(sign.substr(1, sign.size() - 2));
+    }
+  }
+  if (!error.starts_with("-READONLY ")) {
     return;
   }
-  context_.stats.replies.Add();
-  context_.stats.latency.Observe(context_.scheduler.Now() - request.sent_at);
-  request.sink->OnReplyPart(request.token, bytes, info, true);
+  context_.topology.Suspect("READONLY");
+  if (state_ == State::kReady) {
+    Lose(context_.stats.closed_demoted, "the node is a replica now", proto::kErrConnectionLost);
+  }
 }
 
 // Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any

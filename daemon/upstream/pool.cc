@@ -281,6 +281,9 @@ void Pool::LearnCommands(Link& link) {
 
 void Pool::OnLinkDown(Link& link, std::string_view why) {
   const bool ours = shut_down_ || link.closed_by_us();
+  if (!ours) {
+    deps_.topology.Suspect(why);
+  }
   Log(ours ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
       "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) +
           " purpose=" + std::string(PurposeText(link.spec().purpose)) + " why=" + Quoted(why));
@@ -379,6 +382,22 @@ void Pool::Reconnect() {
     }
   }
   exclusive_.Reconnect();
+}
+
+void Pool::OnPrimaryChanged() {
+  for (auto& [key, lanes] : lanes_) {
+    for (auto& link : lanes) {
+      link->OnPrimaryChanged();
+    }
+  }
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      link->OnPrimaryChanged();
+    }
+  }
+  exclusive_.OnPrimaryChanged();
+  // What was filled under tracking went with its link; entries with only a TTL are still there.
+  coherence_->Flush(FlushReason::kPrimaryChanged);
 }
 
 void Pool::Shutdown() {

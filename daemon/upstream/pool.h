@@ -40,13 +40,17 @@ class PoolParent {
   ~PoolParent() = default;
 };
 
-class Pool final : public Upstream, public FillChannel, private LinkObserver, private LinkYard {
+class Pool final : public Upstream,
+                   public FillChannel,
+                   public TopologyObserver,
+                   private LinkObserver,
+                   private LinkYard {
  public:
   // Borrowed things outlive the pool. `config` may change between turns (reload).
   struct Deps {
     Scheduler& scheduler;
     Dialer& dialer;
-    const Topology& topology;
+    Topology& topology;
     const config::UpstreamConfig& config;
     config::TrackingConfig::Mode tracking;
     Rng& rng;
@@ -85,6 +89,10 @@ class Pool final : public Upstream, public FillChannel, private LinkObserver, pr
 
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
+
+  // TopologyObserver: leaves the primary of before at once, and forgets what it said (R7). What was
+  // under way there gets one error and is never sent again.
+  void OnPrimaryChanged() override;
 
   // Replaces every connection, each as soon as nothing is unanswered on it.
   void Reconnect();

@@ -16,6 +16,8 @@ struct UpstreamStats {
   Counter closed_silent;    // standing links closed because PINGs stayed unanswered
   Counter closed_protocol;  // standing links closed because the bytes were not what was due
   // Links closed by us, while they stood: exclusive ones, unless it says otherwise.
+  Counter closed_demoted;    // the node said that it is a replica
+  Counter closed_switched;   // another node became the primary
   Counter closed_idle;       // nobody needed it for pool.idle_timeout; also lanes
   Counter closed_returned;   // came back with a client's state on it, or a command under way
   Counter closed_surplus;    // more were idle than pool.max_idle

@@ -143,15 +143,6 @@ TEST_CASE("the defaults are consistent") {
   CHECK(problems.empty());
 }
 
-TEST_CASE("what is known but not served yet is told apart from a mistake") {
-  for (const char* url : {"redis://h1,h2", "redis-sentinel://h#m"}) {
-    CheckOneProblem(Load("upstream:\n  url: \"" + std::string(url) + "\"\n"),
-                    "test.yaml:2: upstream.url: ", {"not supported yet"});
-  }
-  CheckOneProblem(Load("upstream:\n  hosts: [h1, h2]\n"),
-                  "test.yaml:2: upstream.hosts: ", {"not supported yet"});
-}
-
 TEST_CASE("a cluster has one database") {
   CHECK(Load("upstream:\n  url: redis-cluster://h1:7000,h2\n").ok());
   CHECK(Load("upstream:\n  topology: cluster\n  hosts: [h1]\n").ok());
@@ -160,6 +151,13 @@ TEST_CASE("a cluster has one database") {
 }
 
 TEST_CASE("hosts and topology go together") {
+  CHECK(Load("upstream:\n  url: \"redis://h1,h2\"\n").ok());
+  CHECK(Load("upstream:\n  url: \"redis-sentinel://h#m\"\n").ok());
+  CHECK(Load("upstream:\n  hosts: [h1, h2]\n").ok());
+  CheckOneProblem(Load("upstream:\n  topology: replicated\n  hosts: [h1]\n"),
+                  "test.yaml:2: upstream.topology: ", {"only one host"});
+  CheckOneProblem(Load("upstream:\n  topology: sentinel\n  hosts: [h1]\n"),
+                  "upstream.sentinel.master_name", {"is missing"});
   CheckOneProblem(Load("upstream:\n  topology: single\n  hosts: [h1, h2]\n"),
                   "test.yaml:2: upstream.topology: ", {"2 hosts"});
   CheckOneProblem(Load("upstream:\n  hosts: [\"h1:1\", \"h1:1\"]\n"),

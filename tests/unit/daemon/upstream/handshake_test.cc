@@ -70,6 +70,21 @@ TEST_CASE("a fill link turns tracking on, last") {
   CHECK(handshake.tracking_refusal().empty());
 }
 
+TEST_CASE(
+    "where the primary may change, a node is asked whether it is one, and a replica refused") {
+  constexpr const char* kReplica =
+      "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:7\r\n";
+  Handshake primary({.protocol = Protocol::kResp3, .track = true, .primary_only = true});
+  CHECK(Play(primary, {{"HELLO 3 SETNAME nearcached", kHello},
+                       {"PING", kPong},
+                       {"ROLE", "*3\r\n$6\r\nmaster\r\n:7\r\n*0\r\n"},
+                       {"CLIENT TRACKING ON", kOk}}) == Verdict::kDone);
+  Handshake replica({.primary_only = true});
+  CHECK(Play(replica, {{"CLIENT SETNAME nearcached", kOk}, {"PING", kPong}, {"ROLE", kReplica}}) ==
+        Verdict::kFailed);
+  CHECK(replica.failure() == "the node is a replica");
+}
+
 TEST_CASE("a password goes with HELLO, or with AUTH where there is no HELLO") {
   SUBCASE("RESP3, password alone") {
     Handshake handshake({.password = "secret", .protocol = Protocol::kResp3});

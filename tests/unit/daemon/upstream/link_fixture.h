@@ -16,6 +16,7 @@
 #include "tests/support/fake_fetch.h"
 #include "tests/support/fake_network.h"
 #include "tests/support/fake_scheduler.h"
+#include "tests/support/fake_topology.h"
 
 namespace nearcached {
 
@@ -40,7 +41,7 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
 
   FakeScheduler scheduler;
   FakeDialer dialer;
-  SingleTopology topology{Endpoint{.host = "up", .port = 6379, .unix_path = {}}};
+  FakeTopology topology;
   config::UpstreamConfig config;
   Rng rng{1};
   KeyHasher hasher{1};

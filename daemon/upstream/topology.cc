@@ -1,0 +1,35 @@
+#include "daemon/upstream/topology.h"
+
+#include "daemon/upstream/watched_topology.h"
+
+namespace nearcached {
+
+Endpoint EndpointOf(const config::HostPort& node, const config::UpstreamConfig& config) {
+  Endpoint endpoint;
+  endpoint.host = node.host;
+  endpoint.port = node.port;
+  endpoint.tls = config.tls.enabled;
+  return endpoint;
+}
+
+std::unique_ptr<Topology> MakeTopology(const TopologyContext& context) {
+  const config::UpstreamConfig& config = context.config;
+  switch (config.topology) {
+    case config::TopologyKind::kReplicated:
+    case config::TopologyKind::kSentinel:
+      return std::make_unique<WatchedTopology>(context);
+    case config::TopologyKind::kSingle:
+    case config::TopologyKind::kCluster:  // refused by config::Validate until it is served
+      break;
+  }
+  Endpoint endpoint;
+  if (config.unix_path.empty()) {
+    endpoint = EndpointOf(config.nodes.front(), config);
+  } else {
+    endpoint.unix_path = config.unix_path;
+    endpoint.tls = config.tls.enabled;
+  }
+  return std::make_unique<SingleTopology>(std::move(endpoint));
+}
+
+}  // namespace nearcached
