@@ -15,6 +15,7 @@ struct NodeView {
   std::size_t replicas = 0;   // connected to it, by its last answer
   std::int64_t offset = 0;    // of replication, by its last answer
   std::uint32_t votes = 0;    // sentinels that call it the primary
+  std::uint64_t epoch = 0;    // the newest of their configurations that ever did; 0: not known
   bool incumbent = false;     // it is the one we follow
 };
 

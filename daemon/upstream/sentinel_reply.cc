@@ -44,6 +44,16 @@ Result<config::HostPort> ParseMasterAddress(const UpstreamReply& reply) {
   return Error{Code::kProtocol, "answered with something that is no address"};
 }
 
+std::uint64_t ParseConfigEpoch(const UpstreamReply& reply) {
+  const UpstreamReply* epoch = reply.Find("config-epoch");
+  std::uint64_t number = 0;
+  if (epoch != nullptr) {
+    const char* const begin = epoch->text.data();
+    (void)std::from_chars(begin, begin + epoch->text.size(), number);
+  }
+  return number;
+}
+
 std::vector<config::HostPort> ParseSentinels(const UpstreamReply& reply, std::size_t max) {
   std::vector<config::HostPort> found;
   for (const UpstreamReply& entry : reply.elements) {

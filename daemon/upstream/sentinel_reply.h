@@ -2,6 +2,8 @@
 // Pure.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -14,6 +16,9 @@ namespace nearcached {
 
 // SENTINEL GET-MASTER-ADDR-BY-NAME. The error is for people.
 [[nodiscard]] Result<config::HostPort> ParseMasterAddress(const UpstreamReply& reply);
+
+// SENTINEL MASTER: the epoch of what it believes; 0 when it does not say.
+[[nodiscard]] std::uint64_t ParseConfigEpoch(const UpstreamReply& reply);
 
 // SENTINEL SENTINELS: the others that this one knows. What has not the documented form is left out,
 // and so is everything beyond `max`.

@@ -32,6 +32,8 @@ struct SentinelWatch::Sentinel {
   std::uint32_t rounds = 0;
   std::string id;  // SENTINEL MYID; empty: older than that
   std::optional<config::HostPort> says;
+  std::uint64_t epoch = 0;               // of what it says; 0: not known
+  std::uint64_t told_epoch = 0;          // that on_change was called for
   std::vector<config::HostPort> others;  // that it knows
 };
 
@@ -87,6 +89,11 @@ void SentinelWatch::AskOne(Sentinel& sentinel) {
   if (sentinel.rounds++ % kIntroduceEvery == 0) {
     Introduce(sentinel);
   }
+  // Asked first, so that it is known when the address comes. An ACL may forbid it.
+  sentinel.questions->Ask({"SENTINEL", "MASTER", context_.config.sentinel.master_name},
+                          [&sentinel](const Result<UpstreamReply>& reply) {
+                            sentinel.epoch = reply.ok() ? ParseConfigEpoch(reply.value()) : 0;
+                          });
   sentinel.questions->Ask(
       {"SENTINEL", "GET-MASTER-ADDR-BY-NAME", context_.config.sentinel.master_name},
       [this, &sentinel](const Result<UpstreamReply>& reply) { OnAddress(sentinel, reply); });
@@ -137,9 +144,10 @@ void SentinelWatch::OnAddress(Sentinel& sentinel, const Result<UpstreamReply>& r
     }
     trouble_ = std::move(trouble);
   }
+  const bool newer = sentinel.epoch != std::exchange(sentinel.told_epoch, sentinel.epoch);
   Say(sentinel, node.ok() ? std::optional(node.value()) : std::nullopt);
-  if (first) {
-    on_change_();  // one more has been heard
+  if (first || newer) {
+    on_change_();
   }
 }
 
@@ -152,6 +160,7 @@ void SentinelWatch::OnMessage(Sentinel& sentinel, std::string_view channel,
     Log(LogLevel::kInfo, "sentinel_switch_master",
         "sentinel=" + sentinel.address.ToString() + " to=" + node->ToString());
     Say(sentinel, std::move(node));
+    AskOne(sentinel);  // for the epoch
   }
 }
 
@@ -189,12 +198,12 @@ std::vector<SentinelWatch::Candidate> SentinelWatch::Candidates() const {
       continue;
     }
     counted.emplace_back(sentinel->id);
-    const auto known = std::ranges::find(candidates, *sentinel->says, &Candidate::node);
-    if (known != candidates.end()) {
-      ++known->votes;
-    } else {
-      candidates.push_back({*sentinel->says, 1});
+    auto known = std::ranges::find(candidates, *sentinel->says, &Candidate::node);
+    if (known == candidates.end()) {
+      known = candidates.insert(known, Candidate{*sentinel->says});
     }
+    ++known->votes;
+    known->epoch = std::max(known->epoch, sentinel->epoch);
   }
   return candidates;
 }

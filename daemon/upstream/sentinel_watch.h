@@ -39,6 +39,7 @@ class SentinelWatch {
   struct Candidate {
     config::HostPort node;
     std::uint32_t votes = 0;
+    std::uint64_t epoch = 0;  // the newest among those who say so; 0: not known
   };
   [[nodiscard]] std::vector<Candidate> Candidates() const;
 

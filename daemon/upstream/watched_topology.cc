@@ -169,6 +169,7 @@ void WatchedTopology::TakeVotes() {
     const auto named =
         std::ranges::find(candidates, node->address, &SentinelWatch::Candidate::node);
     node->view.votes = named == candidates.end() ? 0 : named->votes;
+    node->view.epoch = std::max(node->view.epoch, named == candidates.end() ? 0 : named->epoch);
   }
   for (const auto& candidate : candidates) {
     const bool known = std::ranges::any_of(
@@ -176,6 +177,7 @@ void WatchedTopology::TakeVotes() {
     if (!known) {
       Node& node = MakeNode(candidate.node);
       node.view.votes = candidate.votes;
+      node.view.epoch = candidate.epoch;
     }
   }
   for (const auto& node : nodes_) {

@@ -64,6 +64,11 @@ class Env:
         self._servers += cluster.nodes
         return cluster.start()
 
+    def adopt(self, server):
+        """A server made elsewhere; it is gone when the case ends."""
+        self._servers.append(server)
+        return server
+
     def fake(self, script=None):
         fake = FakeUpstream(script)
         self._fakes.append(fake)

@@ -157,7 +157,7 @@ TEST_CASE("hosts and topology go together") {
   CheckOneProblem(Load("upstream:\n  topology: replicated\n  hosts: [h1]\n"),
                   "test.yaml:2: upstream.topology: ", {"only one host"});
   CheckOneProblem(Load("upstream:\n  topology: sentinel\n  hosts: [h1]\n"),
-                  "upstream.sentinel.master_name", {"is missing"});
+                  "configuration: upstream.sentinel.master_name: ", {"is missing"});
   CheckOneProblem(Load("upstream:\n  topology: single\n  hosts: [h1, h2]\n"),
                   "test.yaml:2: upstream.topology: ", {"2 hosts"});
   CheckOneProblem(Load("upstream:\n  hosts: [\"h1:1\", \"h1:1\"]\n"),

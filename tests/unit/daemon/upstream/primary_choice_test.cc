@@ -85,6 +85,28 @@ TEST_CASE("split brain with sentinels: a majority of those known moves us, less 
   CHECK(Choose({Followed(Primary(0, 1), 3), Primary(0, 1)}, kThreeSentinels) == Choice(1));
 }
 
+TEST_CASE(
+    "a newer configuration moves us, be it one sentinel's; an older or unknown one does not") {
+  NodeView incumbent = Followed(Primary(2, 2));
+  NodeView promoted = Primary(0, 1);
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) == Choice(0));
+  promoted.epoch = 7;
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) == Choice(0));  // newer than what?
+  incumbent.epoch = 6;
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) == Choice(1));
+  promoted.incumbent = true;
+  incumbent.incumbent = false;
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) ==
+        Choice(1));  // nor do laggards move us back
+  promoted.incumbent = false;
+  incumbent.incumbent = true;
+  incumbent.epoch = 8;
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) == Choice(0));
+  promoted.epoch = 9;
+  promoted.votes = 0;  // it was named once, and no longer
+  CHECK(Choose({incumbent, promoted}, kThreeSentinels) == Choice(0));
+}
+
 TEST_CASE("of strangers the one with most votes is chosen") {
   CHECK(Choose({Primary(3, 1), Primary(0, 2)}, kThreeSentinels) == Choice(1));
 }

@@ -37,6 +37,13 @@ TEST_CASE("no address, and what would help") {
   }
 }
 
+TEST_CASE("the epoch of a configuration") {
+  CHECK(ParseConfigEpoch(
+            Reply("*4\r\n$4\r\nname\r\n$1\r\nm\r\n$12\r\nconfig-epoch\r\n$2\r\n12\r\n")) == 12);
+  CHECK(ParseConfigEpoch(Reply("-NOPERM\r\n")) == 0);
+  CHECK(ParseConfigEpoch(Reply("*2\r\n$12\r\nconfig-epoch\r\n$1\r\nx\r\n")) == 0);
+}
+
 TEST_CASE("other sentinels are learned, what is garbled is left out, and the number is bounded") {
   const std::string good =
       "*6\r\n$4\r\nname\r\n$2\r\nid\r\n$2\r\nip\r\n$8\r\n10.0.0.1\r\n$4\r\nport\r\n$5\r\n26379\r\n";

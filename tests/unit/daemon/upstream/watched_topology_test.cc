@@ -47,6 +47,7 @@ class WatchFixture : private TopologyObserver {
   TopologyStats stats;
   std::map<std::string, std::string> says;    // "n1:1" -> the reply to ROLE
   std::map<std::string, std::string> names;   // "s1:1" -> "host port" of the master
+  std::map<std::string, std::string> epochs;  // "s1:1" -> its config-epoch, where it says one
   std::map<std::string, std::string> others;  // "s1:1" -> the reply to SENTINEL SENTINELS
   std::map<std::string, std::string> ids;     // "s1:1" -> the reply to SENTINEL MYID
   std::vector<std::string> changes;           // "to n1:1", "none"
@@ -157,6 +158,9 @@ class WatchFixture : private TopologyObserver {
       return master.empty() ? "*-1\r\n"
                             : Bulks({std::string_view(master).substr(0, blank),
                                      std::string_view(master).substr(blank + 1)});
+    }
+    if (has("MASTER")) {
+      return epochs.count(name) == 0 ? "-NOPERM\r\n" : Bulks({"config-epoch", epochs[name]});
     }
     if (has("MYID")) {
       return ids.count(name) == 0 ? "-ERR Unknown sentinel subcommand\r\n" : ids[name];
@@ -287,6 +291,21 @@ TEST_CASE_FIXTURE(WatchFixture, "a sentinel that lies or lags alone changes noth
   CHECK(Primary() == "n1:1");
   Pass(seconds(3));
   CHECK(changes == Changes{"to n1:1"});
+}
+
+TEST_CASE_FIXTURE(WatchFixture, "the sentinel that led the failover is enough, by its epoch") {
+  names = {{"s1:1", "n1 1"}, {"s2:1", "n1 1"}, {"s3:1", "n1 1"}};
+  epochs = {{"s1:1", "3"}, {"s2:1", "3"}, {"s3:1", "3"}};
+  says = {{"n1:1", PrimaryRole(2)}, {"n2:1", kReplicaRole}};
+  StartSentinel({"s1:1", "s2:1", "s3:1"});
+  names["s2:1"] = "n2 1";
+  epochs["s2:1"] = "4";
+  says["n2:1"] = PrimaryRole(0);
+  Pass(milliseconds(1500));
+  CHECK(Primary() == "n2:1");
+  names = {{"s1:1", "n1 1"}};  // only a lagging one is left
+  Pass(seconds(2));
+  CHECK(Primary() == "n2:1");
 }
 
 TEST_CASE_FIXTURE(WatchFixture, "+switch-master is acted on at once") {
