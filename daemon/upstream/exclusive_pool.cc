@@ -340,6 +340,8 @@ void ExclusivePool::OnPrimaryChanged() {
   for (const auto& [key, link] : lent_) {
     links.push_back(link.get());
   }
+  // In an order that does not depend on addresses: the simulator repeats runs to the byte.
+  std::ranges::sort(links, {}, &Link::lent_session);
   for (const auto& [session, test] : tests_) {
     links.push_back(test.link.get());
   }

@@ -136,6 +136,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] bool clean() const {
     return state_ == State::kReady && requests_.empty() && !passthrough_;
   }
+  // kExclusive: the session it is lent to.
+  [[nodiscard]] std::uint64_t lent_session() const { return lent_session_; }
   // Of the connection that ended last: we wanted it so.
   [[nodiscard]] bool closed_by_us() const { return closed_by_us_; }
   [[nodiscard]] MonoTime last_used() const { return last_used_; }

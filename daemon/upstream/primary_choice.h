@@ -16,11 +16,14 @@ struct NodeView {
   std::int64_t offset = 0;    // of replication, by its last answer
   std::uint32_t votes = 0;    // sentinels that call it the primary
   std::uint64_t epoch = 0;    // the newest of their configurations that ever did; 0: not known
+  bool insisted = false;      // a majority of sentinels has called it that for a long time
   bool incumbent = false;     // it is the one we follow
 };
 
 struct ChoiceRules {
   std::uint32_t misses_max = 3;  // an incumbent that was silent this often is no primary any more
+  bool found = false;            // some node was followed before, perhaps none is now
+  std::uint64_t epoch = 0;       // the newest that was followed; 0: not known
   std::uint32_t sentinels = 0;   // known ones; 0: there are none, replicas decide
 };
 

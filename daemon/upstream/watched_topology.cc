@@ -21,6 +21,9 @@ constexpr Duration kRoundGap = milliseconds(20);
 // At the start every node is given this long to say what it is, so that one which came back from
 // the dead and answers first is not taken for the primary.
 constexpr Duration kSettleTime = milliseconds(300);
+// A majority of sentinels with an old epoch lags for a second or two; one that goes on for this
+// long does not lag.
+constexpr Duration kInsistTime = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -28,7 +31,8 @@ struct WatchedTopology::Node {
   config::HostPort address;
   std::unique_ptr<ControlLink> link;
   NodeView view;
-  bool heard = false;  // answered or failed to, once at least
+  std::optional<MonoTime> majority_since;  // of sentinels' votes
+  bool heard = false;                      // answered or failed to, once at least
   bool asking = false;
   bool ask_again = false;  // a doubt came while it was being asked
 };
@@ -203,20 +207,19 @@ void WatchedTopology::Decide() {
     return;
   }
   const bool first = !std::exchange(decided_, true);
-  std::vector<NodeView> views;
-  views.reserve(nodes_.size());
-  for (const auto& node : nodes_) {
-    node->view.incumbent = node.get() == incumbent_;
-    views.push_back(node->view);
-  }
+  const ChoiceRules rules{.misses_max = context_.config.health_misses,
+                          .found = found_,
+                          .epoch = epoch_,
+                          .sentinels = sentinels_ == nullptr ? 0 : sentinels_->known()};
+  const std::vector<NodeView> views = View(rules.sentinels);
   LogRound(static_cast<std::size_t>(std::ranges::count_if(
       views, [](const NodeView& view) { return view.says_primary && view.misses == 0; })));
-  const auto choice =
-      ChoosePrimary(views, {.misses_max = context_.config.health_misses,
-                            .sentinels = sentinels_ == nullptr ? 0 : sentinels_->known()});
+  const auto choice = ChoosePrimary(views, rules);
   Node* const chosen = choice ? nodes_[*choice].get() : nullptr;
   if (chosen != nullptr && chosen->view.misses == 0) {
     quick_left_ = kQuickRounds;
+    // Of the incumbent, too: its epoch may have become known later than itself.
+    epoch_ = chosen->view.insisted ? chosen->view.epoch : std::max(epoch_, chosen->view.epoch);
   }
   if (first && chosen == nullptr) {
     const std::string& trouble = sentinels_ == nullptr ? why_ : sentinels_->trouble();
@@ -230,6 +233,23 @@ void WatchedTopology::Decide() {
   if (chosen != incumbent_ && (chosen != nullptr || !silent)) {
     Follow(chosen);
   }
+}
+
+std::vector<NodeView> WatchedTopology::View(std::uint32_t sentinels) {
+  const MonoTime now = context_.scheduler.Now();
+  std::vector<NodeView> views;
+  views.reserve(nodes_.size());
+  for (const auto& node : nodes_) {
+    if (sentinels == 0 || node->view.votes <= sentinels / 2) {
+      node->majority_since.reset();
+    } else if (!node->majority_since) {
+      node->majority_since = now;
+    }
+    node->view.insisted = node->majority_since && now - *node->majority_since >= kInsistTime;
+    node->view.incumbent = node.get() == incumbent_;
+    views.push_back(node->view);
+  }
+  return views;
 }
 
 void WatchedTopology::LogRound(std::size_t primaries) {

@@ -52,6 +52,7 @@ class WatchedTopology final : public Topology {
   void Probe(Node& node);
   void OnRole(Node& node, const Result<UpstreamReply>& reply);
   void Decide();
+  std::vector<NodeView> View(std::uint32_t sentinels);
   void Follow(Node* node);
   void LogRound(std::size_t primaries);
   [[nodiscard]] bool Settled() const;
@@ -66,7 +67,8 @@ class WatchedTopology final : public Topology {
   bool decided_ = false;                      // something was found out since the start
   bool found_ = false;                        // a primary, once at least
   bool split_ = false;
-  std::string why_;  // what cast doubt on the incumbent last; for the log
+  std::uint64_t epoch_ = 0;  // the newest configuration that was followed
+  std::string why_;          // what cast doubt on the incumbent last; for the log
   MonoTime started_{};
   MonoTime last_tick_{};
   std::uint32_t quick_left_ = 0;  // rounds at a quicker pace that are left

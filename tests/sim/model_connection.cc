@@ -191,8 +191,8 @@ Reply Info(const Call& call) {
       keys + "\r\n# Replication\r\nrole:master\r\n");
 }
 
-Reply Role(const Call& /*call*/) {
-  return Reply::Array({Reply::Bulk("master"), Reply::Integer(0), Reply::Array({})});
+Reply Role(const Call& call) {
+  return call.model.RoleOf(call.session);
 }
 
 Reply Quit(const Call& call) {

@@ -56,8 +56,9 @@ ModelRedis::ModelRedis(Env& env, ServerTraits traits)
   direct_->authenticated = true;
 }
 
-void ModelRedis::Connect(SimConnection& connection) {
+void ModelRedis::Connect(SimConnection& connection, std::size_t node) {
   sessions_.push_back(std::make_unique<ModelSession>(*this, sessions_.size(), &connection));
+  sessions_.back()->node = node;
   sessions_.back()->authenticated = traits_.password.empty();
   connection.SetPeer(sessions_.back().get());
 }
@@ -99,6 +100,12 @@ void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
       store_.Flush(db);
     }
   }
+}
+
+Reply ModelRedis::RoleOf(const ModelSession& session) const {
+  return group_ != nullptr
+             ? group_->Role(session.node)
+             : Reply::Array({Reply::Bulk("master"), Reply::Integer(0), Reply::Array({})});
 }
 
 std::vector<Executed>* ModelRedis::FindExecuted(const std::string& line) {
@@ -183,6 +190,13 @@ std::optional<Reply> ModelRedis::Refusal(const ModelSession& session,
   if (env_.scheduler.Now() < loading_until_ && !handshake && name != "CLIENT" &&
       name != "COMMAND" && name != "MULTI" && name != "SELECT") {
     return Reply::Error("LOADING Redis is loading the dataset in memory");
+  }
+  const ModelCommand* command = FindModelCommand(name);
+  if (group_ != nullptr && session.connection != nullptr && command != nullptr &&
+      (command->write || command->readonly)) {
+    if (auto instead = group_->Instead(session.node, command->write, name)) {
+      return instead;
+    }
   }
   if (session.protocol == Protocol::kResp2 && !session.channels.empty() && name != "SUBSCRIBE" &&
       name != "UNSUBSCRIBE" && name != "PING" && name != "QUIT" && name != "RESET") {

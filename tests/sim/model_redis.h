@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "tests/sim/env.h"
+#include "tests/sim/model_nodes.h"
 #include "tests/sim/model_store.h"
 #include "tests/sim/model_tracking.h"
 #include "tests/sim/resp.h"
@@ -64,6 +65,7 @@ struct ModelSession final : public PeerHandler {
   ModelRedis& model;
   const SessionNumber number;
   SimConnection* const connection;
+  std::size_t node = 0;  // of the group: where it is connected to
   bool closed = false;
   CommandReader reader;
   std::deque<Args> pending;  // read, not yet executed
@@ -106,7 +108,10 @@ class ModelRedis {
   ModelRedis& operator=(const ModelRedis&) = delete;
   ~ModelRedis() = default;
 
-  void Connect(SimConnection& connection);
+  void Connect(SimConnection& connection, std::size_t node = 0);
+  // There are several nodes: who may serve what is asked of `group`, which outlives this.
+  void SetGroup(NodeGroup& group) { group_ = &group; }
+  [[nodiscard]] Reply RoleOf(const ModelSession& session) const;
   // Executes a command of another client of the server, now.
   Reply Direct(int db, const Args& args);
 
@@ -174,6 +179,7 @@ class ModelRedis {
   std::vector<std::unique_ptr<ModelSession>> sessions_;  // by number; never freed in a run
   std::deque<ModelSession*> ready_;                      // one entry per pending command
   std::map<std::string, std::vector<Executed>> executed_;
+  NodeGroup* group_ = nullptr;  // null: one server
   ModelSession* current_ = nullptr;
   ModelSession* direct_ = nullptr;
   bool in_exec_ = false;

@@ -19,6 +19,15 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config::Config config;
   config::UpstreamConfig& upstream = config.upstream;
   upstream.password = setup.password;
+  if (!setup.hosts.empty()) {
+    upstream.topology =
+        setup.sentinels ? config::TopologyKind::kSentinel : config::TopologyKind::kReplicated;
+    upstream.sentinel.master_name = "m";
+    upstream.nodes.clear();
+    for (const std::string& host : setup.hosts) {
+      upstream.nodes.push_back(*config::ParseHostPort(host, 0).value);
+    }
+  }
   upstream.connect_timeout = Millis(setup.connect_timeout);
   upstream.command_timeout = Millis(setup.request_timeout);
   upstream.links = static_cast<std::uint32_t>(setup.links);

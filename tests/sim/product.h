@@ -37,6 +37,8 @@ struct ProductSetup {
   std::size_t output_bytes_max = std::size_t{8} << 20U;
   Duration drain_deadline = std::chrono::seconds(2);
   std::string password;
+  std::vector<std::string> hosts;  // several nodes, or sentinels; empty: one server
+  bool sentinels = false;          // hosts are sentinels of the master "m"
 
   // G3: how old an answer may be at most when a link dies silently.
   [[nodiscard]] Duration StaleMax() const {

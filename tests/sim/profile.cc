@@ -14,6 +14,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "churn", .churn = 6});
     all.push_back({.name = "overload", .faults = true, .overload = true});
     all.push_back({.name = "short-lives", .short_lives = true, .churn = 4});
+    all.push_back({.name = "failover", .failover = true});
     return all;
   }();
   return kProfiles;

@@ -18,6 +18,7 @@ struct Profile {
   bool server_tracks = true;  // … and the server knows it
   bool overload = false;      // small limits, deep pipelines, slow readers
   bool short_lives = false;   // keys die while their replies are on slow links
+  bool failover = false;      // several nodes, and the primary changes
   double churn = 1;           // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;
 };

@@ -328,26 +328,26 @@ void SimConnection::ClosePeer() {
   }
 }
 
-std::unique_ptr<ByteStream> SimNetwork::Dial(const Endpoint& /*to*/, ByteStreamHandler& handler) {
+std::unique_ptr<ByteStream> SimNetwork::Dial(const Endpoint& to, ByteStreamHandler& handler) {
   connections_.push_back(std::make_unique<SimConnection>(
       env_, "up" + std::to_string(upstreams_.size()), upstream_.faults()));
   SimConnection& connection = *connections_.back();
   upstreams_.push_back(&connection);
   auto stream = connection.OpenDialled(handler);
-  const DialOutcome outcome = upstream_.draw();
+  const DialOutcome outcome = upstream_.draw(to);
   env_.Note(connection.name(), outcome == DialOutcome::kAccepted  ? "dialled"
                                : outcome == DialOutcome::kRefused ? "dialled, will be refused"
                                                                   : "dialled, will hang");
   if (outcome != DialOutcome::kHangs) {
     env_.scheduler.Post(env_.Between(std::chrono::microseconds(30), std::chrono::milliseconds(2)),
-                        [this, &connection, outcome] {
+                        [this, &connection, outcome, to] {
                           if (!connection.product_open()) {
                             return;
                           }
                           if (outcome == DialOutcome::kRefused) {
                             connection.Refuse();
                           } else {
-                            upstream_.accept(connection);
+                            upstream_.accept(connection, to);
                             connection.Establish();
                           }
                         });

@@ -144,9 +144,9 @@ class SimNetwork final : public Dialer {
  public:
   // `accept` is handed the world end of each dialled connection that is accepted.
   struct Upstream {
-    std::function<DialOutcome()> draw;
+    std::function<DialOutcome(const Endpoint&)> draw;
     std::function<PathFaults()> faults;
-    std::function<void(SimConnection&)> accept;
+    std::function<void(SimConnection&, const Endpoint&)> accept;
   };
 
   SimNetwork(Env& env, Upstream upstream) : env_(env), upstream_(std::move(upstream)) {}

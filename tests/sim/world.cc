@@ -14,9 +14,11 @@ World::World(const RunOptions& options, const ProductFactory& factory)
       profile_(*options.profile),
       server_(DrawServer()),
       setup_(DrawSetup()),
+      group_(DrawGroup()),
       model_(env_, server_),
-      network_(env_, {[this] { return DrawDial(); }, [this] { return DrawPath(); },
-                      [this](SimConnection& connection) { model_.Connect(connection); }}),
+      network_(env_,
+               {[this](const Endpoint& to) { return DrawDial(to); }, [this] { return DrawPath(); },
+                [this](SimConnection& connection, const Endpoint& to) { Accept(connection, to); }}),
       checker_(env_, model_, network_, MakePromises()),
       traffic_(env_, profile_) {
   model_.SetObserver({[this](const SimConnection& connection, const KeyId& id) {
@@ -31,6 +33,9 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                       [this](const std::string& key) { checker_.Disturbed(key); }});
   deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
                         env_.scheduler.turn_cost_max() * 8;
+  if (group_ != nullptr) {
+    model_.SetGroup(*group_);
+  }
   product_ = factory(setup_, env_.scheduler, network_);
 }
 
@@ -110,7 +115,7 @@ PathFaults World::DrawPath() {
 
 Promises World::MakePromises() const {
   Promises promises;
-  promises.no_faults = !profile_.faults;
+  promises.no_faults = !profile_.faults && !profile_.failover;
   promises.tracking = profile_.tracking && profile_.server_tracks;
   promises.coalescing = setup_.coalescing;
   promises.l1_ttl = setup_.l1_ttl;
@@ -119,7 +124,44 @@ Promises World::MakePromises() const {
   return promises;
 }
 
-DialOutcome World::DrawDial() {
+// Who may be the primary, and what the product promises when it is another one. The promises are
+// those of watched_topology.h plus what the simulated network and busy loop take of their own.
+std::unique_ptr<NodeGroup> World::DrawGroup() {
+  if (!profile_.failover) {
+    return nullptr;
+  }
+  NodeGroup::Shape shape;
+  shape.nodes = static_cast<int>(env_.Between(2, 3));
+  shape.sentinels = env_.Chance(0.6) ? 3 : 0;
+  shape.one_lies = env_.Chance(0.3);
+  const Duration slack = seconds(1) + env_.scheduler.turn_cost_max() * 8;
+  const Duration sentinels_lag = milliseconds(shape.sentinels > 0 ? 500 : 0);
+  NodePromises promises;
+  promises.leave_max = setup_.probe_interval + sentinels_lag + slack;
+  promises.return_max = promises.leave_max + milliseconds(500);  // M refused attempts, and links
+  promises.silent_max = setup_.probe_interval * (setup_.probe_misses + 1) + setup_.connect_timeout +
+                        sentinels_lag + slack;
+  auto group = std::make_unique<NodeGroup>(env_, shape, promises);
+  setup_.hosts = group->Hosts();
+  setup_.sentinels = shape.sentinels > 0;
+  return group;
+}
+
+void World::Accept(SimConnection& connection, const Endpoint& to) {
+  if (group_ == nullptr) {
+    model_.Connect(connection);
+    return;
+  }
+  if (const auto node = group_->NodeOf(to)) {
+    model_.Connect(connection, *node);
+  }
+  group_->Accepted(connection, to);
+}
+
+DialOutcome World::DrawDial(const Endpoint& to) {
+  if (group_ != nullptr) {
+    return group_->Dialled(to);
+  }
   if (model_.down()) {
     return DialOutcome::kRefused;
   }
@@ -136,10 +178,12 @@ DialOutcome World::DrawDial() {
 
 void World::ScheduleClients() {
   const MonoTime now = env_.scheduler.Now();
-  traffic_end_ = now + milliseconds(env_.Between(1000, 5000));
+  traffic_end_ =
+      now + milliseconds(profile_.failover ? env_.Between(4000, 9000) : env_.Between(1000, 5000));
   clients_planned_ = static_cast<int>(env_.Between(2, 12));
   // A calm world lets the links come up first; elsewhere clients may be there before them.
-  const Duration first = profile_.faults ? Duration::zero() : Duration(milliseconds(500));
+  const Duration first =
+      profile_.faults || profile_.failover ? Duration::zero() : Duration(milliseconds(500));
   for (int i = 0; i < clients_planned_; ++i) {
     env_.scheduler.Post(first + env_.Between(Duration::zero(), (traffic_end_ - now) / 2),
                         [this] { StartClient(); });
@@ -211,6 +255,15 @@ void World::ScheduleFaults() {
   }
 }
 
+void World::ScheduleFailovers() {
+  env_.scheduler.Post(env_.Between(milliseconds(300), milliseconds(1500)), [this] {
+    if (env_.scheduler.Now() < traffic_end_ && !draining_) {
+      group_->ChangePrimary([this] { return env_.scheduler.Now() < traffic_end_ && !draining_; });
+      ScheduleFailovers();
+    }
+  });
+}
+
 void World::InjectFault() {
   std::vector<SimConnection*> open;
   for (SimConnection* connection : network_.upstreams()) {
@@ -277,6 +330,9 @@ RunResult World::Run() {
   ScheduleDirectWriter();
   if (profile_.faults) {
     ScheduleFaults();
+  }
+  if (group_ != nullptr) {
+    ScheduleFailovers();
   }
   Tick();
   const bool early = env_.Chance(profile_.drain_mid_traffic);

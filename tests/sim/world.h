@@ -10,6 +10,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/env.h"
+#include "tests/sim/model_nodes.h"
 #include "tests/sim/model_redis.h"
 #include "tests/sim/product.h"
 #include "tests/sim/profile.h"
@@ -53,12 +54,15 @@ class World {
   ProductSetup DrawSetup();
   PathFaults DrawPath();
   [[nodiscard]] Promises MakePromises() const;
-  DialOutcome DrawDial();
+  std::unique_ptr<NodeGroup> DrawGroup();
+  DialOutcome DrawDial(const Endpoint& to);
+  void Accept(SimConnection& connection, const Endpoint& to);
   void ScheduleClients();
   void StartClient();
   void ScheduleDirectWriter();
   void ScheduleFaults();
   void InjectFault();
+  void ScheduleFailovers();
   void Tick();
   // Runs until `end` or a failure. False on failure.
   bool RunUntil(MonoTime end);
@@ -71,6 +75,7 @@ class World {
   const Profile& profile_;
   ServerTraits server_;
   ProductSetup setup_;
+  std::unique_ptr<NodeGroup> group_;  // null: one server
   ModelRedis model_;
   SimNetwork network_;
   Checker checker_;

@@ -1,0 +1,94 @@
+// Several nodes of which one is the primary, and sentinels that know which, more or less.
+//
+// There is one truth, the data of the model server; what differs between nodes is who may serve it.
+// A node that was primary serves for a grace period after it no longer is, because nobody can know
+// at once; beyond it a data command that reaches a node which is no primary breaks I8. So does a
+// product that is not back in service, on the new primary, within its bound. Losing writes at a
+// failover is Redis's own doing and is measured against real servers, not here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/base/byte_stream.h"
+#include "tests/sim/env.h"
+#include "tests/sim/resp.h"
+#include "tests/sim/sim_network.h"
+
+namespace nearcached::sim {
+
+// What the product promises about another primary.
+struct NodePromises {
+  Duration leave_max{};   // a node that answers as a replica, or that was outvoted, is left
+  Duration return_max{};  // service on the new primary after a crash or a demotion
+  Duration silent_max{};  // … after the old one fell silent
+};
+
+class NodeGroup {
+ public:
+  struct Shape {
+    int nodes = 3;
+    int sentinels = 0;  // 0: the product has a list of the nodes
+    bool one_lies = false;
+  };
+
+  NodeGroup(Env& env, const Shape& shape, const NodePromises& promises);
+  NodeGroup(const NodeGroup&) = delete;
+  NodeGroup& operator=(const NodeGroup&) = delete;
+  ~NodeGroup();
+
+  // What the product is configured with: "n0:6379" …, or "s0:26379" ….
+  [[nodiscard]] std::vector<std::string> Hosts() const;
+  // The place of an endpoint among the nodes; nothing for a sentinel.
+  [[nodiscard]] std::optional<std::size_t> NodeOf(const Endpoint& endpoint) const;
+  // Whether the node or sentinel can be reached now.
+  [[nodiscard]] DialOutcome Dialled(const Endpoint& endpoint) const;
+  // Takes the world end of a connection that was accepted.
+  void Accepted(SimConnection& connection, const Endpoint& endpoint);
+
+  // The reply to ROLE.
+  [[nodiscard]] Reply Role(std::size_t node) const;
+  // A data command reaches `node`: what it answers instead of executing it; nothing if it executes.
+  [[nodiscard]] std::optional<Reply> Instead(std::size_t node, bool write, std::string_view name);
+
+  // Another node becomes the primary, in one of the ways there are; the old one comes back in time.
+  // Does nothing while the change before is not over. `traffic`: whether clients ask all the time,
+  // for as long as the promises take.
+  void ChangePrimary(const std::function<bool()>& traffic);
+
+  [[nodiscard]] std::uint64_t changes() const { return changes_; }
+
+ private:
+  enum class State : std::uint8_t { kPrimary, kReplica, kStalePrimary, kDown, kSilent };
+  struct Node {
+    State state = State::kReplica;
+    MonoTime grace_end{};  // while it is no primary: until when it may still be taken for one
+    MonoTime used{};       // when it last executed a data command as the primary
+    std::vector<SimConnection*> connections;
+  };
+  struct Sentinel;
+
+  void Promote(std::size_t next, Duration grace, Duration bound, std::function<bool()> traffic);
+  void Become(std::size_t node, State state, Duration grace);
+  void Teach();
+  [[nodiscard]] std::size_t replicas() const;
+  [[nodiscard]] std::string NameOf(std::size_t node) const { return "n" + std::to_string(node); }
+
+  Env& env_;
+  const Shape shape_;
+  const NodePromises promises_;
+  std::vector<Node> nodes_;
+  std::vector<std::unique_ptr<Sentinel>> sentinels_;
+  std::size_t primary_ = 0;
+  std::uint64_t epoch_ = 1;
+  std::uint64_t changes_ = 0;
+  bool changing_ = false;
+};
+
+}  // namespace nearcached::sim
