@@ -223,7 +223,7 @@ void WatchedTopology::Decide() {
   }
   if (first && chosen == nullptr) {
     const std::string& trouble = sentinels_ == nullptr ? why_ : sentinels_->trouble();
-    Log(LogLevel::kError, "no_primary",
+    Log(LogLevel::kWarn, "no_primary",
         "before=none effect=\"requests fail until a node says it is the primary\" why=" +
             Quoted(trouble.empty() ? "no node says it is the primary" : trouble));
   }
@@ -276,9 +276,9 @@ void WatchedTopology::Follow(Node* node) {
   context_.stats.primary_known.Set(node == nullptr ? 0 : 1);
   if (node == nullptr) {
     context_.stats.losses.Add();
-    Log(LogLevel::kError, "no_primary",
-        "before=" + before +
-            " effect=\"requests fail until a node says it is the primary\" why=" + Quoted(why_));
+    Log(LogLevel::kWarn, "no_primary",
+        "before=" + before + " effect=\"requests fail until a node says it is the primary\" why=" +
+            Quoted(why_.empty() ? "it says that it is a replica" : why_));
   } else {
     if (std::exchange(found_, true) && last_ != node->address) {
       context_.stats.switches.Add();
