@@ -8,7 +8,7 @@ import redis as redis_py
 
 from .processes import RedisServer, Server, free_port
 from .resp import Conn, RespError
-from .wait import eventually
+from .wait import SCALE, eventually
 
 MASTER = "mymaster"
 
@@ -64,7 +64,7 @@ class Sentinel(Server):
         with open(self.conf, "w") as conf:
             conf.write(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
                        f"sentinel monitor {MASTER} 127.0.0.1 {primary_port} {quorum}\n"
-                       f"sentinel down-after-milliseconds {MASTER} {down_after_ms}\n"
+                       f"sentinel down-after-milliseconds {MASTER} {int(down_after_ms * SCALE)}\n"
                        f"sentinel failover-timeout {MASTER} 3000\n")
 
     def start(self):
