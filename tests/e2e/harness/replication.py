@@ -7,14 +7,17 @@ import time
 import redis as redis_py
 
 from .processes import RedisServer, Server, free_port
-from .resp import Conn, RespError
+from .resp import Closed, Conn, RespError
 from .wait import SCALE, eventually
 
 MASTER = "mymaster"
 
 
 def role_of(server):
-    reply = server.cmd("ROLE")
+    try:
+        reply = server.cmd("ROLE")
+    except (OSError, Closed):  # a sentinel that demotes a node hangs up on its clients
+        return "down"
     return "down" if isinstance(reply, RespError) else reply[0].decode()
 
 
@@ -48,11 +51,8 @@ class ReplicaSet:
         found = []
         for node in self.nodes:
             if node.alive() and not getattr(node, "frozen", False):
-                try:
-                    if role_of(node) == "master":
-                        found.append(node)
-                except OSError:
-                    pass
+                if role_of(node) == "master":
+                    found.append(node)
         return found[0] if len(found) == 1 else None
 
 
