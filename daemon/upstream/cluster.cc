@@ -329,7 +329,7 @@ void Cluster::Shutdown() {
   }
   auto held = std::exchange(held_, {});
   for (auto& [slot, queue] : held) {
-    GoOn(std::move(queue));  // refused, one by one
+    GoOn(queue);  // refused, one by one
   }
   Flush();
 }

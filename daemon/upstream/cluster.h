@@ -49,7 +49,7 @@ class Cluster final : public Upstream,
     Scheduler& scheduler;
     Dialer& dialer;
     const config::UpstreamConfig& config;
-    config::TrackingConfig::Mode tracking;
+    config::TrackingConfig::Mode tracking = config::TrackingConfig::Mode::kAuto;
     bool fill = true;  // false where L1 is off
     Rng& rng;
     CommandTable& commands;
@@ -195,7 +195,7 @@ class Cluster final : public Upstream,
                   bool last);
   void FreeOp(OpId id);
   std::string_view Hold(std::deque<OpId>& queue, OpId id);
-  void GoOn(std::deque<OpId> held);
+  void GoOn(const std::deque<OpId>& held);
   void TryLater(OpId id);
   void OnRetryTimer();
 

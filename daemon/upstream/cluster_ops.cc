@@ -174,7 +174,7 @@ std::string_view Cluster::Hold(std::deque<OpId>& queue, OpId id) {
   return {};
 }
 
-void Cluster::GoOn(std::deque<OpId> held) {
+void Cluster::GoOn(const std::deque<OpId>& held) {
   for (const OpId id : held) {
     cluster_stats_.requests_held.Sub();
     const std::string refused(shut_down_ ? proto::kErrDraining : Begin(id));
@@ -375,7 +375,7 @@ void Cluster::Finish(OpId id) {
   const Slot slot = op.slot;
   if (slots_.Leave(slot)) {
     if (auto waiting = held_.extract(slot); !waiting.empty()) {
-      GoOn(std::move(waiting.mapped()));
+      GoOn(waiting.mapped());
     }
   }
 }

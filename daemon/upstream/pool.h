@@ -52,7 +52,7 @@ class Pool final : public Upstream,
     Dialer& dialer;
     Topology& topology;
     const config::UpstreamConfig& config;
-    config::TrackingConfig::Mode tracking;
+    config::TrackingConfig::Mode tracking = config::TrackingConfig::Mode::kAuto;
     Rng& rng;
     CommandTable& commands;
     // One of several: shares their counters, and leaves to the parent what goes beyond one pool.
