@@ -45,6 +45,12 @@ class Dispatcher {
   bool Forward(Session& session, const Request& request, ForwardOptions options);
   bool ForwardPlain(Session& session, const Request& request);
   std::unique_ptr<Footprint> FootprintOf(const Request& request);
+  // Requests may be unanswered that were judged by the rules before a reload: nobody noted keys of
+  // theirs which count now, so one client's requests on lanes and on fill links wait for each
+  // other.
+  [[nodiscard]] bool RulesAreNew() const {
+    return context_.scheduler.Now() < context_.no_fill_before;
+  }
   static void Merge(std::unique_ptr<Footprint>& footprint, std::unique_ptr<Footprint> extra);
   static std::string TrackingRefusal(const Request& request);
   void QueueInMulti(Session& session, const Footprint& footprint, PendingRequest::Kind kind);

@@ -68,6 +68,10 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     }
     session.Unpin(true);
   }
+  if (RulesAreNew() && !session.open.no_fills()) {
+    session.ParkUntil(Session::Park::kFills);
+    return false;
+  }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   Merge(footprint, std::move(options.extra));

@@ -43,6 +43,9 @@ class OpenRequests {
   // Nothing of this client is on a fill link.
   [[nodiscard]] bool no_fills() const { return fills_.open == 0; }
 
+  // Nothing of this client is on a lane.
+  [[nodiscard]] bool no_forwards() const { return forwards_.open == 0; }
+
   // A read of this key may be on a fill link: what touches the key must not overtake it.
   [[nodiscard]] bool MayBeFilling(std::uint64_t hash) const { return fills_.keys.MayContain(hash); }
   // Something unanswered on a lane may concern this key: a read of it must follow there.

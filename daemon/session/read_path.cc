@@ -48,7 +48,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
     context_.stats.bypass_disabled.Add();
     return ForwardPlain(session, request);
   }
-  if (must_follow_lane) {
+  if (must_follow_lane || (RulesAreNew() && !session.open.no_forwards())) {
     context_.stats.bypass_own_write.Add();
     return ForwardPlain(session, request);
   }
@@ -57,8 +57,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
 
 bool Dispatcher::GetMissed(Session& session, const Request& request, const CacheKey& key) {
   context_.l1.CountMiss(key, context_.scheduler.Now());
-  const KeyPolicy& policy =
-      context_.policy->ForKey(key.key, context_.fills.StateFor(key));
+  const KeyPolicy& policy = context_.policy->ForKey(key.key, context_.fills.StateFor(key));
   // (A key that could never be stored is not asked for on the fill link, and so not tracked.)
   if (!policy.cache || key.key.size() > policy.entry_bytes_max) {
     context_.stats.bypass_not_armed.Add();
@@ -94,7 +93,8 @@ std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& po
 }
 
 bool Dispatcher::Mget(Session& session, const Request& request) {
-  if (session.pin.link != nullptr || request.args.size() < 2 || !context_.cache_enabled) {
+  if (session.pin.link != nullptr || request.args.size() < 2 || !context_.cache_enabled ||
+      (RulesAreNew() && !session.open.no_forwards())) {
     return ForwardPlain(session, request);
   }
   hashes_.clear();
@@ -159,8 +159,7 @@ bool Dispatcher::GatherMget(Session& session, const Request& request,
   const std::uint64_t seq = session.Wait(std::move(pending));
   for (const std::uint32_t i : missing) {
     const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
-    const KeyPolicy& policy =
-        context_.policy->ForKey(key.key, context_.fills.StateFor(key));
+    const KeyPolicy& policy = context_.policy->ForKey(key.key, context_.fills.StateFor(key));
     const FlightWaiter waiter{{session.id(), seq}, i, context_.scheduler.Now()};
     const std::string_view refused = JoinFlight(key, policy, waiter);
     if (!refused.empty()) {

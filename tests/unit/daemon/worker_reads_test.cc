@@ -325,6 +325,39 @@ TEST_CASE_FIXTURE(WorkerFixture, "after a reload of rules nothing of the old one
 }
 
 TEST_CASE_FIXTURE(WorkerFixture,
+                  "a reload between a write and a read of one client changes no order") {
+  NeverCache("k");
+  Start();
+  FakeConnection& client = Connect();
+  SUBCASE("a read follows the write it cannot know of") {
+    CHECK(Ask(client, "SET k new").empty());
+    CHECK(server.Asked() == Strings{"SET k new"});
+    config.rules.clear();
+    worker->Reload(config);
+    CHECK(Ask(client, "GET k\r\nMGET k").empty());
+    CHECK(server.Asked() == Strings{"SET k new", "GET k", "MGET k"});  // no PTTL: on the lane
+    server.Answer("SET k new", "+OK\r\n");
+    server.Answer("GET k", "$3\r\nnew\r\n");
+    (void)Answer(client, "MGET k", "*1\r\n$3\r\nnew\r\n");
+  }
+  SUBCASE("a write waits for the read it cannot know of") {
+    config.rules.clear();
+    worker->Reload(config);
+    Wait(Duration(config.upstream.command_timeout));
+    CHECK(Ask(client, "GET k").empty());
+    CHECK(server.Asked() == Strings{"GET k", "PTTL k"});
+    NeverCache("k");
+    worker->Reload(config);
+    CHECK(Ask(client, "SET k new").empty());
+    CHECK(server.Asked() == Strings{"GET k", "PTTL k"});  // both unanswered still
+    AnswerFill("k", "$3\r\nold\r\n");
+    CHECK(client.TakeWritten() == "$3\r\nold\r\n");
+    CHECK(server.Asked() == Strings{"SET k new"});
+    (void)Answer(client, "SET k new", "+OK\r\n");
+  }
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
                   "after a reload nothing is stored until older writes must be answered") {
   NeverCache("k");
   Start();
