@@ -89,7 +89,7 @@ MUTANTS = [
     Mutant("epoch", "I8: a name that is known to be old is not followed",
            "daemon/upstream/primary_choice.cc",
            "  return node.epoch > 0 && rules.epoch > 0 ? node.epoch >= rules.epoch : "
-           "HasMajority(node, rules);", "  return node.epoch >= 0;"),
+           "HasMajority(node, rules);", "  return node.votes > 0 || HasMajority(node, rules);"),
     Mutant("patience", "I8: a primary that stays silent is left in the end",
            "daemon/upstream/primary_choice.cc",
            "(node.incumbent ? node.misses < rules.misses_max : node.misses == 0)",
