@@ -167,7 +167,7 @@ void Assigner::AssignRow(const Row& row, const std::string& path, const Node& no
     AssignElements(row, path, node);
     return;
   }
-  if (row.type == Type::kPattern || row.type == Type::kHosts) {
+  if (IsTextList(row.type)) {
     AssignItems(row, path, node);
     return;
   }
@@ -199,8 +199,9 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
   if (node.kind != Node::Kind::kList) {
     problems_.Add(At(node), path,
                   "is " + std::string(KindName(node.kind)) + ", must be a list, as in " +
-                      (row.type == Type::kHosts ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
-                                                : "[\"lock:*\", \"*:lock\"]"));
+                      (row.type == Type::kHosts      ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
+                       : row.type == Type::kCommands ? "[\"flushall\", \"config|set\"]"
+                                                     : "[\"lock:*\", \"*:lock\"]"));
     return;
   }
   std::vector<std::string> items;

@@ -32,6 +32,7 @@ struct ListenerConfig {
   std::string username;            // with a password: the user AUTH must name; empty is "default"
   std::string password;            // secret; empty: clients need no AUTH
   bool allow_unauthenticated_remote = false;  // a non-loopback address without a password is meant
+  bool read_only = false;                     // commands that may write are refused
   ListenerTlsConfig tls;
 
   friend bool operator==(const ListenerConfig&, const ListenerConfig&) = default;
@@ -95,6 +96,14 @@ struct UpstreamConfig {
   std::uint64_t link_bytes_max = 64 * kMib;  // request bytes waiting to be sent on one link
 
   friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
+};
+
+// What becomes of single commands.
+struct CommandsConfig {
+  std::vector<std::string> deny;  // refused, with the name of this key: "flushall", "config|set"
+  bool forward_ping = false;      // PING and ECHO are answered by the upstream
+
+  friend bool operator==(const CommandsConfig&, const CommandsConfig&) = default;
 };
 
 // The in-memory cache of one process.
@@ -201,6 +210,7 @@ struct LogConfig {
 struct Config {
   std::vector<ListenerConfig> listeners = DefaultListeners();
   UpstreamConfig upstream;
+  CommandsConfig commands;
   L1Config l1;
   std::vector<RuleConfig> rules;
   TrackingConfig tracking;

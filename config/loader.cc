@@ -246,7 +246,7 @@ Node SplitByComma(std::string_view text) {
 }
 
 std::optional<Node> NodeOfOverride(const Row& row, const Override& change, ProblemList& problems) {
-  if (row.type != Type::kElements && row.type != Type::kPattern && row.type != Type::kHosts) {
+  if (row.type != Type::kElements && !IsTextList(row.type)) {
     return Scalar(change.value);
   }
   if (!change.value.starts_with('[')) {

@@ -159,6 +159,10 @@ constexpr Row kRows[] = {
      kSockets, kPublic, kOptional,
      "Says in so many words that anybody who can reach this address may read and write all data "
      "of the upstream."},
+    {"listeners[].read_only", Type::kBool, Each<&Config::listeners, &ListenerConfig::read_only>(),
+     kAny, kFree, kSockets, kPublic, kOptional,
+     "Clients of this listener are refused every command that may write, which includes scripts "
+     "(EVAL_RO is read-only) and commands nobody knows."},
     {"listeners[].tls.cert_file", Type::kText, ListenerTls<&ListenerTlsConfig::cert_file>(), kAny,
      kFree, kSockets, kPublic, kOptional,
      "Makes this a TLS listener: the PEM file of its certificate, followed by those between it and "
@@ -382,6 +386,16 @@ constexpr Row kRows[] = {
      kLinks, kPublic, kOptional,
      "Bytes of requests that may wait to be sent on one link; beyond it a request is refused with "
      "an error."},
+
+    {"commands.deny", Type::kCommands, At<&Config::commands, &CommandsConfig::deny>(), kAny, kFree,
+     kLive, kPublic, kOptional,
+     "Commands that are refused on every listener, as in `[\"flushall\", \"config|set\"]`. The "
+     "name of "
+     "a command with subcommands stands for all of them. What scripts call is not looked at."},
+    {"commands.forward_ping", Type::kBool, At<&Config::commands, &CommandsConfig::forward_ping>(),
+     kAny, kFree, kLive, kPublic, kOptional,
+     "PING and ECHO go to the upstream. Otherwise nearcached answers them, which says that it is "
+     "there itself, and costs clients that send one before each request no round trip."},
 
     {"l1.enabled", Type::kBool, At<&Config::l1, &L1Config::enabled>(), kAny, kFree, kLive, kPublic,
      kOptional, "Whether anything is answered from memory. Off: every request is forwarded."},

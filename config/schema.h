@@ -35,11 +35,17 @@ enum class Type : std::uint8_t {
   kUrl,       // ParseUpstreamUrl()
   kHosts,     // a list of "host:port", ParseHostPort()
   kPattern,   // a list of "prefix*", "*suffix", "*substring*"
+  kCommands,  // a list of command names: "flushall", "config|set"
   kPrefix,    // the first bytes of a key
   kChoice,    // one of Row::choices
   kMode,      // permission bits in octal
   kElements,  // a list whose elements have rows of their own
 };
+
+// Rows whose value is a list of texts, each checked by CheckItem().
+constexpr bool IsTextList(Type type) {
+  return type == Type::kHosts || type == Type::kPattern || type == Type::kCommands;
+}
 
 // How the value of a row is reached. `index` is the place in the list, for paths with "[]".
 template <typename T>

@@ -295,11 +295,24 @@ std::string SetValue(const Row& row, std::size_t index, std::string_view text, C
 }
 
 std::string CheckItem(const Row& row, std::string_view item) {
-  if (row.type != Type::kHosts) {
+  if (row.type == Type::kPattern) {
     return CheckPattern(item);
+  }
+  if (row.type == Type::kCommands) {
+    return CheckCommandName(item);
   }
   std::string error = ParseHostPort(item, 0).error;
   return error.empty() ? error : QuotedForMessage(item) + ": " + error;
+}
+
+std::string CheckCommandName(std::string_view name) {
+  const auto allowed = [](char c) { return c > ' ' && c < 0x7F && c != '*'; };
+  if (name.empty() || !std::ranges::all_of(name, allowed) || name.starts_with('|') ||
+      name.ends_with('|')) {
+    return QuotedForMessage(name) +
+           " is no command: write \"flushall\", or \"config|set\" for a subcommand";
+  }
+  return {};
 }
 
 std::string CheckPattern(std::string_view pattern) {
@@ -381,6 +394,8 @@ std::string_view TypeName(Type type) {
       return "list of hosts";
     case Type::kPattern:
       return "list of patterns";
+    case Type::kCommands:
+      return "list of commands";
     case Type::kPrefix:
       return "prefix";
     case Type::kChoice:

@@ -42,6 +42,7 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
       .Add("protocol_error", stats.closed_protocol)
       .Add("output_limit", stats.closed_output)
       .Add("idle_timeout", stats.closed_idle)
+      .Add("killed", stats.closed_killed)
       .Add("request_timeout", stats.closed_request)
       .Add("upstream_lost", stats.closed_upstream)
       .Add("drain", stats.closed_drain);
@@ -57,6 +58,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
       .Add("sent", stats.bytes_sent);
   registry.AddCounter("nearcached_auth_failures_total", "Wrong passwords from clients.", {},
                       &stats.auth_failures);
+  registry.AddCounter("nearcached_requests_denied_total",
+                      "Requests refused by commands.deny or by a read-only listener.", {},
+                      &stats.denied);
   registry.AddCounter("nearcached_requests_total", "Requests taken from clients.", {},
                       &stats.requests);
   registry.AddCounter("nearcached_requests_parked_total",

@@ -1,13 +1,27 @@
 #include "daemon/worker.h"
 
+#include <algorithm>
 #include <chrono>
+#include <string>
+#include <unordered_set>
+#include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/command/ascii.h"
 
 namespace nearcached {
 namespace {
 
 constexpr Duration kTickInterval = std::chrono::milliseconds(100);
+
+std::unordered_set<std::string> DeniedBy(const config::CommandsConfig& commands) {
+  std::unordered_set<std::string> denied;
+  for (std::string name : commands.deny) {
+    std::transform(name.begin(), name.end(), name.begin(), AsciiLower);
+    denied.insert(std::move(name));
+  }
+  return denied;
+}
 
 std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
   return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking.mode);
@@ -39,6 +53,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .admin = nullptr,
                .config = &config_,
                .policy = MakePolicy(config_),
+               .denied = DeniedBy(config_.commands),
                .cache_enabled = true,
                .no_fill_before = {},
                .known_dbs = {},
@@ -107,6 +122,7 @@ void Worker::OnTick() {
 void Worker::Reload(const config::Config& config) {
   const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
   config_ = config;
+  context_.denied = DeniedBy(config_.commands);
   if (!policy_changed) {
     return;
   }

@@ -63,6 +63,14 @@ void AppendMapHeader(std::string& out, std::size_t pairs, Protocol protocol) {
   }
 }
 
+void AppendSetHeader(std::string& out, std::size_t count, Protocol protocol) {
+  if (protocol == Protocol::kResp3) {
+    AppendNumberLine(out, '~', count);
+  } else {
+    AppendArrayHeader(out, count);
+  }
+}
+
 void AppendPushHeader(std::string& out, std::size_t count) {
   AppendNumberLine(out, '>', count);
 }

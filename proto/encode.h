@@ -35,6 +35,8 @@ void AppendNull(std::string& out, Protocol protocol);
 void AppendArrayHeader(std::string& out, std::size_t count);
 // RESP2 has no maps: an array of 2 * pairs.
 void AppendMapHeader(std::string& out, std::size_t pairs, Protocol protocol);
+// RESP2 has no sets either.
+void AppendSetHeader(std::string& out, std::size_t count, Protocol protocol);
 // RESP3 only: a message outside the order of replies.
 void AppendPushHeader(std::string& out, std::size_t count);
 

@@ -22,6 +22,8 @@ enum class Handling : std::uint8_t {
   kTransaction,  // MULTI EXEC DISCARD WATCH UNWATCH: state of the client and of one link
   kBlocking,     // may wait upstream for as long as an argument says, see blocking_wait.h
   kSubscribe,    // turns the connection into a subscriber, or back
+  kOwnLink,      // sets a state of the server's connection: the client gets one of its own for it
+  kUrgent,       // must get through while a script keeps the server, and its lane, busy
   kRefused,      // answered with an error; CommandRow::refusal says why
 };
 

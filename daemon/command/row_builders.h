@@ -70,19 +70,8 @@ inline constexpr TimeoutArgument kBlockOption{TimeoutArgument::Where::kKeyword,
                                               TimeoutArgument::Unit::kMilliseconds, 0};
 
 // Why a command is refused: what it would do to connections that many clients share.
-inline constexpr std::string_view kNoMonitor =
-    "ERR MONITOR is not passed on by nearcached: it would show the traffic of all its clients. "
-    "Connect to the upstream server itself";
-inline constexpr std::string_view kNoReplication =
-    "ERR Replication commands are not passed on by nearcached. Connect to the upstream server "
-    "itself";
 inline constexpr std::string_view kNoShutdown =
     "ERR SHUTDOWN is not passed on by nearcached. Connect to the upstream server itself";
-inline constexpr std::string_view kNoClusterState =
-    "ERR This command sets a state of one connection, and nearcached shares its upstream "
-    "connections between clients";
-inline constexpr std::string_view kNoScriptDebug =
-    "ERR SCRIPT DEBUG needs a connection of its own. Connect to the upstream server itself";
 inline constexpr std::string_view kNoHttp = "ERR This is not an HTTP server";
 
 // The kinds of command. `keys` may be any of the shapes above.
@@ -117,6 +106,12 @@ constexpr CommandRow Transaction(const CommandRow& row) {
 }
 constexpr CommandRow Subscribes(const CommandRow& row) {
   return Handled(row, Handling::kSubscribe);
+}
+constexpr CommandRow OwnLink(const CommandRow& row) {
+  return Handled(row, Handling::kOwnLink);
+}
+constexpr CommandRow Urgent(const CommandRow& row) {
+  return Handled(row, Handling::kUrgent);
 }
 constexpr CommandRow Cached(CommandRow row, Handling handling, CacheClass cache_class) {
   row.cache_class = cache_class;

@@ -17,11 +17,12 @@ namespace nearcached {
 struct SendRequest {
   std::string_view bytes;  // a whole RESP request; copied
   ReplySink* sink = nullptr;
-  RequestToken token;
-  std::unique_ptr<Footprint> footprint;  // null when the command touches nothing cacheable
-  Duration timeout{};                    // zero: waits for ever (blocking commands)
-  bool answered_by_push = false;         // passthrough: (P|S)(UN)SUBSCRIBE, see Link
-  bool follows = false;                  // the second half of the request just taken: never refused
+  RequestToken token{};
+  std::unique_ptr<Footprint> footprint{};  // null when the command touches nothing cacheable
+  Duration timeout{};                      // zero: waits for ever (blocking commands)
+  bool answered_by_push = false;           // passthrough: (P|S)(UN)SUBSCRIBE, see Link
+  bool discard_reply = false;              // nobody wants the reply: counted off, not handed on
+  bool follows = false;  // the second half of the request just taken: never refused
 };
 
 // One ordered lane. Requests are answered in the order they were sent, each exactly once: by its
@@ -33,6 +34,8 @@ class UpstreamLink {
   // the next call); then the sink hears nothing. What was taken is moved out of `request`: the
   // footprint of a refused one is still the caller's.
   virtual std::string_view Send(SendRequest& request) = 0;
+  // Something sent a while ago is still unanswered: what is sent now waits for that first.
+  [[nodiscard]] virtual bool StuckAt(MonoTime now) = 0;
   // For a request that nobody wants back.
   std::string_view Send(SendRequest&& request) { return Send(request); }
 
@@ -43,8 +46,11 @@ class UpstreamLink {
 // The session that an exclusive link is lent to, as the link sees it.
 class ExclusiveOwner {
  public:
-  // Passthrough only: what the server says, verbatim.
-  virtual void OnPassthrough(std::uint64_t session, std::string_view bytes) = 0;
+  // Passthrough only: what the server says, verbatim. `push`: the bytes belong to a message that is
+  // the reply to nothing, not even to the request that brought it about.
+  virtual void OnPassthrough(std::uint64_t session, std::string_view bytes, bool push) = 0;
+  // Passthrough only: bytes that the client has yet to read.
+  [[nodiscard]] virtual std::size_t PassthroughBacklog(std::uint64_t session) const = 0;
   // Passthrough only: the last subscription has ended and nothing is unanswered. May return the
   // link.
   virtual void OnSubscriptionsEnded(std::uint64_t session) = 0;
@@ -64,6 +70,17 @@ class ExclusiveLink : public UpstreamLink {
   // From now on the client and the server talk through: whatever arrives is handed to the owner as
   // it comes, and the replies to what is sent only settle footprints. Lasts until it is returned.
   virtual void StartPassthrough() = 0;
+  // From now on bytes that are no RESP pass in both directions: a replica's. Lasts until the link
+  // is returned. REQUIRES: StartPassthrough() was called.
+  virtual void StartTunnel() = 0;
+  virtual void SendRaw(std::string_view bytes) = 0;
+  // From now on the connection speaks `protocol`; it is not for anybody else afterwards.
+  // REQUIRES: nothing is unanswered.
+  virtual void SwitchProtocol(proto::Protocol protocol) = 0;
+  // Passthrough: how many channels and patterns are subscribed to.
+  [[nodiscard]] virtual std::uint32_t subscriptions() const = 0;
+  // The server's CLIENT ID of the connection; 0 while it is not known.
+  [[nodiscard]] virtual std::int64_t upstream_client_id() const = 0;
   // Requests whose replies have not come.
   [[nodiscard]] virtual std::size_t unanswered() const = 0;
 
@@ -73,9 +90,12 @@ class ExclusiveLink : public UpstreamLink {
 
 class Upstream {
  public:
-  // The lane of a client in one database and protocol. Stays the same link for a given session, and
-  // outlives it.
-  virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) = 0;
+  // The lane of a client in one database and protocol, which outlives the client. `seat` says which
+  // one: the client's to keep, any number at first. While `may_move` (nothing of the client is
+  // unanswered, so no order can be lost) a lane that has been silent for a while behind somebody's
+  // slow command is left for one that has not; otherwise the same seat is always the same link.
+  virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
+                             bool may_move) = 0;
 
   // Lends a link, most recently used first. Null with an `error_line` that names the setting: there
   // is none to be had. Null without: the session stands in line. The owner is told once its turn

@@ -1,5 +1,9 @@
 #include "daemon/session/dispatcher.h"
 
+#include <algorithm>
+#include <string>
+
+#include "daemon/command/ascii.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -15,6 +19,17 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
       row.name != "ping") {
     session.AnswerError(row.id, proto::OwnError("admin.address answers NEARCACHE only"));
     return true;
+  }
+  if (session.listener().config.read_only || !context_.denied.empty()) {
+    if (const std::string refusal = PolicyRefusal(session, request); !refusal.empty()) {
+      if (session.pin.passthrough && session.pin.link->unanswered() != 0) {
+        session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
+        return false;
+      }
+      context_.stats.denied.Add();
+      RefuseInMulti(session, request, refusal);
+      return true;
+    }
   }
   if (session.pin.passthrough) {
     return DispatchPassthrough(session, request);
@@ -32,7 +47,10 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
       return Transaction(session, request);
     case Handling::kBlocking:
       return Blocking(session, request);
+    case Handling::kUrgent:
+      return Urgent(session, request);
     case Handling::kSubscribe:
+    case Handling::kOwnLink:
       return StartPassthrough(session, request);
     case Handling::kRefused:
       RefuseInMulti(session, request, row.refusal);
@@ -42,6 +60,23 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
       return true;
   }
   return true;
+}
+
+// Why the configuration does not let this command through. Empty: it does.
+std::string Dispatcher::PolicyRefusal(const Session& session, const Request& request) const {
+  const CommandRow& row = *request.row;
+  const bool unknown = &row == &context_.commands.unknown();
+  std::string name(unknown ? request.args[0] : row.name);
+  std::transform(name.begin(), name.end(), name.begin(), AsciiLower);
+  const auto denied = [&](const std::string& what) { return context_.denied.contains(what); };
+  if (denied(name) || denied(name.substr(0, name.find('|')))) {
+    return proto::OwnError("'" + proto::Printable(name) + "' is refused by commands.deny");
+  }
+  if (session.listener().config.read_only && row.MayWrite()) {
+    return proto::OwnError("'" + proto::Printable(name) +
+                           "' may write, and this listener is read_only");
+  }
+  return {};
 }
 
 }  // namespace nearcached

@@ -23,7 +23,23 @@ class Dispatcher {
   bool Dispatch(Session& session, const Request& request);
 
  private:
+  [[nodiscard]] std::string PolicyRefusal(const Session& session, const Request& request) const;
+
+  // Where what concerns one connection has no meaning.
+  [[nodiscard]] bool InCluster() const {
+    return context_.config->upstream.topology == config::TopologyKind::kCluster;
+  }
+
+  // passthrough.cc: clients that talk with the server over a link of their own.
+  static bool IsOurs(const CommandRow& row);
   bool DispatchPassthrough(Session& session, const Request& request);
+  std::unique_ptr<Footprint> PassthroughFootprint(Session& session, const Request& request);
+  void SendPassthrough(Session& session, const Request& request, std::string_view bytes);
+  static void ConfirmUnsubscribe(Session& session, const Request& request);
+  bool StartPassthrough(Session& session, const Request& request);
+  bool AbortPassthrough(Session& session, const Request& request);
+  bool TranslateRedirect(Session& session, const Request& request, std::string& bytes);
+  std::int64_t UpstreamIdOf(Session& target);
 
   // read_path.cc: GET and MGET.
   bool Get(Session& session, const Request& request);
@@ -52,13 +68,11 @@ class Dispatcher {
     return context_.scheduler.Now() < context_.no_fill_before;
   }
   static void Merge(std::unique_ptr<Footprint>& footprint, std::unique_ptr<Footprint> extra);
-  static std::string TrackingRefusal(const Request& request);
   void QueueInMulti(Session& session, const Footprint& footprint, PendingRequest::Kind kind);
   bool Transaction(Session& session, const Request& request);
   bool EndTransaction(Session& session, const Request& request);
   bool Blocking(Session& session, const Request& request);
-  static void ConfirmUnsubscribe(Session& session, const Request& request);
-  bool StartPassthrough(Session& session, const Request& request);
+  bool Urgent(Session& session, const Request& request);
   // True when the session holds an exclusive link with nothing unanswered, or the request was
   // answered with why not (`answered`). False: parked.
   bool EnsurePinned(Session& session, const Request& request, bool& answered);
@@ -70,11 +84,19 @@ class Dispatcher {
   bool Hello(Session& session, const Request& request);
   bool Auth(Session& session, const Request& request);
   bool Select(Session& session, const Request& request);
-  bool Client(Session& session, const Request& request);
-  static void ClientAnswer(Session& session, std::string_view sub);
-  static void ClientSetInfo(Session& session, const Request& request);
   bool Reset(Session& session, const Request& request) const;
   bool CheckPassword(Session& session, std::string_view user, std::string_view password);
+
+  // client_commands.cc: CLIENT.
+  bool Client(Session& session, const Request& request);
+  void ClientAboutItself(Session& session, const Request& request, std::string_view sub) const;
+  static void ClientTrackingOff(Session& session);
+  static void ClientSetInfo(Session& session, const Request& request);
+  static void ClientReply(Session& session, const Request& request);
+  void ClientList(Session& session, const Request& request) const;
+  void ClientKill(Session& session, const Request& request) const;
+  bool ClientUnblock(Session& session, const Request& request);
+
   void RefuseInMulti(Session& session, const Request& request, std::string_view line);
 
   SessionContext& context_;

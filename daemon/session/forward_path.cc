@@ -10,7 +10,6 @@
 #include <memory>
 #include <utility>
 
-#include "daemon/command/ascii.h"
 #include "daemon/command/blocking_wait.h"
 #include "daemon/session/dispatcher.h"
 #include "proto/encode.h"
@@ -48,13 +47,6 @@ std::unique_ptr<Footprint> Dispatcher::FootprintOf(const Request& request) {
 }
 
 bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
-  if (request.row->Is(CommandFlag::kBoundToLane) && session.pin.link == nullptr) {
-    session.AnswerError(request.row->id,
-                        proto::NotSupported(request.row->name,
-                                            "it speaks of what this connection wrote, and "
-                                            "connections share links; ask the upstream directly"));
-    return true;
-  }
   ForwardOptions options;
   options.timeout = context_.config->upstream.command_timeout;
   return Forward(session, request, std::move(options));
@@ -97,6 +89,9 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     }
     QueueInMulti(session, *footprint, options.kind);
     context_.coherence.BeginWrite(*footprint);
+  }
+  if (session.pin.multi && options.kind == PendingRequest::Kind::kForward) {
+    ++session.pin.commands_queued;
   }
   UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
   const std::uint64_t seq = session.Wait(std::move(pending));
@@ -197,6 +192,7 @@ bool Dispatcher::Transaction(Session& session, const Request& request) {
     options.timeout = context_.config->upstream.command_timeout;
     if (name == "multi" && !session.pin.multi) {
       session.pin.multi = true;
+      session.pin.commands_queued = 0;
       options.kind = PendingRequest::Kind::kMulti;
     } else if (name == "watch" && !session.pin.multi) {
       session.pin.watching = true;
@@ -234,9 +230,15 @@ bool Dispatcher::EndTransaction(Session& session, const Request& request) {
 
 bool Dispatcher::Blocking(Session& session, const Request& request) {
   const BlockingWait wait = BlockingWaitOf(*request.row, request.args);
-  if (request.row->Is(CommandFlag::kBoundToLane) || wait.kind == BlockingWait::Kind::kNotBlocking ||
-      session.pin.multi) {
+  if (wait.kind == BlockingWait::Kind::kNotBlocking || session.pin.multi) {
     return ForwardPlain(session, request);
+  }
+  if (InCluster() && request.row->Is(CommandFlag::kBoundToLane)) {
+    session.AnswerError(request.row->id,
+                        proto::NotSupported(request.row->name,
+                                            "what was written is on several nodes of the cluster, "
+                                            "and each knows its own replicas only"));
+    return true;
   }
   if (session.gone()) {
     // It was parked while its client left: what it pops nobody could take (pitfalls.md 38).
@@ -249,6 +251,14 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
   }
   if (answered) {
     return true;
+  }
+  if (request.row->Is(CommandFlag::kBoundToLane)) {
+    // WAIT is about what was written before it "on this connection", which the server takes to be
+    // all that was written when the connection's last command ran. This client's writes have been
+    // answered, so any command will do.
+    (void)session.pin.link->Send({.bytes = "*1\r\n$4\r\nPING\r\n",
+                                  .timeout = context_.config->upstream.command_timeout,
+                                  .discard_reply = true});
   }
   ForwardOptions options;
   options.kind = PendingRequest::Kind::kTxnEnd;
@@ -266,128 +276,31 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
   return taken;
 }
 
-// (P|S)UNSUBSCRIBE by a client that has no subscription, as libraries send to clean up: confirmed
-// here, rather than spending an exclusive link on nothing.
-void Dispatcher::ConfirmUnsubscribe(Session& session, const Request& request) {
-  const auto channels = request.args.subspan(1);
-  session.Answer([&](std::string& out) {
-    for (std::size_t i = 0; i < std::max<std::size_t>(channels.size(), 1); ++i) {
-      if (session.client.protocol == proto::Protocol::kResp3) {
-        proto::AppendPushHeader(out, 3);
-      } else {
-        proto::AppendArrayHeader(out, 3);
-      }
-      proto::AppendBulk(out, request.row->name);
-      if (channels.empty()) {
-        proto::AppendNull(out, session.client.protocol);
-      } else {
-        proto::AppendBulk(out, channels[i]);
-      }
-      proto::AppendInteger(out, 0);
-    }
-  });
-}
-
-bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
-  if (!session.pin.multi && request.row->name.ends_with("unsubscribe")) {
-    ConfirmUnsubscribe(session, request);
-    return true;
+// What ends a script must not wait behind it, so it goes on a link that nobody else is on. In the
+// default database: a server that a script keeps busy answers SELECT with an error.
+bool Dispatcher::Urgent(Session& session, const Request& request) {
+  if (InCluster() || (session.pin.link != nullptr && !session.pin.ending)) {
+    return ForwardPlain(session, request);
   }
-  if (session.pin.multi) {
-    RefuseInMulti(session, request,
-                  proto::NotSupported(request.row->name, "send it outside MULTI"));
-    return true;
-  }
-  bool answered = false;
-  if (!session.open.empty()) {
+  if (session.unanswered() != 0) {
     session.ParkUntil(Session::Park::kUpstream);
     return false;
   }
-  if (!EnsurePinned(session, request, answered)) {
-    return false;
-  }
-  if (answered) {
-    return true;
-  }
-  session.pin.passthrough = true;
-  session.pin.link->StartPassthrough();
-  return DispatchPassthrough(session, request);
-}
-
-// Parts of CLIENT that would be wrong even between the client and the server alone. Empty: none.
-std::string Dispatcher::TrackingRefusal(const Request& request) {
-  const std::string_view name = request.row->name;
-  if (name == "client|reply") {
-    return proto::NotSupported(name, "the sidecar must see a reply to every request");
-  }
-  if (name != "client|tracking") {
-    return {};
-  }
-  for (std::size_t i = 3; i + 1 < request.args.size(); ++i) {
-    if (EqualsIgnoringCase(request.args[i], "redirect") && request.args[i + 1] != "0") {
-      return proto::NotSupported("client|tracking with REDIRECT",
-                                 "client ids here are the sidecar's; track in RESP3 on the "
-                                 "connection that reads");
-    }
-  }
-  return {};
-}
-
-// The client talks with the server itself; only what concerns L1, and the end, is ours.
-bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
-  const std::string_view name = request.row->name;
-  // What the server would answer about this connection is about the link, so that part stays here.
-  // A PING goes to the server, whose answer to a RESP2 subscriber has a form of its own.
-  const bool ours = request.row->handling == Handling::kLocal && name != "ping" && name != "echo" &&
-                    name != "client|tracking" && name != "client|caching" &&
-                    name != "client|trackinginfo" && name != "client|getredir" &&
-                    name != "client|reply" && name != "select";
-  const bool refused_here =
-      request.row->handling == Handling::kRefused || !TrackingRefusal(request).empty();
-  if (ours || refused_here) {
-    if (session.pin.link->unanswered() != 0) {
-      session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
+  session.Unpin(true);
+  std::string_view error_line;
+  if (!session.Pin(0, error_line)) {
+    if (error_line.empty()) {
+      session.ParkUntil(Session::Park::kLink);
       return false;
     }
-    if (ours) {
-      return Local(session, request);
-    }
-    const std::string refusal = TrackingRefusal(request);
-    session.AnswerError(request.row->id,
-                        refusal.empty() ? request.row->refusal : std::string_view(refusal));
+    session.AnswerError(request.row->id, error_line);
     return true;
   }
-  session.pin.stays = session.pin.stays || name == "client|tracking" || name == "select" ||
-                      request.row->handling == Handling::kTransaction;
-  std::unique_ptr<Footprint> footprint =
-      context_.config->l1.enabled ? FootprintOf(request) : nullptr;
-  if (name == "multi") {
-    session.pin.multi = true;
-  } else if (name == "exec" || name == "discard") {
-    session.pin.multi = false;
-    std::unique_ptr<Footprint> queued = std::move(session.pin.queued);
-    Merge(footprint, name == "exec" ? std::move(queued) : nullptr);
-  } else if (footprint != nullptr) {
-    QueueInMulti(session, *footprint, PendingRequest::Kind::kForward);
-  }
-  if (footprint != nullptr) {
-    context_.coherence.BeginWrite(*footprint);
-  }
-  SendRequest out{.bytes = request.raw,
-                  .sink = nullptr,
-                  .token = {},
-                  .footprint = std::move(footprint),
-                  .timeout = {},
-                  .answered_by_push = request.row->handling == Handling::kSubscribe};
-  const std::string_view refused = session.pin.link->Send(out);
-  if (!refused.empty()) {
-    if (out.footprint != nullptr) {
-      context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);
-    }
-    session.AnswerError(request.row->id, refused);
-    session.CloseAfterReplies(context_.stats.closed_upstream);
-  }
-  return true;
+  ForwardOptions options;
+  options.timeout = context_.config->upstream.command_timeout;
+  const bool taken = Forward(session, request, std::move(options));
+  session.EndPin();
+  return taken;
 }
 
 // Redis refuses EXEC after a command that it refused to queue; so do we after one of our refusals.

@@ -1,14 +1,14 @@
 // What the sidecar answers itself: the state of the client's own connection, and NEARCACHE.
 //
 // Words and shapes of the replies are those of Redis 7
-// (https://redis.io/docs/latest/commands/hello/, …/auth/, …/select/, …/client/, …/reset/), answered
-// truthfully for this connection.
-#include <algorithm>
+// (https://redis.io/docs/latest/commands/hello/, …/auth/, …/select/, …/reset/), answered truthfully
+// for this connection. CLIENT is in client_commands.cc.
 #include <array>
 #include <optional>
 #include <string>
 
 #include "daemon/command/ascii.h"
+#include "daemon/session/client_line.h"
 #include "daemon/session/dispatcher.h"
 #include "proto/encode.h"
 #include "proto/number.h"
@@ -20,7 +20,6 @@ namespace {
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kConnectionHere =
     "this connection's state lives in the sidecar; send it outside MULTI and WATCH";
-constexpr std::string_view kNoSuchControl = "connect to the upstream directly for it";
 
 // Takes the same time whatever the passwords have in common.
 bool SamePassword(std::string_view given, std::string_view expected) {
@@ -31,11 +30,6 @@ bool SamePassword(std::string_view given, std::string_view expected) {
         static_cast<unsigned char>(expected.empty() ? 0 : expected[i % expected.size()]));
   }
   return difference == 0;
-}
-
-// Printable and without blanks, as CLIENT SETNAME and SETINFO demand.
-bool IsPlainWord(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
 void Ok(Session& session) {
@@ -59,12 +53,18 @@ bool Dispatcher::Local(Session& session, const Request& request) {
     if (name == "ping" || name == "echo") {
       return ForwardPlain(session, request);  // queued like any other command
     }
+    if (name == "select" && session.pin.link != nullptr) {
+      return StartPassthrough(session, request);  // what EXEC makes of it only the server knows
+    }
     RefuseInMulti(session, request, proto::NotSupported(row.name, kConnectionHere));
     return true;
   }
   if (!row.ArityHolds(request.args.size()) || (name == "ping" && request.args.size() > 2)) {
     session.AnswerError(row.id, proto::WrongArity(row.name));
     return true;
+  }
+  if ((name == "ping" || name == "echo") && context_.config->commands.forward_ping) {
+    return ForwardPlain(session, request);
   }
   if (name == "ping" || name == "echo") {
     session.Answer([&](std::string& out) {
@@ -161,7 +161,7 @@ bool Dispatcher::HelloOptions(Session& session, const Request& request) {
     session.AnswerError(request.row->id, proto::kErrHelloNoAuth);
     return false;
   }
-  if (name && !IsPlainWord(*name)) {
+  if (name && !IsPlainClientWord(*name)) {
     session.AnswerError(request.row->id, proto::kErrClientName);
     return false;
   }
@@ -176,18 +176,17 @@ bool Dispatcher::Hello(Session& session, const Request& request) {
   if (!wanted) {
     return true;
   }
-  if (*wanted != session.client.protocol) {
-    if (session.pin.link != nullptr && !session.pin.ending) {
-      RefuseInMulti(session, request, proto::NotSupported("HELLO", kConnectionHere));
-      return true;
-    }
-    if (session.unanswered() != 0) {
-      session.ParkUntil(Session::Park::kUpstream);  // earlier replies keep the earlier protocol
-      return false;
-    }
+  const bool switches = *wanted != session.client.protocol;
+  if (switches && session.unanswered() != 0) {
+    session.ParkUntil(Session::Park::kUpstream);  // earlier replies keep the earlier protocol
+    return false;
   }
   if (!HelloOptions(session, request)) {
     return true;
+  }
+  if (switches && session.pin.link != nullptr) {
+    session.pin.link->SwitchProtocol(*wanted);
+    session.pin.tainted = true;
   }
   session.SetProtocol(*wanted);
   const std::string_view version = context_.upstream.server_version();
@@ -318,89 +317,11 @@ bool Dispatcher::Reset(Session& session, const Request& request) const {
   session.SetAuthenticated(session.listener().config.password.empty());
   session.client.db = context_.config->upstream.db;
   session.client.name.clear();
+  session.client.replies = Replies::kOn;
+  session.client.tracking = false;
+  session.client.redirect = -1;
   session.Answer([](std::string& out) { proto::AppendSimple(out, "RESET"); });
   return true;
-}
-
-// ---- CLIENT -------------------------------------------------------------------------------------
-
-bool Dispatcher::Client(Session& session, const Request& request) {
-  const std::string_view full = request.row->name;
-  const std::uint16_t id = request.row->id;
-  if (full == "client") {
-    session.AnswerError(id, proto::UnknownSubcommand("CLIENT", request.args[1]));
-    return true;
-  }
-  const std::string_view sub = full.substr(full.find('|') + 1);
-  const auto& args = request.args;
-  if (sub == "id" || sub == "getname" || sub == "getredir") {
-    ClientAnswer(session, sub);
-  } else if (sub == "setname") {
-    if (!IsPlainWord(args[2])) {
-      session.AnswerError(id, proto::kErrClientName);
-      return true;
-    }
-    session.client.name.assign(args[2]);
-    Ok(session);
-  } else if (sub == "setinfo") {
-    ClientSetInfo(session, request);
-  } else if (sub == "no-evict" || sub == "no-touch") {
-    if (EqualsIgnoringCase(args[2], "on") || EqualsIgnoringCase(args[2], "off")) {
-      Ok(session);  // clients here are not the upstream's to evict, and links do not carry the mark
-    } else {
-      session.AnswerError(id, proto::kErrSyntax);
-    }
-  } else if (sub == "info" || sub == "list") {
-    const std::string text = sub == "info" ? session.Describe() : session.DescribeAll();
-    session.Answer([&](std::string& out) {
-      proto::AppendVerbatim(out, "txt", text, session.client.protocol);
-    });
-  } else if (sub == "tracking" && EqualsIgnoringCase(args[2], "off")) {
-    Ok(session);  // it is on only in a passthrough, and that does not come here
-  } else if (sub == "tracking") {
-    if (const std::string refusal = TrackingRefusal(request); !refusal.empty()) {
-      session.AnswerError(id, refusal);
-      return true;
-    }
-    return StartPassthrough(session, request);
-  } else {
-    session.AnswerError(id, proto::NotSupported(full, kNoSuchControl));
-  }
-  return true;
-}
-
-void Dispatcher::ClientAnswer(Session& session, std::string_view sub) {
-  session.Answer([&](std::string& out) {
-    if (sub == "id") {
-      proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
-    } else if (sub == "getredir") {
-      proto::AppendInteger(out, -1);
-    } else if (session.client.name.empty()) {
-      proto::AppendNull(out, session.client.protocol);
-    } else {
-      proto::AppendBulk(out, session.client.name);
-    }
-  });
-}
-
-void Dispatcher::ClientSetInfo(Session& session, const Request& request) {
-  std::string* field = nullptr;
-  if (EqualsIgnoringCase(request.args[2], "lib-name")) {
-    field = &session.client.lib_name;
-  } else if (EqualsIgnoringCase(request.args[2], "lib-ver")) {
-    field = &session.client.lib_version;
-  }
-  if (field == nullptr) {
-    session.AnswerError(request.row->id,
-                        "ERR Unrecognized option '" + proto::Printable(request.args[2]) + "'");
-  } else if (!IsPlainWord(request.args[3])) {
-    session.AnswerError(request.row->id,
-                        "ERR " + proto::Printable(request.args[2]) +
-                            " cannot contain spaces, newlines or special characters.");
-  } else {
-    field->assign(request.args[3]);
-    Ok(session);
-  }
 }
 
 }  // namespace nearcached

@@ -17,10 +17,15 @@ struct PinState {
   bool multi = false;             // MULTI
   bool aborted = false;           // a queued command was refused here: EXEC must fail
   bool passthrough = false;       // SUBSCRIBE, MONITOR, CLIENT TRACKING
+  bool tunnel = false;            // passthrough of a replica: the bytes are no requests any more
   bool stays = false;             // passthrough that outlives its subscriptions: tracking, SELECT
   bool ending = false;            // goes back as soon as nothing is unanswered on it
   bool blocking = false;          // a blocking command waits on it
   bool tainted = false;           // what state it has upstream is in doubt: nobody else may get it
+  // CLIENT TRACKING with REDIRECT: the server's id of the other client's link; 0 without.
+  std::int64_t redirect_upstream = 0;
+  bool translating = false;           // passthrough: the reply that is due names that id
+  std::uint32_t commands_queued = 0;  // in MULTI
   std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
 
   // The server remembers something for this client that would be lost with the link.

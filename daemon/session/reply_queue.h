@@ -31,7 +31,8 @@ struct PendingRequest {
     kSelect,       // a PING sent to find out whether the database exists
   };
   Kind kind = Kind::kLocal;
-  bool wide = false;  // kForward: may touch keys it does not name
+  bool muted = false;  // CLIENT REPLY OFF or SKIP: nobody hears the reply
+  bool wide = false;   // kForward: may touch keys it does not name
   std::uint16_t command = 0;
   std::uint32_t db = 0;    // kSelect
   std::uint64_t hash = 0;  // the one key, if `hashed`

@@ -136,12 +136,22 @@ void Server::CloseAll() {
   Reap();
 }
 
-void Server::ForEach(const std::function<void(const Session&)>& visit) const {
+void Server::ForEach(const std::function<void(Session&)>& visit) const {
   for (const Place& place : sessions_) {
     if (place.session != nullptr && !place.session->closed()) {
       visit(*place.session);
     }
   }
+}
+
+Session* Server::FindClient(std::int64_t client_id) const {
+  for (const Place& place : sessions_) {
+    if (place.session != nullptr && !place.session->closed() &&
+        static_cast<std::int64_t>(place.session->client_id()) == client_id) {
+      return place.session.get();
+    }
+  }
+  return nullptr;
 }
 
 std::size_t Server::unanswered() const {
@@ -188,9 +198,9 @@ void Server::OnFlightLost(const FlightWaiter& waiter, std::string_view error_lin
   }
 }
 
-void Server::OnPassthrough(std::uint64_t session_id, std::string_view bytes) {
+void Server::OnPassthrough(std::uint64_t session_id, std::string_view bytes, bool push) {
   if (Session* session = Find(session_id)) {
-    session->OnPassthrough(bytes);
+    session->OnPassthrough(bytes, push);
   }
 }
 

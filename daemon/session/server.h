@@ -47,7 +47,9 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
 
   [[nodiscard]] std::size_t active() const { return sessions_.size() - free_.size(); }
   // Calls `visit` for every client, in order of their slots.
-  void ForEach(const std::function<void(const Session&)>& visit) const;
+  void ForEach(const std::function<void(Session&)>& visit) const;
+  // The client that was told this CLIENT ID; null when it has gone.
+  [[nodiscard]] Session* FindClient(std::int64_t client_id) const;
   // Requests of clients that nobody has answered.
   [[nodiscard]] std::size_t unanswered() const;
 
@@ -68,7 +70,10 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
                     bool last) override;
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                     bool mid_reply) override;
-  void OnPassthrough(std::uint64_t session, std::string_view bytes) override;
+  void OnPassthrough(std::uint64_t session, std::string_view bytes, bool push) override;
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t session) const override {
+    return Backlog({session, 0});
+  }
   void OnSubscriptionsEnded(std::uint64_t session) override;
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
   void OnMayBorrow(std::uint64_t session) override;

@@ -32,6 +32,7 @@ Session::Session(std::uint64_t id, std::uint64_t client_id, const ListenerContex
       accepted_at_(context.scheduler.Now()),
       last_active_(accepted_at_) {
   client.db = context.config->upstream.db;
+  client.seat = client_id;
   client.authenticated = listener.config.password.empty();
   decoder_.set_unauthenticated(!client.authenticated);
 }
@@ -57,33 +58,14 @@ ReplySink& Session::sink() {
 }
 
 UpstreamLink& Session::Lane() {
-  if (lane_ == nullptr || lane_db_ != client.db || lane_protocol_ != client.protocol) {
-    lane_ = &context_.upstream.Lane(client.db, client.protocol, client_id_);
+  const bool may_move = open.empty();
+  if (lane_ == nullptr || lane_db_ != client.db || lane_protocol_ != client.protocol ||
+      (may_move && lane_->StuckAt(context_.scheduler.Now()))) {
+    lane_ = &context_.upstream.Lane(client.db, client.protocol, client.seat, may_move);
     lane_db_ = client.db;
     lane_protocol_ = client.protocol;
   }
   return *lane_;
-}
-
-std::string Session::Describe() const {
-  const auto seconds = [&](MonoTime since) {
-    return std::to_string(ToMillis(context_.scheduler.Now() - since) / 1000);
-  };
-  std::string flags = pin.passthrough ? "P" : pin.multi ? "x" : "N";
-  return "id=" + std::to_string(client_id_) + " addr=" + stream_->PeerName() +
-         " laddr=" + listener_.config.address + " name=" + client.name +
-         " age=" + seconds(accepted_at_) + " idle=" + seconds(last_active_) + " flags=" + flags +
-         " db=" + std::to_string(client.db) + " qbuf=" + std::to_string(in_.size()) +
-         " omem=" + std::to_string(output_bytes()) +
-         " unanswered=" + std::to_string(queue_.size()) +
-         " resp=" + (client.protocol == proto::Protocol::kResp3 ? "3" : "2") +
-         " lib-name=" + client.lib_name + " lib-ver=" + client.lib_version + "\n";
-}
-
-std::string Session::DescribeAll() const {
-  std::string all;
-  server_.ForEach([&](const Session& session) { all += session.Describe(); });
-  return all;
 }
 
 // ---- output and the end -------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 
 #include "daemon/base/byte_stream.h"
 #include "daemon/base/out_buffer.h"
+#include "daemon/base/scheduler.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/session/client_state.h"
 #include "daemon/session/open_requests.h"
@@ -41,6 +42,7 @@ class Session final : private ByteStreamHandler {
     kUpstream,     // until nothing of this client is unanswered
     kPipeline,     // until fewer requests are unanswered
     kOutput,       // until the client has read more
+    kRetry,        // for a moment
     kPassthrough,  // until the server has answered all that was sent on the client's own link
     kLink,         // until there is an exclusive link for it, or the wait for one is over
   };
@@ -61,7 +63,10 @@ class Session final : private ByteStreamHandler {
   // Answers a request here and now: `write` appends exactly one reply to the string it is given.
   template <typename Write>
   void Answer(Write&& write) {
-    if (queue_.empty()) {
+    if (muted()) {
+      std::string unheard;
+      write(unheard);
+    } else if (queue_.empty()) {
       write(out_.Tail());
     } else {
       std::string reply;
@@ -83,6 +88,9 @@ class Session final : private ByteStreamHandler {
   // The request cannot be dispatched now; try it again when `until` holds.
   void ParkUntil(Park until);
 
+  // The same in a few milliseconds: it waits for something of another client.
+  void Retry();
+
   // Closes once everything before has been answered and sent (QUIT).
   void CloseAfterReplies(Counter& reason);
   // Closes now; what is in the output is offered to the kernel once.
@@ -99,11 +107,11 @@ class Session final : private ByteStreamHandler {
   void SetAuthenticated(bool on);
   // Where replies to this client's requests go.
   ReplySink& sink();
-  // The client's lane in its database and protocol.
+  // The client's lane in its database and protocol; another one than before where that is stuck
+  // and nothing of the client is on it.
   UpstreamLink& Lane();
-  // The client, or all of them, a line each as CLIENT LIST has them.
-  [[nodiscard]] std::string Describe() const;
-  [[nodiscard]] std::string DescribeAll() const;
+  // All the clients, this one among them.
+  [[nodiscard]] Server& server() { return server_; }
 
   // ---- for the server ----
 
@@ -112,7 +120,7 @@ class Session final : private ByteStreamHandler {
   void OnFlightPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                     bool last);
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line, bool mid_reply);
-  void OnPassthrough(std::string_view bytes);
+  void OnPassthrough(std::string_view bytes, bool push);
   void OnSubscriptionsEnded();
   void OnExclusiveLost(std::string_view error_line);
   // The wait for an exclusive link is over, one way or the other.
@@ -129,6 +137,10 @@ class Session final : private ByteStreamHandler {
 
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] std::uint64_t client_id() const { return client_id_; }
+  // What is answered now is not for the client to hear (CLIENT REPLY).
+  [[nodiscard]] bool muted() const {
+    return client.replies == Replies::kOff || client.replies == Replies::kSkip;
+  }
   [[nodiscard]] bool closed() const { return closed_; }
   // The client has sent all it will send, and may be gone altogether.
   [[nodiscard]] bool gone() const { return eof_; }
@@ -156,6 +168,8 @@ class Session final : private ByteStreamHandler {
   bool DecodeBatch(std::string_view input, std::size_t& at);
   void PrepareBatch();
   bool DispatchBatch(std::size_t& at);
+  std::string WithOurId(std::string_view bytes);
+  void NoteDispatched(const CommandRow& row);
   void ProtocolError(std::string_view line);
   void UpdateReading();
   [[nodiscard]] bool MayResume() const;
@@ -189,6 +203,7 @@ class Session final : private ByteStreamHandler {
   proto::Protocol lane_protocol_ = proto::Protocol::kResp2;
 
   Park park_ = Park::kNone;
+  std::unique_ptr<Timer> retry_;  // Park::kRetry
   bool reading_ = true;
   bool may_borrow_ = false;  // Park::kLink is over
   bool write_blocked_ = false;

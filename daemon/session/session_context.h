@@ -35,6 +35,7 @@ struct SessionStats {
   Counter closed_protocol;   // the bytes were no requests
   Counter closed_output;     // did not read its replies: limits.output_bytes_max
   Counter closed_idle;       // limits.client_idle_timeout
+  Counter closed_killed;     // CLIENT KILL by another client
   Counter closed_request;    // half a request, then silence: limits.request_timeout
   Counter closed_upstream;   // lost its exclusive link, or a reply broke off in the middle
   Counter closed_drain;
@@ -42,6 +43,7 @@ struct SessionStats {
   Counter bytes_received;
   Counter bytes_sent;
   Counter auth_failures;
+  Counter denied;              // commands.deny, listeners[].read_only
   Counter parked;              // requests that had to wait for the client's own earlier ones
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
@@ -98,6 +100,8 @@ struct SessionContext {
   // Replaced by a reload, between turns.
   const config::Config* config = nullptr;
   std::unique_ptr<const CachePolicy> policy;
+
+  std::unordered_set<std::string> denied;  // commands.deny in lower case
 
   bool cache_enabled = true;  // NEARCACHE ENABLE / DISABLE
   MonoTime no_fill_before{};  // after a reload: reads are answered, but not stored, until then

@@ -44,14 +44,34 @@ void Session::EndPin() {
   }
 }
 
-void Session::OnPassthrough(std::string_view bytes) {
+void Session::OnPassthrough(std::string_view bytes, bool push) {
   if (closed_) {
     return;
   }
-  out_.Append(bytes);
+  std::string translated;
+  const bool broken = push && bytes.find("tracking-redir-broken") != std::string_view::npos;
+  if (pin.redirect_upstream > 0 && (broken || (!push && pin.translating))) {
+    translated = WithOurId(bytes);
+    bytes = translated;
+  }
+  if (push || !muted()) {
+    out_.Append(bytes);
+  }
   MarkDirty();
   CheckOutput();
   NoteProgress();
+}
+
+// The message with our id of the client that tracking is redirected to in place of the server's.
+// Such messages are a few dozen bytes.
+std::string Session::WithOurId(std::string_view bytes) {
+  pin.translating = false;
+  std::string text(bytes);
+  const std::string theirs = ":" + std::to_string(pin.redirect_upstream) + "\r\n";
+  if (const std::size_t at = text.find(theirs); at != std::string::npos) {
+    text.replace(at, theirs.size(), ":" + std::to_string(client.redirect) + "\r\n");
+  }
+  return text;
 }
 
 // An ordinary client again, with L1 and lanes. The link is not lent to anyone else.

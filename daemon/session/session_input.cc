@@ -29,6 +29,12 @@ void Session::OnBytes(std::span<char> bytes) {
   if (closed_ || closing_) {
     return;
   }
+  if (pin.tunnel) {
+    pin.link->SendRaw(in_);  // what came with the request that opened the tunnel
+    in_.clear();
+    pin.link->SendRaw({bytes.data(), bytes.size()});
+    return;
+  }
   if (in_.empty() && park_ == Park::kNone) {
     const std::string_view input(bytes.data(), bytes.size());
     const std::size_t done = Process(input);
@@ -145,6 +151,7 @@ bool Session::DispatchBatch(std::size_t& at) {
       at = batch.origins[i].begin;
       return false;
     }
+    NoteDispatched(*requests[i].row);
     context_.stats.requests.Add();
     context_.stats.commands[requests[i].row->id].Add();
     if (queue_.size() >= context_.config->limits.pipeline_max) {
@@ -156,6 +163,20 @@ bool Session::DispatchBatch(std::size_t& at) {
   return true;
 }
 
+// A request was taken: CLIENT REPLY SKIP counts down.
+void Session::NoteDispatched(const CommandRow& row) {
+  client.last_command = &row;
+  if (client.replies == Replies::kSkipNext) {
+    client.replies = Replies::kSkip;
+  } else if (client.replies == Replies::kSkip) {
+    if (pin.passthrough && pin.link->unanswered() != 0) {
+      ParkUntil(Park::kPassthrough);  // its reply is known by its time alone
+    } else {
+      client.replies = Replies::kOn;
+    }
+  }
+}
+
 void Session::ProtocolError(std::string_view line) {
   Answer([&](std::string& out) { proto::AppendError(out, line); });
   CloseAfterReplies(context_.stats.closed_protocol);
@@ -164,6 +185,15 @@ void Session::ProtocolError(std::string_view line) {
 void Session::ParkUntil(Park until) {
   park_ = until;
   NoteProgress();  // what it waits for may be so already, and then nothing else would tell
+}
+
+void Session::Retry() {
+  constexpr Duration kMoment = std::chrono::milliseconds(5);
+  retry_ = context_.scheduler.After(kMoment, [this] {
+    retry_.reset();
+    NoteProgress();
+  });
+  ParkUntil(Park::kRetry);
 }
 
 bool Session::MayResume() const {
@@ -180,6 +210,8 @@ bool Session::MayResume() const {
       return output_bytes() <= kOutputLow;
     case Park::kLink:
       return may_borrow_;
+    case Park::kRetry:
+      return retry_ == nullptr;
     case Park::kPassthrough:
       return pin.link == nullptr || pin.link->unanswered() == 0;
   }
@@ -197,6 +229,9 @@ void Session::Resume() {
   resumable = false;
   if (closed_ || closing_ || !MayResume()) {
     return;
+  }
+  if (park_ == Park::kPassthrough && client.replies == Replies::kSkip) {
+    client.replies = Replies::kOn;
   }
   const bool promised = std::exchange(park_, Park::kNone) == Park::kLink;
   if (!in_.empty()) {

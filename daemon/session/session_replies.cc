@@ -28,7 +28,7 @@ void Session::AnswerError(std::uint16_t command, std::string_view line) {
 }
 
 void Session::AnswerValue(const L1Hit& hit) {
-  if (!hit.negative && hit.value.size() >= kShareFrom && queue_.empty()) {
+  if (!hit.negative && hit.value.size() >= kShareFrom && queue_.empty() && !muted()) {
     auto keep = std::make_shared<const ValueRef>(context_.l1.Pin(hit));
     const std::string_view view = keep->view();
     out_.AppendShared(view, std::move(keep));
@@ -46,12 +46,16 @@ void Session::AnswerValue(const L1Hit& hit) {
 
 std::uint64_t Session::Wait(PendingRequest&& pending) {
   pending.since = context_.scheduler.Now();
+  pending.muted = muted();
   open.Add(pending);
   return queue_.Open(std::move(pending));
 }
 
 // Adds reply bytes to a slot. Large pieces for the front go straight to the kernel.
 void Session::Deliver(std::uint64_t seq, std::string_view bytes) {
+  if (queue_.Find(seq)->muted) {
+    return;
+  }
   if (bytes.size() >= kWriteThroughFrom && queue_.IsFront(seq) && out_.empty() && !write_blocked_) {
     const iovec part{const_cast<char*>(bytes.data()), bytes.size()};  // NOLINT: iovec has no const
     const std::size_t taken = stream_->Write({&part, 1});
@@ -104,7 +108,7 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
     pin.CloseMulti();
     pin.queued.reset();
   } else if (pending->kind == Kind::kExecAborted && last) {
-    proto::AppendError(instead, "EXECABORT Transaction discarded because of previous errors.");
+    proto::AppendError(instead, proto::kErrExecAbort);
     bytes = instead;
   } else if (pending->kind == Kind::kSelect && !error && last) {
     client.db = pending->db;

@@ -222,8 +222,9 @@ std::string Cluster::TrackingText() const {
 
 // ---- the seams ----------------------------------------------------------------------------------
 
-UpstreamLink& Cluster::Lane(DbIndex /*db*/, proto::Protocol protocol, std::uint64_t session) {
-  const std::uint64_t number = session % deps_.config.links;
+UpstreamLink& Cluster::Lane(DbIndex /*db*/, proto::Protocol protocol, std::uint64_t& seat,
+                            bool /*may_move*/) {
+  const std::uint64_t number = seat % deps_.config.links;
   return lanes_.try_emplace({protocol, number}, *this, protocol, number).first->second;
 }
 

@@ -73,7 +73,8 @@ class Cluster final : public Upstream,
   [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }
 
   // Upstream
-  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) override;
+  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
+                     bool may_move) override;
   ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
                         std::uint64_t session, std::string_view& error_line) override;
   void LeaveLine(std::uint64_t /*session*/) override {}  // they wait behind their link, see there
@@ -111,6 +112,7 @@ class Cluster final : public Upstream,
     std::string_view Send(SendRequest& request) override {
       return cluster_.SendOn(protocol_, number_, request);
     }
+    [[nodiscard]] bool StuckAt(MonoTime /*now*/) override { return false; }
 
    private:
     Cluster& cluster_;

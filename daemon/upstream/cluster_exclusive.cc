@@ -34,6 +34,9 @@ ClusterExclusive::~ClusterExclusive() {
 }
 
 std::string_view ClusterExclusive::Send(SendRequest& request) {
+  if (request.discard_reply) {
+    return link_ != nullptr && queued_.empty() ? link_->Send(request) : std::string_view();
+  }
   if (released_ || lost_) {
     return proto::kErrConnectionLost;
   }
@@ -333,6 +336,13 @@ void ClusterExclusive::OnExclusiveLost(std::uint64_t session, std::string_view e
   const std::string line(error_line);
   FailQueued(line);
   owner_.OnExclusiveLost(session, line);
+}
+
+void ClusterExclusive::SwitchProtocol(proto::Protocol protocol) {
+  protocol_ = protocol;
+  if (link_ != nullptr) {
+    link_->SwitchProtocol(protocol);
+  }
 }
 
 std::size_t ClusterExclusive::unanswered() const {

@@ -61,6 +61,16 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   using UpstreamLink::Send;
   std::string_view Send(SendRequest& request) override;
   void StartPassthrough() override { passthrough_ = true; }
+  // A replica's stream has one node; sessions do not ask for it in a cluster.
+  void StartTunnel() override {}
+  void SendRaw(std::string_view /*bytes*/) override {}
+  void SwitchProtocol(proto::Protocol protocol) override;
+  [[nodiscard]] bool StuckAt(MonoTime /*now*/) override { return false; }
+  [[nodiscard]] std::uint32_t subscriptions() const override {
+    return link_ != nullptr ? link_->subscriptions() : 0;
+  }
+  // Ids are a node's own, and mean nothing to another.
+  [[nodiscard]] std::int64_t upstream_client_id() const override { return -1; }
   [[nodiscard]] std::size_t unanswered() const override;
 
   // The client is done with it.
@@ -83,8 +93,11 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
     bool begun = false;  // pieces of the reply were delivered
   };
 
-  void OnPassthrough(std::uint64_t session, std::string_view bytes) override {
-    owner_.OnPassthrough(session, bytes);
+  void OnPassthrough(std::uint64_t session, std::string_view bytes, bool push) override {
+    owner_.OnPassthrough(session, bytes, push);
+  }
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t session) const override {
+    return owner_.PassthroughBacklog(session);
   }
   void OnSubscriptionsEnded(std::uint64_t session) override {
     owner_.OnSubscriptionsEnded(session);
@@ -109,7 +122,7 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   void Unbind(bool reusable);
 
   ClusterView& cluster_;
-  const proto::Protocol protocol_;
+  proto::Protocol protocol_;
   ExclusiveOwner& owner_;
   const std::uint64_t session_;
 

@@ -84,7 +84,8 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
   if (left <= Duration::zero()) {
     return proto::kErrTimeout;
   }
-  UpstreamLink& link = nodes_.pool(node).Lane(0, op.protocol, op.lane);
+  std::uint64_t seat = op.lane;
+  UpstreamLink& link = nodes_.pool(node).Lane(0, op.protocol, seat, false);
   const std::uint64_t at = std::uint64_t{node} << 8U;
   if (ask) {
     SendRequest asking{.bytes = kAskingRequest,

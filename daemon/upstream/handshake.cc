@@ -44,6 +44,8 @@ std::vector<std::string> Handshake::Command() const {
       return {"AUTH", std::string(terms_.username), std::string(terms_.password)};
     case Step::kSetName:
       return {"CLIENT", "SETNAME", std::string(kClientName)};
+    case Step::kIdentify:
+      return {"CLIENT", "ID"};
     case Step::kSelect:
       return {"SELECT", std::to_string(terms_.db)};
     case Step::kPing:
@@ -73,6 +75,9 @@ Handshake::Verdict Handshake::Fail(std::string_view what, const UpstreamReply& r
 
 // Moves to `to`, skipping what these terms do not need.
 Handshake::Verdict Handshake::Advance(Step to) {
+  if (to == Step::kIdentify && !terms_.identify) {
+    to = Step::kSelect;
+  }
   if (to == Step::kSelect && terms_.db == 0) {
     to = Step::kPing;
   }
@@ -94,6 +99,9 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
     const UpstreamReply* version = reply.Find("version");
     if (version != nullptr) {
       server_version_ = proto::Printable(version->text);
+    }
+    if (const UpstreamReply* id = reply.Find("id"); id != nullptr) {
+      client_id_ = id->integer;
     }
     return Advance(Step::kSelect);
   }
@@ -133,14 +141,21 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
     case Step::kAuth:
       return IsError(reply) ? Fail("AUTH", reply) : Advance(Step::kSetName);
     case Step::kSetName:
-      return Advance(Step::kSelect);  // a name is a courtesy; who refuses it is served all the same
+      // A name is a courtesy; who refuses it is served all the same.
+      return Advance(Step::kIdentify);
+    case Step::kIdentify:
+      client_id_ = reply.kind == UpstreamReply::Kind::kInteger ? reply.integer : 0;
+      return Advance(Step::kSelect);
     case Step::kSelect:
       return IsError(reply) ? Fail("SELECT " + std::to_string(terms_.db), reply)
                             : Advance(Step::kPing);
     case Step::kPing:
       // Says whether the server is ready for work: LOADING, NOAUTH and MASTERDOWN come out here.
-      // A user who may not PING is let through; what it may do shows by its own commands.
-      if (IsError(reply) && !Begins(reply.text, "NOPERM")) {
+      // A user who may not PING is let through; what it may do shows by its own commands. So is a
+      // server that a script keeps BUSY: it says so to every command but to those that end that.
+      // One client's own link stands for MASTERDOWN as well, and passes on what it says.
+      if (IsError(reply) && !Begins(reply.text, "NOPERM") && !Begins(reply.text, "BUSY") &&
+          !(terms_.identify && Begins(reply.text, "MASTERDOWN"))) {
         return Fail("PING", reply);
       }
       return Advance(Step::kRole);

@@ -26,6 +26,7 @@ struct HandshakeTerms {
   bool fallback_to_resp2 = false;  // a server without RESP3 will do as well
   bool track = false;              // ask for CLIENT TRACKING
   bool primary_only = false;       // ask for ROLE, and refuse a replica
+  bool identify = false;           // ask which client the server takes us for
 };
 
 class Handshake {
@@ -51,12 +52,15 @@ class Handshake {
   [[nodiscard]] bool resp3_refused() const { return resp3_refused_; }
   // Empty when the server did not say (RESP2 without HELLO).
   [[nodiscard]] const std::string& server_version() const { return server_version_; }
+  // The server's CLIENT ID of this connection; 0 when it was not asked or did not say.
+  [[nodiscard]] std::int64_t client_id() const { return client_id_; }
 
  private:
   enum class Step : std::uint8_t {
     kHello,
     kAuth,
     kSetName,
+    kIdentify,
     kSelect,
     kPing,
     kRole,
@@ -76,6 +80,7 @@ class Handshake {
   bool resp3_refused_ = false;
   std::string tracking_refusal_;
   std::string server_version_;
+  std::int64_t client_id_ = 0;
   std::string failure_;
 };
 

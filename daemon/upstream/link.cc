@@ -60,6 +60,7 @@ std::string_view Link::Send(SendRequest& request) {
   queued.token = request.token;
   queued.footprint = std::move(request.footprint);
   queued.answered_by_push = request.answered_by_push;
+  queued.abandoned = request.discard_reply;
   queued.sent_at = last_used_;
   if (request.timeout != Duration::zero()) {
     queued.deadline = last_used_ + request.timeout;
@@ -112,6 +113,11 @@ void Link::OnWritable() {
   } else {
     Flush();
   }
+}
+
+bool Link::StuckAt(MonoTime now) {
+  constexpr Duration kPatience = std::chrono::milliseconds(50);
+  return !requests_.empty() && now - requests_.front().sent_at >= kPatience;
 }
 
 // ---- the ring -----------------------------------------------------------------------------------

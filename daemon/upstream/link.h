@@ -89,6 +89,13 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   using UpstreamLink::Send;
   std::string_view Send(SendRequest& request) override;
   void StartPassthrough() override { passthrough_ = true; }
+  void StartTunnel() override { tunnel_ = true; }
+  void SendRaw(std::string_view bytes) override;
+  void SwitchProtocol(proto::Protocol protocol) override;
+  [[nodiscard]] std::uint32_t subscriptions() const override { return subscriptions_; }
+  [[nodiscard]] std::int64_t upstream_client_id() const override {
+    return state_ == State::kReady ? handshake_->client_id() : 0;
+  }
 
   // kExclusive: to whom it is lent, or null while it is idle.
   void Lend(ExclusiveOwner* owner, std::uint64_t session) {
@@ -132,9 +139,11 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] bool renewing() const { return renew_reason_ != nullptr; }
   [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
   [[nodiscard]] std::size_t unanswered() const override { return requests_.size(); }
+  [[nodiscard]] bool StuckAt(MonoTime now) override;
   // Nothing unanswered, no passthrough: fit to be lent again.
   [[nodiscard]] bool clean() const {
-    return state_ == State::kReady && requests_.empty() && !passthrough_;
+    return state_ == State::kReady && requests_.empty() && !passthrough_ &&
+           protocol_ == spec_.protocol;
   }
   // kExclusive: the session it is lent to.
   [[nodiscard]] std::uint64_t lent_session() const { return lent_session_; }
@@ -145,13 +154,13 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
  private:
   struct Request {
-    ReplySink* sink = nullptr;  // null: abandoned after its timeout, or the daemon's own
+    ReplySink* sink = nullptr;  // null: passthrough, nobody wants it, or the daemon's own
     RequestToken token;
     std::unique_ptr<Footprint> footprint;
     std::function<void(const UpstreamReply*)> own;  // the daemon's own question
     MonoTime sent_at{};
     MonoTime deadline = MonoTime::max();
-    bool abandoned = false;
+    bool abandoned = false;         // its reply is thrown away
     bool settled = false;           // the footprint's second act is done
     bool begun = false;             // pieces of the reply were delivered
     bool answered_by_push = false;  // passthrough: its confirmation is no reply
@@ -183,6 +192,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void FailRequests(std::string_view error_line);
   void Pause(std::size_t backlog);
   void PauseIfBehind();
+  void PausePassthroughIfBehind();
+  [[nodiscard]] bool IsPassthroughPush(std::string_view head);
   void SettlePassthrough(std::string_view head, std::string_view tail);
   void ArmDeadline();
   void OnDeadline();
@@ -211,8 +222,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   bool write_blocked_ = false;
   std::unique_ptr<Timer> pause_;  // set while the reader of a large reply is waited for
   std::size_t paused_backlog_ = 0;
-  bool in_subscription_ = false;  // passthrough: some subscription is left
-  int pauses_ = 0;                // of the reply at hand
+  std::uint32_t subscriptions_ = 0;  // passthrough: how many are left
+  int pauses_ = 0;                   // of the reply at hand
   bool dirty_ = false;
 
   proto::ReplyScanner scanner_;
@@ -221,8 +232,11 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   bool armed_ = false;
 
   // kExclusive.
+  proto::Protocol protocol_ = spec_.protocol;  // what the client on it has switched to
   bool passthrough_ = false;
+  bool tunnel_ = false;
   std::string passthrough_head_;  // the first bytes of the message at hand
+  std::string passthrough_tail_;  // and its last
   bool spent_ = false;  // its connection was lost: whoever has it must not go on with a new one
   ExclusiveOwner* lent_to_ = nullptr;
   std::uint64_t lent_session_ = 0;

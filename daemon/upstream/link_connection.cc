@@ -65,7 +65,8 @@ void Link::OnOpen() {
                                     .protocol = spec_.protocol,
                                     .fallback_to_resp2 = fill,
                                     .track = spec_.track,
-                                    .primary_only = context_.topology.changes()});
+                                    .primary_only = context_.topology.changes(),
+                                    .identify = spec_.purpose == Purpose::kExclusive});
   SendHandshake();
 }
 

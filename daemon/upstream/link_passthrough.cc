@@ -1,10 +1,14 @@
-// A link whose client talks with the server itself: subscriptions, CLIENT TRACKING.
+// A link whose client talks with the server itself: subscriptions, CLIENT TRACKING, MONITOR.
 #include <algorithm>
+#include <array>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "daemon/base/check.h"
 #include "daemon/upstream/link.h"
 #include "daemon/upstream/pubsub_message.h"
+#include "proto/encode.h"
 
 namespace nearcached {
 
@@ -15,16 +19,24 @@ namespace nearcached {
 void Link::DeliverPassthrough(std::string_view piece, bool last) {
   passthrough_head_.append(
       piece.substr(0, kPubSubHeadBytes - std::min(kPubSubHeadBytes, passthrough_head_.size())));
-  // A late reply from before the passthrough is still counted off and thrown away (R13).
-  const bool late = scanner_.type() != '>' && !requests_.empty() && requests_.front().abandoned;
+  constexpr std::size_t kTailBytes = 24;  // ":<count>\r\n" fits
+  passthrough_tail_.append(piece.substr(piece.size() - std::min(kTailBytes, piece.size())));
+  passthrough_tail_.erase(
+      0, passthrough_tail_.size() - std::min(kTailBytes, passthrough_tail_.size()));
+  // A reply that nobody waits for is still counted off and thrown away (R13).
+  const bool push = IsPassthroughPush(passthrough_head_);
+  const bool unwanted = !push && !requests_.empty() && requests_.front().abandoned;
   bool ended = false;
   if (last) {
-    const bool subscribed = in_subscription_;
-    SettlePassthrough(std::exchange(passthrough_head_, {}), piece);
-    ended = subscribed && !in_subscription_ && requests_.empty();
+    const bool subscribed = subscriptions_ != 0;
+    SettlePassthrough(std::exchange(passthrough_head_, {}), std::exchange(passthrough_tail_, {}));
+    ended = subscribed && subscriptions_ == 0 && requests_.empty();
   }
-  if (!late) {
-    lent_to_->OnPassthrough(lent_session_, piece);
+  if (!unwanted) {
+    lent_to_->OnPassthrough(lent_session_, piece, push);
+  }
+  if (!last) {
+    PausePassthroughIfBehind();
   }
   // The owner may have given the link back just now: what it was handed exceeded its output.
   if (ended && lent_to_ != nullptr) {
@@ -32,17 +44,25 @@ void Link::DeliverPassthrough(std::string_view piece, bool last) {
   }
 }
 
+// Whether the message that begins like this is the reply to nothing. In RESP3 such messages are
+// pushes; in RESP2 only a subscriber gets them, and an array that merely looks like one is a reply
+// to everybody else. What MONITOR reports is a status line in both.
+bool Link::IsPassthroughPush(std::string_view head) {
+  const bool subscribing = !requests_.empty() && requests_.front().answered_by_push;
+  return scanner_.type() == '>' || (scanner_.type() == '+' && IsMonitorLine(head)) ||
+         (protocol_ == proto::Protocol::kResp2 && (subscriptions_ != 0 || subscribing) &&
+          IsPubSubMessage(head));
+}
+
 // A whole message has come: `head` are its first bytes, `tail` ends with its last.
 void Link::SettlePassthrough(std::string_view head, std::string_view tail) {
-  const bool subscribing = !requests_.empty() && requests_.front().answered_by_push;
-  // In RESP3 messages are pushes; in RESP2 only a subscriber gets them, and an array that merely
-  // looks like one is a reply to everybody else.
-  const bool push =
-      scanner_.type() == '>' || (spec_.protocol == proto::Protocol::kResp2 &&
-                                 (in_subscription_ || subscribing) && IsPubSubMessage(head));
+  const bool push = IsPassthroughPush(head);
   const bool confirms = push && IsPubSubConfirmation(head);
   if (confirms) {
-    in_subscription_ = !tail.ends_with(":0\r\n");  // how many subscriptions are left
+    subscriptions_ = 0;  // the last element says how many are left
+    for (std::size_t at = tail.rfind(':') + 1; at < tail.size() && tail[at] != '\r'; ++at) {
+      subscriptions_ = subscriptions_ * 10 + static_cast<std::uint32_t>(tail[at] - '0');
+    }
   }
   if (!push && scanner_.type() != '-') {
     while (!requests_.empty() && requests_.front().answered_by_push) {
@@ -53,6 +73,41 @@ void Link::SettlePassthrough(std::string_view head, std::string_view tail) {
     Settle(requests_.front(), Outcome::kAnswered);
     PopRequest();
   }
+}
+
+// What is too large to be kept for a client that reads slowly stays with the server, which has a
+// limit of its own for such clients. Nobody else is on this link.
+void Link::PausePassthroughIfBehind() {
+  constexpr Duration kPauseStep = std::chrono::milliseconds(2);
+  constexpr std::size_t kBacklogHigh = 1024 * 1024;
+  if (stream_ == nullptr || lent_to_ == nullptr || pause_ != nullptr ||
+      lent_to_->PassthroughBacklog(lent_session_) <= kBacklogHigh) {
+    return;
+  }
+  stream_->SetReading(false);
+  pause_ = context_.scheduler.After(kPauseStep, [this] {
+    pause_.reset();
+    stream_->SetReading(true);
+    PausePassthroughIfBehind();
+  });
+}
+
+void Link::SendRaw(std::string_view bytes) {
+  if (spent_) {
+    return;  // its owner is being told
+  }
+  out_.Append(bytes);
+  MarkDirty();
+}
+
+void Link::SwitchProtocol(proto::Protocol protocol) {
+  NC_CHECK(requests_.empty());
+  const std::array<std::string_view, 2> hello = {"HELLO",
+                                                 protocol == proto::Protocol::kResp3 ? "3" : "2"};
+  std::string bytes;
+  proto::AppendCommand(bytes, hello);
+  protocol_ = protocol;
+  (void)Send({.bytes = bytes, .timeout = context_.config.command_timeout, .discard_reply = true});
 }
 
 }  // namespace nearcached

@@ -25,6 +25,13 @@ constexpr std::size_t kOwnReplyMax = 16 * 1024 * 1024;
 void Link::OnBytes(std::span<char> bytes) {
   last_received_ = context_.scheduler.Now();
   context_.stats.bytes_received.Add(bytes.size());
+  if (tunnel_ && state_ == State::kReady) {
+    if (lent_to_ != nullptr) {
+      lent_to_->OnPassthrough(lent_session_, {bytes.data(), bytes.size()}, true);
+      PausePassthroughIfBehind();
+    }
+    return;
+  }
   TakeReplies({bytes.data(), bytes.size()});
 }
 
@@ -132,7 +139,9 @@ void Link::Deliver(std::string_view bytes, bool last) {
   pauses_ = 0;
   const Request request = PopRequest();  // before calling out: the sink may send more
   if (request.abandoned) {
-    context_.stats.late_replies.Add();
+    if (request.sink != nullptr) {
+      context_.stats.late_replies.Add();
+    }
   } else {
     context_.stats.replies.Add();
     context_.stats.latency.Observe(context_.scheduler.Now() - request.sent_at);

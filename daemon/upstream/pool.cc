@@ -64,7 +64,8 @@ std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
 }
 
 void Pool::Start(bool fill) {
-  Lane(deps_.config.db, proto::Protocol::kResp2, 0);
+  std::uint64_t seat = 0;
+  Lane(deps_.config.db, proto::Protocol::kResp2, seat, false);
   lanes_.begin()->second.front()->Open();
   if (fill) {
     for (std::uint64_t i = 0; i < deps_.config.fill_links; ++i) {
@@ -76,7 +77,7 @@ void Pool::Start(bool fill) {
 
 // ---- lanes --------------------------------------------------------------------------------------
 
-UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) {
+UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat, bool may_move) {
   auto& lanes = lanes_[{db, protocol}];
   if (lanes.empty()) {
     for (std::uint32_t i = 0; i < deps_.config.links; ++i) {
@@ -87,7 +88,14 @@ UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t ses
                                 .id = static_cast<std::uint16_t>(i)}));
     }
   }
-  return *lanes[session % lanes.size()];
+  Link* lane = lanes[seat % lanes.size()].get();
+  if (may_move && lane->unanswered() != 0) {
+    const MonoTime now = deps_.scheduler.Now();
+    for (std::size_t tried = 1; tried < lanes.size() && lane->StuckAt(now); ++tried) {
+      lane = lanes[++seat % lanes.size()].get();
+    }
+  }
+  return *lane;
 }
 
 // ---- fill links ---------------------------------------------------------------------------------

@@ -72,7 +72,8 @@ class Pool final : public Upstream,
   void Start(bool fill);
 
   // Upstream
-  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t session) override;
+  UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
+                     bool may_move) override;
   ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
                         std::uint64_t session, std::string_view& error_line) override {
     return exclusive_.Borrow(db, protocol, owner, session, error_line);

@@ -1,5 +1,7 @@
 #include "daemon/upstream/pubsub_message.h"
 
+#include <algorithm>
+
 namespace nearcached {
 namespace {
 
@@ -30,6 +32,21 @@ bool IsPubSubMessage(std::string_view head) {
   const std::string_view first = FirstElement(head);
   return head.starts_with('*') && (first == "message" || first == "pmessage" ||
                                    first == "smessage" || IsPubSubConfirmation(head));
+}
+
+bool IsMonitorLine(std::string_view head) {
+  const auto skip_digits = [&head] {
+    const std::size_t end = std::min(head.find_first_not_of("0123456789"), head.size());
+    head.remove_prefix(end);
+    return end != 0;
+  };
+  const auto skip = [&head](std::string_view expected) {
+    const bool there = head.starts_with(expected);
+    head.remove_prefix(there ? expected.size() : 0);
+    return there;
+  };
+  return skip("+") && skip_digits() && skip(".") && skip_digits() && skip(" [") && skip_digits() &&
+         skip(" ");
 }
 
 }  // namespace nearcached

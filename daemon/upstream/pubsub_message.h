@@ -2,7 +2,8 @@
 //
 // In RESP3 such messages are pushes and cannot be mistaken; in RESP2 they are arrays like any
 // other, told apart by their first element alone. Pure; any thread.
-// Source: https://redis.io/docs/latest/develop/pubsub/#format-of-pushed-messages
+// Sources: https://redis.io/docs/latest/develop/pubsub/#format-of-pushed-messages,
+// https://redis.io/docs/latest/commands/monitor/
 #pragma once
 
 #include <string_view>
@@ -17,5 +18,8 @@ inline constexpr std::size_t kPubSubHeadBytes = 48;
 
 // An array that is a published message or a confirmation.
 [[nodiscard]] bool IsPubSubMessage(std::string_view head);
+
+// A line of MONITOR: "+1700000000.123456 [0 127.0.0.1:40000] …".
+[[nodiscard]] bool IsMonitorLine(std::string_view head);
 
 }  // namespace nearcached

@@ -83,6 +83,10 @@ const std::string* FakeServer::OwnAnswer(std::string_view request) const {
   const std::string* answer = it == answers.end() ? nullptr : it->second;
   if (request == "CLIENT TRACKING ON") {
     answer = &tracking;
+  } else if (request == "CLIENT ID") {
+    answer = &client_id;
+  } else if (request.starts_with("CLIENT UNBLOCK")) {
+    answer = nullptr;  // a client's own
   }
   return answer == nullptr || answer->empty() ? nullptr : answer;
 }

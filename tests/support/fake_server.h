@@ -23,7 +23,8 @@ class FakeServer {
   std::string hello = "%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n";
   std::string auth = "+OK\r\n";
   std::string select = "+OK\r\n";
-  std::string client = "+OK\r\n";  // CLIENT SETNAME
+  std::string client = "+OK\r\n";     // CLIENT SETNAME
+  std::string client_id = ":77\r\n";  // of every connection
   std::string tracking = "+OK\r\n";
   std::string ping = "+PONG\r\n";
   std::string command = "-ERR unknown command 'COMMAND'\r\n";

@@ -180,6 +180,10 @@ class Conn:
         """The next reply or push."""
         return self._next()[0]
 
+    def read_frame(self):
+        """(value, exact bytes) of the next reply or push."""
+        return self._next()
+
     def read_raw(self):
         """The exact bytes of the next reply, pushes set aside."""
         while True:

@@ -70,6 +70,8 @@ inline std::string OtherValue(const Row& row) {
       return "redis://db.example:7001";
     case Type::kHosts:
       return "[\"db.example:7001\"]";
+    case Type::kCommands:
+      return "[\"flushall\", \"config|set\"]";
     case Type::kPattern:
       return "[\"a*\", \"*b\"]";
     case Type::kPrefix:
@@ -99,7 +101,7 @@ inline bool NeedsPassword(const Row& row) {
 
 // A file that sets `row` to `value` and is right otherwise.
 inline std::string FileWith(const Row& row, const std::string& value) {
-  const bool list_of_texts = row.type == Type::kPattern || row.type == Type::kHosts;
+  const bool list_of_texts = IsTextList(row.type);
   const std::string shown = list_of_texts ? value : "\"" + value + "\"";
   const std::string name(row.path.substr(row.path.rfind('.') + 1));
   if (row.list().empty()) {

@@ -120,7 +120,7 @@ TEST_CASE("the rows of a list's elements follow the list") {
 TEST_CASE("every default lies in the range of its row") {
   const Config defaults = ExampleConfig();
   for (const Row& row : Rows()) {
-    const bool list = row.type == Type::kPattern || row.type == Type::kHosts;
+    const bool list = IsTextList(row.type);
     const bool special = HasNoValueOfItsOwn(row) || list;
     if (special || !HasValue(row, 0, defaults)) {
       continue;

@@ -184,7 +184,7 @@ TEST_CASE_FIXTURE(Values, "the index chooses the element, and leaves the others 
 
 TEST_CASE_FIXTURE(Values, "a list is not set as a single value") {
   for (const Row& row : Rows()) {
-    if (row.type == Type::kElements || row.type == Type::kPattern) {
+    if (row.type == Type::kElements || IsTextList(row.type)) {
       CAPTURE(row.path);
       CHECK(SetValue(row, 0, "x", config) == "is a list");
     }

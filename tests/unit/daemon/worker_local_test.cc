@@ -244,14 +244,56 @@ TEST_CASE_FIXTURE(Local, "CLIENT INFO and LIST show who is here, as text of the 
   CHECK(list.find("\nid=2 ") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Local, "CLIENT KILL and the like are refused with where to send them") {
+TEST_CASE_FIXTURE(Local, "CLIENT KILL ends the sidecar's own clients, by every filter") {
+  Start();
+  FakeConnection& killer = Connect();
+  for (const char* line :
+       {"CLIENT KILL 1.2.3.4:5", "CLIENT KILL ID 0", "CLIENT KILL TYPE odd",
+        "CLIENT KILL USER nobody", "CLIENT KILL SKIPME maybe", "CLIENT KILL ID"}) {
+    CAPTURE(line);
+    CHECK(Ask(killer, line).starts_with("-ERR "));
+  }
+  FakeConnection& by_id = Connect();
+  CHECK(Ask(killer, "CLIENT KILL ID 2") == ":1\r\n");
+  CHECK(by_id.closed());
+  CHECK(Ask(killer, "CLIENT KILL ID 2") == ":0\r\n");
+  FakeConnection& one = Connect();
+  FakeConnection& other = Connect();
+  CHECK(Ask(killer, "CLIENT KILL TYPE pubsub") == ":0\r\n");
+  CHECK(Ask(killer, "CLIENT KILL TYPE normal USER default") == ":2\r\n");
+  CHECK(one.closed());
+  CHECK(other.closed());
+  CHECK_FALSE(killer.closed());
+  CHECK(worker->session_stats().closed_killed.value() == 3);
+  CHECK(Ask(killer, "CLIENT KILL 127.0.0.1:50000") == "+OK\r\n");  // the old form spares nobody
+  CHECK(killer.closed());
+  CHECK(server.Asked().empty());
+}
+
+TEST_CASE_FIXTURE(Local, "CLIENT REPLY leaves replies out and keeps those behind them in order") {
   Start();
   FakeConnection& client = Connect();
-  for (const char* line : {"CLIENT KILL 1.2.3.4:5", "CLIENT PAUSE 1000", "CLIENT UNPAUSE"}) {
-    CAPTURE(line);
-    CHECK(Ask(client, line).starts_with("-ERR nearcached: client|"));
-  }
-  CHECK(server.Asked().empty());
+  Cache(client, "k", "v");
+  CHECK(Ask(client, "CLIENT REPLY SKIP").empty());
+  CHECK(Ask(client, "GET k").empty());
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+  CHECK(Ask(client, "CLIENT REPLY OFF").empty());
+  CHECK(Ask(client, "SET k w").empty());
+  CHECK(Ask(client, "PING").empty());
+  CHECK(Ask(client, "CLIENT REPLY ON").empty());  // stands behind SET
+  CHECK(Answer(client, "SET k w", "+OK\r\n") == "+OK\r\n");
+  CHECK(Ask(client, "PING") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Local,
+                  "tracking that is off says so, and CACHING is refused as the server does") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "CLIENT TRACKINGINFO") ==
+        "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n"
+        "$8\r\nprefixes\r\n*0\r\n");
+  CHECK(Ask(client, "CLIENT CACHING YES").starts_with("-ERR CLIENT CACHING can be called only"));
+  CHECK(Ask(client, "CLIENT GETREDIR") == ":-1\r\n");
 }
 
 // ---- RESET, QUIT, NEARCACHE ---------------------------------------------------------------------
@@ -313,7 +355,7 @@ TEST_CASE_FIXTURE(Local, "in a transaction what would change the connection is r
   FakeConnection& client = Connect();
   (void)Ask(client, "MULTI");
   (void)Answer(client, "MULTI", "+OK\r\n");
-  for (const char* line : {"HELLO 3", "AUTH x", "SELECT 1", "CLIENT ID", "NEARCACHE"}) {
+  for (const char* line : {"HELLO 3", "AUTH x", "CLIENT ID", "NEARCACHE"}) {
     CAPTURE(line);
     CHECK(Ask(client, line).starts_with("-ERR nearcached: "));
   }

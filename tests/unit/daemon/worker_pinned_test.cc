@@ -66,13 +66,87 @@ TEST_CASE_FIXTURE(Pinned, "a command refused here makes EXEC fail, as in Redis")
   FakeConnection& client = Connect();
   (void)Do(client, "MULTI", "+OK\r\n");
   (void)Do(client, "SET k new", "+QUEUED\r\n");
-  CHECK(Ask(client, "SELECT 3").starts_with("-ERR nearcached: "));
+  CHECK(Ask(client, "CLIENT ID").starts_with("-ERR nearcached: "));
   CHECK(Ask(client, "EXEC").empty());
   CHECK(server.Asked() == Strings{"DISCARD"});
   CHECK(Answer(client, "DISCARD", "+OK\r\n") ==
         "-EXECABORT Transaction discarded because of previous errors.\r\n");
   CHECK(stats().pinned.value() == 0);
   CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "SELECT in a transaction is queued, and the link stays with the client") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  server.select = "+QUEUED\r\n";
+  CHECK(Ask(client, "SELECT 3") == "+QUEUED\r\n");
+  CHECK(Do(client, "SET k new", "+QUEUED\r\n") == "+QUEUED\r\n");
+  CHECK(Do(client, "EXEC", "*2\r\n+OK\r\n+OK\r\n") == "*2\r\n+OK\r\n+OK\r\n");
+  CHECK(stats().pinned.value() == 1);
+  CHECK(Do(client, "GET k", "$3\r\nnew\r\n") == "$3\r\nnew\r\n");  // of that database
+  CHECK(stats().pinned.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned, "a refusal on the client's own link makes EXEC fail too") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "READONLY", "+OK\r\n");
+  (void)Do(client, "MULTI", "+OK\r\n");
+  (void)Do(client, "SET k new", "+QUEUED\r\n");
+  CHECK(Ask(client, "SHUTDOWN").starts_with("-ERR SHUTDOWN"));
+  CHECK(Ask(client, "EXEC") == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  CHECK(server.Asked() == Strings{"DISCARD"});
+  CHECK(Answer(client, "DISCARD", "+OK\r\n").empty());
+  CHECK(Ask(client, "PING") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned,
+                  "WAIT follows a command of its link, so that it counts what was written") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "SET k v", "+OK\r\n");
+  CHECK(Ask(client, "WAIT 1 100").empty());
+  const std::size_t pings = server.Times("PING");
+  CHECK(Answer(client, "WAIT 1 100", ":1\r\n") == ":1\r\n");
+  CHECK(Ask(client, "WAIT 1 100").empty());  // on the same link
+  CHECK(server.Times("PING") == pings + 1);
+  CHECK(Answer(client, "WAIT 1 100", ":1\r\n") == ":1\r\n");
+  CHECK(stats().pinned.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Pinned, "CLIENT UNBLOCK reaches the link that waits for the other client") {
+  Start();
+  FakeConnection& waits = Connect();
+  FakeConnection& other = Connect();
+  CHECK(Ask(other, "CLIENT UNBLOCK 1") == ":0\r\n");
+  CHECK(Ask(waits, "BLPOP l 0").empty());
+  CHECK(Ask(other, "CLIENT UNBLOCK 1 SOMEHOW").starts_with("-ERR CLIENT UNBLOCK reason"));
+  CHECK(Ask(other, "CLIENT UNBLOCK 1 ERROR").empty());
+  // The server's id of that link, not ours of the client.
+  CHECK(Answer(other, "CLIENT UNBLOCK 77 ERROR", ":1\r\n") == ":1\r\n");
+  CHECK(Answer(waits, "BLPOP l 0", "-UNBLOCKED by another\r\n") == "-UNBLOCKED by another\r\n");
+}
+
+TEST_CASE_FIXTURE(Pinned, "commands.deny and a read-only listener refuse, on every path") {
+  config.commands.deny = {"FLUSHALL", "config"};
+  listener.config.read_only = true;
+  Start();
+  FakeConnection& client = Connect();
+  for (const char* line : {"FLUSHALL", "flushall", "CONFIG SET a b", "CONFIG GET a"}) {
+    CAPTURE(line);
+    CHECK(Ask(client, line).ends_with("is refused by commands.deny\r\n"));
+  }
+  for (const char* line : {"SET k v", "EVAL x 0", "NOSUCH k", "BLPOP l 0", "FCALL f 0"}) {
+    CAPTURE(line);
+    CHECK(Ask(client, line).ends_with("may write, and this listener is read_only\r\n"));
+  }
+  CHECK(stats().denied.value() == 9);
+  CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
+  (void)Do(client, "MULTI", "+OK\r\n");
+  CHECK(Ask(client, "SET k v").starts_with("-ERR nearcached: "));
+  CHECK(Ask(client, "EXEC").empty());
+  CHECK(Answer(client, "DISCARD", "+OK\r\n").starts_with("-EXECABORT"));
 }
 
 TEST_CASE_FIXTURE(Pinned, "DISCARD and UNWATCH give the link back") {

@@ -32,6 +32,8 @@ TEST_CASE("values that look the same in both protocols") {
   CHECK(Added([](auto& out) { AppendBulk(out, "a\r\nb"); }) == "$4\r\na\r\nb\r\n");
   CHECK(Added([](auto& out) { AppendArrayHeader(out, 12); }) == "*12\r\n");
   CHECK(Added([](auto& out) { AppendPushHeader(out, 2); }) == ">2\r\n");
+  CHECK(Added([](auto& out) { AppendSetHeader(out, 2, Protocol::kResp3); }) == "~2\r\n");
+  CHECK(Added([](auto& out) { AppendSetHeader(out, 2, Protocol::kResp2); }) == "*2\r\n");
 }
 
 TEST_CASE("values that have a form of their own in RESP3 fall back in RESP2") {

@@ -129,10 +129,16 @@ TEST_CASE("handling follows the command, subcommands included") {
     CAPTURE(name);
     CHECK(handling(name) == Handling::kSubscribe);
   }
-  for (const std::string_view name : {"monitor", "sync", "psync", "replconf", "shutdown"}) {
+  for (const std::string_view name :
+       {"monitor", "sync", "psync", "replconf", "asking", "readonly"}) {
     CAPTURE(name);
-    CHECK(handling(name) == Handling::kRefused);
+    CHECK(handling(name) == Handling::kOwnLink);
   }
+  for (const std::string_view name : {"script|kill", "function|kill", "client|unpause"}) {
+    CAPTURE(name);
+    CHECK(handling(name) == Handling::kUrgent);
+  }
+  CHECK(handling("shutdown") == Handling::kRefused);
   CHECK(handling("get") == Handling::kGet);
   CHECK(handling("mget") == Handling::kMget);
   CHECK(handling("set") == Handling::kForward);

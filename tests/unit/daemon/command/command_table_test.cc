@@ -243,7 +243,7 @@ TEST_CASE("the server cannot make a built-in write a read, nor anything cached o
   CHECK(KeysOf(table, {"SET", "k", "v"}) == "W:k");
   CHECK(table.FindByName("set").Is(CommandFlag::kWrite));
   CHECK(table.FindByName("eval").MayWrite());
-  CHECK(table.FindByName("monitor").handling == Handling::kRefused);
+  CHECK(table.FindByName("monitor").handling == Handling::kOwnLink);
   CHECK(table.FindByName("hget").cache_class == CacheClass::kNever);
 }
 

@@ -123,7 +123,11 @@ class Rig : private ExclusiveOwner {
   [[nodiscard]] const ExclusivePool& exclusive() const { return pool->exclusive(); }
 
  private:
-  void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/) override {}
+  void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/,
+                     bool /*push*/) override {}
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t /*session*/) const override {
+    return 0;
+  }
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
   void OnMayBorrow(std::uint64_t session) override { told.push_back(session); }

@@ -69,6 +69,9 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
   LinkFixture(const LinkFixture&) = delete;
   LinkFixture& operator=(const LinkFixture&) = delete;
 
+  int subscriptions_ended = 0;
+  int pushes = 0;  // messages of a passthrough that answered nothing
+
   void Make(Purpose purpose) {
     const bool fill = purpose == Purpose::kFill;
     link.emplace(LinkContext{scheduler, dialer, topology, config, rng, coherence, stats, *this},
@@ -90,6 +93,9 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
       connection.Feed("+OK\r\n");
     } else {
       connection.Feed("+OK\r\n");
+      if (link->spec().purpose == Purpose::kExclusive) {
+        connection.Feed(":90\r\n");
+      }
       connection.Feed("+PONG\r\n");
     }
     REQUIRE(link->state() == State::kReady);
@@ -145,10 +151,13 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
     seen.push_back("push: " + std::string(frame));
   }
   void OnLinkDirty(Link& /*link*/) override {}
-  int subscriptions_ended = 0;
-  void OnPassthrough(std::uint64_t session, std::string_view bytes) override {
+  void OnPassthrough(std::uint64_t session, std::string_view bytes, bool push) override {
+    pushes += push ? 1 : 0;
     CHECK(session == 77);
     passed += bytes;
+  }
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t /*session*/) const override {
+    return 0;
   }
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override { ++subscriptions_ended; }
   void OnMayBorrow(std::uint64_t /*session*/) override {}

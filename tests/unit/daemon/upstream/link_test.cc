@@ -425,5 +425,50 @@ TEST_CASE_FIXTURE(Rig, "a push in a passthrough answers nothing") {
   CHECK_FALSE(Held("k"));
 }
 
+TEST_CASE_FIXTURE(Rig, "what MONITOR reports answers nothing, and is told apart from replies") {
+  FakeConnection& connection = MakeReady(Purpose::kExclusive);
+  Lend();
+  link->StartPassthrough();
+  SendPassthrough("SET", BeginWrite("k"), false);
+  connection.Feed("+1700000000.123456 [0 127.0.0.1:40000] \"get\" \"x\"\r\n");
+  CHECK(Held("k"));
+  CHECK(pushes == 1);
+  connection.Feed("+OK\r\n");
+  CHECK_FALSE(Held("k"));
+  CHECK(pushes == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "how many subscriptions are left is read wherever the bytes are cut") {
+  FakeConnection& connection = MakeReady(Purpose::kExclusive);
+  Lend();
+  link->StartPassthrough();
+  SendPassthrough("SUBSCRIBE", nullptr, true);
+  for (const char c : std::string("*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:12\r\n")) {
+    connection.Feed(std::string(1, c));
+  }
+  CHECK(link->subscriptions() == 12);
+  SendPassthrough("UNSUBSCRIBE", nullptr, true);
+  for (const char c : std::string("*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n")) {
+    connection.Feed(std::string(1, c));
+  }
+  CHECK(link->subscriptions() == 0);
+  CHECK(subscriptions_ended == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "a switch of protocol is the link's own affair") {
+  FakeConnection& connection = MakeReady(Purpose::kExclusive);
+  CHECK(link->upstream_client_id() == 90);
+  Lend();
+  link->StartPassthrough();
+  link->SwitchProtocol(proto::Protocol::kResp3);
+  link->Flush();
+  CHECK(connection.TakeWritten() == Wire({"HELLO", "3"}));
+  connection.Feed("%1\r\n$5\r\nproto\r\n:3\r\n");
+  CHECK(passed.empty());
+  SendPassthrough("SET", nullptr, false);
+  connection.Feed("+OK\r\n");
+  CHECK(passed == "+OK\r\n");
+}
+
 }  // namespace
 }  // namespace nearcached

@@ -115,6 +115,9 @@ class Rig : private ExclusiveOwner {
               .empty());
     Turn();
   }
+  UpstreamLink& LaneOf(DbIndex db, Protocol protocol, std::uint64_t seat) {
+    return pool->Lane(db, protocol, seat, false);
+  }
   ExclusiveLink* Borrow(DbIndex db = 0, Protocol protocol = Protocol::kResp2) {
     ExclusiveLink* link = pool->Borrow(db, protocol, *this, 7, error_line);
     if (link != nullptr) {
@@ -137,7 +140,11 @@ class Rig : private ExclusiveOwner {
   }
 
  private:
-  void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/) override {}
+  void OnPassthrough(std::uint64_t /*session*/, std::string_view /*bytes*/,
+                     bool /*push*/) override {}
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t /*session*/) const override {
+    return 0;
+  }
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
   void OnMayBorrow(std::uint64_t /*session*/) override {}
@@ -152,22 +159,37 @@ TEST_CASE_FIXTURE(Rig, "a client keeps its lane; clients are spread over all lan
   Make();
   std::set<UpstreamLink*> lanes;
   for (std::uint64_t session = 0; session < 30; ++session) {
-    UpstreamLink& lane = pool->Lane(0, Protocol::kResp2, session);
-    CHECK(&lane == &pool->Lane(0, Protocol::kResp2, session));
+    UpstreamLink& lane = LaneOf(0, Protocol::kResp2, session);
+    CHECK(&lane == &LaneOf(0, Protocol::kResp2, session));
     lanes.insert(&lane);
   }
   CHECK(lanes.size() == 3);
   CHECK(dialer.dials() == 0);  // none is opened before it is needed
 }
 
+TEST_CASE_FIXTURE(Rig, "who waits for nothing leaves a lane that is stuck, and nobody else does") {
+  config.links = 2;
+  Make();
+  std::uint64_t seat = 0;
+  UpstreamLink& stuck = pool->Lane(0, Protocol::kResp2, seat, true);
+  Send(stuck, "DEBUG SLEEP 1");
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, true) == &stuck);  // it has only just been asked
+  scheduler.Advance(std::chrono::milliseconds(60));
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, false) == &stuck);  // something of it is on the way
+  UpstreamLink& other = pool->Lane(0, Protocol::kResp2, seat, true);
+  CHECK(&other != &stuck);
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, false) == &other);  // and there it stays
+  server.Answer("DEBUG SLEEP 1", "+OK\r\n");
+}
+
 TEST_CASE_FIXTURE(Rig, "every database and protocol has lanes of its own") {
   config.links = 1;
   Make();
   const std::set<UpstreamLink*> lanes = {
-      &pool->Lane(0, Protocol::kResp2, 1), &pool->Lane(0, Protocol::kResp3, 1),
-      &pool->Lane(5, Protocol::kResp2, 1), &pool->Lane(5, Protocol::kResp3, 1)};
+      &LaneOf(0, Protocol::kResp2, 1), &LaneOf(0, Protocol::kResp3, 1),
+      &LaneOf(5, Protocol::kResp2, 1), &LaneOf(5, Protocol::kResp3, 1)};
   CHECK(lanes.size() == 4);
-  Send(pool->Lane(5, Protocol::kResp3, 1), "DBSIZE");
+  Send(LaneOf(5, Protocol::kResp3, 1), "DBSIZE");
   CHECK(server.Times("SELECT 5") == 1);
   CHECK(server.Times("HELLO 3 SETNAME nearcached") == 1);
   server.Answer("DBSIZE", ":0\r\n");
@@ -481,7 +503,7 @@ TEST_CASE_FIXTURE(Rig, "the server is asked for its commands once, and what it k
   server.command = "*1\r\n*6\r\n$7\r\nmyget.x\r\n:2\r\n*1\r\n+readonly\r\n:1\r\n:1\r\n:1\r\n";
   config.links = 2;
   Start();
-  Send(pool->Lane(0, Protocol::kResp2, 1), "DBSIZE");
+  Send(LaneOf(0, Protocol::kResp2, 1), "DBSIZE");
   server.Answer("DBSIZE", ":0\r\n");
   CHECK(server.Times("COMMAND") == 1);
   const std::array<std::string_view, 2> call = {"MYGET.X", "k"};
@@ -528,7 +550,7 @@ TEST_CASE_FIXTURE(Rig,
 TEST_CASE_FIXTURE(Rig, "a shut down pool tells everyone, refuses, and dials no more") {
   Start();
   StartFill("k");
-  Send(pool->Lane(0, Protocol::kResp2, 0), "DBSIZE");
+  Send(LaneOf(0, Protocol::kResp2, 0), "DBSIZE");
   ExclusiveLink* link = BorrowReady();
   Return(link);
   const std::size_t dials = dialer.dials();

@@ -59,5 +59,15 @@ TEST_CASE("a head cut short anywhere before its first element ends is not taken 
   }
 }
 
+TEST_CASE("a line of MONITOR is told from any other status") {
+  CHECK(IsMonitorLine("+1700000000.123456 [0 127.0.0.1:40000] \"get\""));
+  CHECK(IsMonitorLine("+1.2 [15 lua] \"x\""));
+  for (const std::string_view other :
+       {"+OK\r\n", "+1700000000\r\n", "+1.2 [x]", "", "+", "+1.2 ["}) {
+    CAPTURE(other);
+    CHECK_FALSE(IsMonitorLine(other));
+  }
+}
+
 }  // namespace
 }  // namespace nearcached
