@@ -92,8 +92,10 @@ struct UpstreamConfig {
   Duration reconnect_delay_max{5'000};
   Duration cluster_refresh_interval{5'000};  // topology: cluster; how old its slot map may get
   bool cluster_commands = false;             // topology: cluster; CLUSTER is passed on
-  std::uint32_t link_queue_max = 65'536;     // requests unanswered on one link
-  std::uint64_t link_bytes_max = 64 * kMib;  // request bytes waiting to be sent on one link
+  std::uint32_t link_pipeline_max = 1'024;   // unanswered on a shared link; then who has
+  std::uint64_t link_pipeline_bytes_max = 4 * kMib;  // many of them waits, see Link::Crowded
+  std::uint32_t link_queue_max = 65'536;             // requests unanswered on one link
+  std::uint64_t link_bytes_max = 64 * kMib;          // request bytes waiting to be sent on one link
 
   friend bool operator==(const UpstreamConfig&, const UpstreamConfig&) = default;
 };

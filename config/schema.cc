@@ -376,6 +376,19 @@ constexpr Row kRows[] = {
      kFree, kLinks, kPublic, kOptional,
      "With a cluster: its slot map is asked for again after this long, and soon after a node "
      "redirected a request or was lost."},
+    {"upstream.link_pipeline_max", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::link_pipeline_max>(), Count(16, 16'777'216), kFree,
+     kLive, kPublic, kOptional,
+     "Requests that may be unanswered on a shared link before clients that have 16 or more of them "
+     "there wait with the next, so that a client with few is not behind thousands of another "
+     "one's. "
+     "Nothing is refused by it."},
+    {"upstream.link_pipeline_bytes_max", Type::kBytes,
+     At<&Config::upstream, &UpstreamConfig::link_pipeline_bytes_max>(), Size(kKib, 64 * kGib),
+     kFree, kLive, kPublic, kOptional,
+     "The same for the bytes of those requests: beyond it, clients that have any request "
+     "unanswered "
+     "on the link wait with the next."},
     {"upstream.link_queue_max", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::link_queue_max>(), Count(16, 16'777'216), kFree, kLinks,
      kPublic, kOptional,

@@ -66,6 +66,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_parked_total",
                       "Requests that waited for earlier ones of the same client, to keep order.",
                       {}, &stats.parked);
+  registry.AddCounter("nearcached_requests_crowded_total",
+                      "Requests that waited because their client had many on a busy link.", {},
+                      &stats.crowded);
   registry.AddCounter("nearcached_clients_paused_total",
                       "Times a client was not read because it was too far ahead.", {},
                       &stats.reading_paused);

@@ -27,6 +27,11 @@ class FillChannel {
   // State of the link that fills `key`. Opens the link when there is none.
   virtual TrackingState StateFor(const CacheKey& key) = 0;
 
+  // UpstreamLink::Crowded() of that link; never, where each node has links of its own.
+  [[nodiscard]] virtual bool Crowded(DbIndex /*db*/, std::uint64_t /*hash*/, std::size_t /*own*/) {
+    return false;
+  }
+
  protected:
   ~FillChannel() = default;
 };

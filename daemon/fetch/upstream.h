@@ -36,6 +36,9 @@ class UpstreamLink {
   virtual std::string_view Send(SendRequest& request) = 0;
   // Something sent a while ago is still unanswered: what is sent now waits for that first.
   [[nodiscard]] virtual bool StuckAt(MonoTime now) = 0;
+  // A client that has `own` requests unanswered here should wait for some of them before it sends
+  // another: the link has as much under way as it may. Never true for a client that has none.
+  [[nodiscard]] virtual bool Crowded(std::size_t /*own*/) const { return false; }
   // For a request that nobody wants back.
   std::string_view Send(SendRequest&& request) { return Send(request); }
 

@@ -64,6 +64,11 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     session.ParkUntil(Session::Park::kFills);
     return false;
   }
+  UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
+  if (session.pin.link == nullptr && link.Crowded(session.open.forwards())) {
+    session.ParkWhileCrowded(link);
+    return false;
+  }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   Merge(footprint, std::move(options.extra));
@@ -93,7 +98,6 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   if (session.pin.multi && options.kind == PendingRequest::Kind::kForward) {
     ++session.pin.commands_queued;
   }
-  UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
   const std::uint64_t seq = session.Wait(std::move(pending));
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
                   .sink = &session.sink(),

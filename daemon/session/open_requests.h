@@ -40,6 +40,8 @@ class OpenRequests {
   }
 
   [[nodiscard]] bool empty() const { return fills_.open == 0 && forwards_.open == 0; }
+  [[nodiscard]] std::size_t fills() const { return fills_.open; }
+  [[nodiscard]] std::size_t forwards() const { return forwards_.open; }
   // Nothing of this client is on a fill link.
   [[nodiscard]] bool no_fills() const { return fills_.open == 0; }
 

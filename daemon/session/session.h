@@ -44,6 +44,7 @@ class Session final : private ByteStreamHandler {
     kOutput,       // until the client has read more
     kRetry,        // for a moment
     kPassthrough,  // until the server has answered all that was sent on the client's own link
+    kCrowd,        // until the link is less busy, or this client has less on it
     kLink,         // until there is an exclusive link for it, or the wait for one is over
   };
 
@@ -90,6 +91,9 @@ class Session final : private ByteStreamHandler {
 
   // The same in a few milliseconds: it waits for something of another client.
   void Retry();
+  // Waits while the lane, or the fill link of a key, is crowded (see UpstreamLink::Crowded).
+  void ParkWhileCrowded(const UpstreamLink& lane);
+  void ParkWhileCrowded(DbIndex db, std::uint64_t hash);
 
   // Closes once everything before has been answered and sent (QUIT).
   void CloseAfterReplies(Counter& reason);
@@ -206,6 +210,10 @@ class Session final : private ByteStreamHandler {
   std::unique_ptr<Timer> retry_;  // Park::kRetry
   bool reading_ = true;
   bool may_borrow_ = false;  // Park::kLink is over
+  // kCrowd. The link outlives the wait: this client has requests on it.
+  const UpstreamLink* crowded_lane_ = nullptr;  // null: a fill link
+  std::uint64_t crowded_hash_ = 0;              // of a key it fills
+  DbIndex crowded_db_ = 0;
   bool write_blocked_ = false;
   bool eof_ = false;       // the client has sent all it will send
   bool draining_ = false;  // no more requests are taken

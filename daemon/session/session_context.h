@@ -45,6 +45,7 @@ struct SessionStats {
   Counter auth_failures;
   Counter denied;              // commands.deny, listeners[].read_only
   Counter parked;              // requests that had to wait for the client's own earlier ones
+  Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
   Counter hits;                // GET answered from L1, and keys of MGET

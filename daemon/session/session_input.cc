@@ -196,6 +196,20 @@ void Session::Retry() {
   ParkUntil(Park::kRetry);
 }
 
+void Session::ParkWhileCrowded(const UpstreamLink& lane) {
+  crowded_lane_ = &lane;
+  context_.stats.crowded.Add();
+  ParkUntil(Park::kCrowd);
+}
+
+void Session::ParkWhileCrowded(DbIndex db, std::uint64_t hash) {
+  crowded_lane_ = nullptr;
+  crowded_db_ = db;
+  crowded_hash_ = hash;
+  context_.stats.crowded.Add();
+  ParkUntil(Park::kCrowd);
+}
+
 bool Session::MayResume() const {
   switch (park_) {
     case Park::kNone:
@@ -208,6 +222,10 @@ bool Session::MayResume() const {
       return queue_.size() <= context_.config->limits.pipeline_max / 2;
     case Park::kOutput:
       return output_bytes() <= kOutputLow;
+    case Park::kCrowd:
+      return crowded_lane_ != nullptr
+                 ? !crowded_lane_->Crowded(open.forwards())
+                 : !context_.fills.Crowded(crowded_db_, crowded_hash_, open.fills());
     case Park::kLink:
       return may_borrow_;
     case Park::kRetry:

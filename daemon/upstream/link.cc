@@ -12,6 +12,7 @@
 #include "daemon/upstream/link.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -56,6 +57,9 @@ std::string_view Link::Send(SendRequest& request) {
   out.Append(request.bytes);
   last_used_ = context_.scheduler.Now();
   Request& queued = Enqueue();
+  queued.bytes = static_cast<std::uint32_t>(
+      std::min<std::size_t>(request.bytes.size(), std::numeric_limits<std::uint32_t>::max()));
+  request_bytes_ += queued.bytes;
   queued.sink = request.sink;
   queued.token = request.token;
   queued.footprint = std::move(request.footprint);
@@ -66,6 +70,17 @@ std::string_view Link::Send(SendRequest& request) {
     queued.deadline = last_used_ + request.timeout;
   }
   return {};
+}
+
+// How far one client's requests may lie behind another's. A limit for the link alone would let
+// whoever pipelines most fill it and the rest wait; so at the limit only those wait who have more
+// than a handful under way, and what a light client sends lies behind at most the limit and a
+// handful of each other client. A waiting client is woken by the replies to its own requests, which
+// it has by definition, so nobody can be forgotten.
+bool Link::Crowded(std::size_t own) const {
+  constexpr std::size_t kHandful = 16;
+  return (requests_.size() >= context_.config.link_pipeline_max && own >= kHandful) ||
+         (request_bytes_ >= context_.config.link_pipeline_bytes_max && own > 0);
 }
 
 void Link::Ask(const std::vector<std::string>& command,
@@ -127,6 +142,7 @@ Link::Request Link::PopRequest() {
   requests_.PopFront();
   context_.stats.inflight.Sub();
   owed_ -= renewing() ? 1 : 0;
+  request_bytes_ -= request.bytes;
   if (first_waiting_ > 0) {
     --first_waiting_;
   }

@@ -88,6 +88,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   using UpstreamLink::Send;
   std::string_view Send(SendRequest& request) override;
+  [[nodiscard]] bool Crowded(std::size_t own) const override;
   void StartPassthrough() override { passthrough_ = true; }
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
@@ -140,6 +141,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
   [[nodiscard]] std::size_t unanswered() const override { return requests_.size(); }
   [[nodiscard]] bool StuckAt(MonoTime now) override;
+  // Of those, the ones that have not timed out.
+  [[nodiscard]] std::size_t awaited() const { return requests_.size() - first_waiting_; }
   // Nothing unanswered, no passthrough: fit to be lent again.
   [[nodiscard]] bool clean() const {
     return state_ == State::kReady && requests_.empty() && !passthrough_ &&
@@ -158,6 +161,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     RequestToken token;
     std::unique_ptr<Footprint> footprint;
     std::function<void(const UpstreamReply*)> own;  // the daemon's own question
+    std::uint32_t bytes = 0;                        // of the request
     MonoTime sent_at{};
     MonoTime deadline = MonoTime::max();
     bool abandoned = false;         // its reply is thrown away
@@ -214,6 +218,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   OutBuffer handshake_out_;
   OutBuffer out_;  // requests; waits while the link does not stand
   Ring<Request> requests_;
+  std::uint64_t request_bytes_ = 0;  // of all of them
   Counter* renew_reason_ = nullptr;  // set while renewing
   std::string renew_why_;
   std::size_t owed_ = 0;           // renewing: requests the old connection still answers

@@ -247,6 +247,7 @@ void Link::FailRequests(std::string_view error_line) {
   deadline_timer_.reset();
   pause_.reset();
   first_waiting_ = 0;
+  request_bytes_ = 0;
   renew_reason_ = nullptr;
   held_.Clear();
   out_.Clear();

@@ -377,6 +377,19 @@ void Pool::TickLanes(const LaneKey& key, std::vector<std::unique_ptr<Link>>& lan
   }
 }
 
+void Pool::ForEachShared(const std::function<void(const Link&)>& visit) const {
+  for (const auto& [key, lanes] : lanes_) {
+    for (const auto& link : lanes) {
+      visit(*link);
+    }
+  }
+  for (const auto& [db, links] : fill_) {
+    for (const auto& link : links) {
+      visit(*link);
+    }
+  }
+}
+
 // Fill links too: what they filled goes with them, because no push would ever invalidate it.
 void Pool::Reconnect() {
   for (auto& [key, lanes] : lanes_) {

@@ -9,6 +9,7 @@
 // Owned by the worker; loop thread only.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -87,6 +88,9 @@ class Pool final : public Upstream,
   std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
                                                      std::uint64_t flight) override;
   TrackingState StateFor(const CacheKey& key) override;
+  bool Crowded(DbIndex db, std::uint64_t hash, std::size_t own) override {
+    return FillLink(db, hash).Crowded(own);
+  }
 
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
@@ -103,6 +107,8 @@ class Pool final : public Upstream,
 
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
   [[nodiscard]] const ExclusivePool& exclusive() const { return exclusive_; }
+  // Calls `visit` for every shared link: the lanes, then the fill links.
+  void ForEachShared(const std::function<void(const Link&)>& visit) const;
   // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }

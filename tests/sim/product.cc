@@ -1,6 +1,7 @@
 // The product under test: daemon/worker.h, composed as daemon/app.cc composes it.
 #include "tests/sim/product.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,6 +34,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   upstream.links = static_cast<std::uint32_t>(setup.links);
   upstream.fill_links = static_cast<std::uint32_t>(setup.fill_links);
   upstream.pool.max_active = static_cast<std::uint32_t>(setup.exclusive_links_max);
+  upstream.link_pipeline_max = static_cast<std::uint32_t>(setup.link_pipeline_max);
   upstream.pool.max_wait = Millis(setup.exclusive_max_wait);
   upstream.pool.max_lifetime = Millis(setup.link_max_lifetime);
   upstream.pool.test_on_borrow = setup.test_on_borrow;
@@ -114,6 +116,19 @@ class WorkerProduct final : public Product {
     if (exclusive.links() > config_.upstream.pool.max_active) {
       return std::to_string(exclusive.links()) + " exclusive links, upstream.pool.max_active is " +
              std::to_string(config_.upstream.pool.max_active);
+    }
+    // A lane carries its limit, a handful of each client beyond it, and the daemon's own questions.
+    const std::size_t most = std::max<std::size_t>(config_.upstream.link_pipeline_max, 16) +
+                             16 * worker_->session_stats().accepted.value() + 8;
+    std::size_t longest = 0;
+    worker_->pool().ForEachShared([&](const Link& link) {
+      if (link.spec().purpose == Link::Purpose::kLane) {
+        longest = std::max(longest, link.awaited());
+      }
+    });
+    if (longest > most) {
+      return std::to_string(longest) + " requests awaited on one lane, at most " +
+             std::to_string(most) + " were to be";
     }
     if (exclusive.waiting() > worker_->server().active()) {
       return std::to_string(exclusive.waiting()) + " wait for an exclusive link, there are " +

@@ -85,6 +85,7 @@ ProductSetup World::DrawSetup() {
   if (aside.Below(3) == 0) {
     setup.link_max_lifetime = milliseconds(200 + aside.Below(2000));
   }
+  setup.link_pipeline_max = aside.Below(3) == 0 ? 1 + aside.Below(40) : 1024;
   setup.test_on_borrow = aside.Below(4) == 0;
   return setup;
 }

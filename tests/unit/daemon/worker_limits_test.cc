@@ -1,4 +1,5 @@
 // Bounds and endings: what happens to clients that ask too much, too slowly, or not at all.
+#include <algorithm>
 #include <chrono>
 
 #include "proto/wire_errors.h"
@@ -261,6 +262,119 @@ TEST_CASE_FIXTURE(WorkerFixture, "a stop in the middle of everything leaves noth
   CHECK(a.closed());
   CHECK(b.closed());
   CHECK(c.closed());
+}
+
+// ---- fairness on a lane
+// --------------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "a light client is not behind more of a heavy one than the limit") {
+  config.upstream.link_pipeline_max = 50;
+  Start();
+  FakeConnection& heavy = Connect();
+  FakeConnection& light = Connect();
+  std::string flood;
+  for (int i = 0; i < 500; ++i) {
+    flood += "SETRANGE heavy 0 x\r\n";
+  }
+  heavy.Feed(flood);
+  Turn();
+  CHECK(server.Times("SETRANGE heavy 0 x") == 50);
+  CHECK(stats().crowded.value() >= 1);
+  CHECK(Ask(light, "SETRANGE light 0 x").empty());  // taken at once, though the lane is full
+  CHECK(server.Times("SETRANGE light 0 x") == 1);
+  // Each answer lets the heavy one go on, and in the end it has all its answers.
+  for (int i = 0; i < 50; ++i) {
+    server.Answer("SETRANGE heavy 0 x", ":1\r\n");
+  }
+  server.Answer("SETRANGE light 0 x", ":7\r\n");
+  Turn();
+  CHECK(light.TakeWritten() == ":7\r\n");
+  std::size_t answered = heavy.TakeWritten().size() / 4;
+  CHECK(answered == 50);
+  for (int i = 50; i < 500; ++i) {
+    server.Answer("SETRANGE heavy 0 x", ":1\r\n");
+    Turn();
+  }
+  CHECK(heavy.TakeWritten().size() / 4 == 450);
+  CHECK(server.Times("SETRANGE heavy 0 x") == 500);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "at the limit many clients with little each all go on") {
+  config.upstream.link_pipeline_max = 16;
+  Start();
+  std::vector<FakeConnection*> clients;
+  for (int i = 0; i < 10; ++i) {
+    clients.push_back(&Connect());
+    for (int n = 0; n < 15; ++n) {
+      CHECK(Ask(*clients.back(), "DBSIZE").empty());
+    }
+  }
+  CHECK(server.Times("DBSIZE") == 150);
+  CHECK(stats().crowded.value() == 0);
+  for (int i = 0; i < 150; ++i) {
+    server.Answer("DBSIZE", ":0\r\n");
+  }
+  Turn();
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "bytes under way are limited as well, one request at least goes") {
+  config.upstream.link_pipeline_bytes_max = 1024;
+  Start();
+  FakeConnection& client = Connect();
+  const std::string large(2000, 'x');
+  CHECK(Ask(client, "SETRANGE k 0 " + large + "\r\nSETRANGE k 0 y").empty());
+  CHECK(server.Times("SETRANGE k 0 y") == 0);
+  server.Answer("SETRANGE k 0 " + large, ":2000\r\n");
+  Turn();
+  CHECK(server.Times("SETRANGE k 0 y") == 1);
+  CHECK(Answer(client, "SETRANGE k 0 y", ":2000\r\n") == ":2000\r\n:2000\r\n");
+}
+
+TEST_CASE_FIXTURE(WorkerFixture, "whoever waits on a crowded lane that is lost goes on as well") {
+  config.upstream.link_pipeline_max = 16;
+  Start();
+  Wait(std::chrono::seconds(2));  // the lane is known to be stable
+  FakeConnection& client = Connect();
+  std::string flood;
+  for (int i = 0; i < 40; ++i) {
+    flood += "SETRANGE k 0 x\r\n";
+  }
+  client.Feed(flood);
+  Turn();
+  CHECK(server.Times("SETRANGE k 0 x") == 16);
+  server.ConnectionOf("SETRANGE k 0 x").End(Code::kEof);
+  Turn();
+  for (int i = 16; i < 40; ++i) {
+    server.Answer("SETRANGE k 0 x", ":1\r\n");
+    Turn();
+  }
+  const std::string replies = client.TakeWritten();
+  CHECK(replies.ends_with(":1\r\n"));
+  CHECK(std::count(replies.begin(), replies.end(), '\n') == 40);
+  CHECK(std::count(replies.begin(), replies.end(), '-') == 16);
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "reads that fill wait on a crowded fill link, those in memory do not") {
+  config.upstream.link_pipeline_max = 16;
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "known", "v");
+  std::string flood;
+  for (int i = 0; i < 40; ++i) {
+    flood += "GET k" + std::to_string(i) + "\r\n";
+  }
+  client.Feed(flood);
+  Turn();
+  CHECK(server.Times("GET k15") == 1);
+  CHECK(server.Times("GET k16") == 0);
+  FakeConnection& other = Connect();
+  CHECK(Ask(other, "GET known") == Bulk("v"));
+  CHECK(Ask(other, "GET else").empty());
+  CHECK(server.Times("GET else") == 1);
+  AnswerFill("k0", Bulk("0"));
+  CHECK(server.Times("GET k16") == 1);
 }
 
 }  // namespace
