@@ -94,6 +94,7 @@ Result<int> App::Run() {
     return listening.error();
   }
   worker_->Start();
+  started_at_ = loop_.Now();
   signals_ = std::make_unique<Signals>(loop_, [this](int number) { OnSignal(number); });
   turn_end_ = loop_.AtTurnEnd([this] {
     if (draining_ && worker_->drained()) {
@@ -190,6 +191,37 @@ Explanation App::Explain(std::span<const std::string_view> command) const {
   return worker_->Explain(command);
 }
 
+AdminRow App::State() const {
+  const char* state = draining_            ? "draining"
+                      : !worker_->paused() ? "running"
+                      : worker_->quiet()   ? "paused"
+                                           : "pausing";
+  return {{"state", state},
+          {"version", NEARCACHED_VERSION},
+          {"uptime_seconds", ToMillis(loop_.Now() - started_at_) / 1000},
+          {"clients", static_cast<std::int64_t>(worker_->server().active())},
+          {"clients_max", std::int64_t{config_.limits.clients_max}},
+          {"upstream", worker_->upstream_up() ? "up" : "down"},
+          {"tracking", worker_->TrackingText()},
+          {"cache", worker_->cache_enabled() && config_.l1.enabled ? "enabled" : "disabled"},
+          {"entries", static_cast<std::int64_t>(worker_->l1().entries())},
+          {"bytes", static_cast<std::int64_t>(worker_->l1().bytes_used())},
+          {"bytes_max", static_cast<std::int64_t>(worker_->l1().bytes_max())}};
+}
+
+// Not at once: whoever asks is in the middle of a request, and settings change between turns.
+void App::RequestReload() {
+  reload_soon_ = loop_.After(Duration::zero(), [this] { Reload(); });
+}
+
+void App::RequestShutdown() {
+  shutdown_soon_ = loop_.After(Duration::zero(), [this] {
+    if (!draining_) {
+      StartDrain();
+    }
+  });
+}
+
 // Shows the HTTP threads what they may not ask the worker themselves.
 void App::Watch() {
   health_.is_upstream_up = worker_->upstream_up();
@@ -258,6 +290,8 @@ void App::Finish() {
   signals_.reset();
   watch_.reset();
   drain_deadline_.reset();
+  reload_soon_.reset();
+  shutdown_soon_.reset();
   turn_end_.reset();
   worker_->Stop();
   tls_.Stop();

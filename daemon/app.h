@@ -26,6 +26,7 @@
 #include "daemon/tls_service.h"
 #include "daemon/upstream/hiredis_dialer.h"
 #include "daemon/worker.h"
+#include "daemon/worker_rows.h"
 
 namespace nearcached {
 
@@ -47,6 +48,20 @@ class App final : private NearcacheBackend {
   [[nodiscard]] Explanation Explain(std::span<const std::string_view> command) const override;
   std::size_t FlushCache(std::string_view prefix) override { return worker_->FlushCache(prefix); }
   void SetCacheEnabled(bool on) override { worker_->SetCacheEnabled(on); }
+  [[nodiscard]] std::vector<AdminRow> Pools() const override { return PoolRows(*worker_); }
+  [[nodiscard]] std::vector<AdminRow> Upstreams() const override { return UpstreamRows(*worker_); }
+  [[nodiscard]] std::vector<AdminRow> Clients() const override {
+    return ClientRows(*worker_, loop_.Now());
+  }
+  [[nodiscard]] std::vector<AdminRow> Tracking() const override { return TrackingRows(*worker_); }
+  [[nodiscard]] AdminRow State() const override;
+  void SetPaused(bool on) override { worker_->SetPaused(on); }
+  [[nodiscard]] bool paused() const override { return worker_->paused(); }
+  [[nodiscard]] bool quiet() const override { return worker_->quiet(); }
+  void Reconnect() override { worker_->Reconnect(); }
+  bool KillClient(std::uint64_t id) override { return worker_->Kill(id); }
+  void RequestReload() override;
+  void RequestShutdown() override;
 
   Result<std::vector<ListenSocket>> Bind();
   Result<bool> StartHttp();
@@ -77,6 +92,9 @@ class App final : private NearcacheBackend {
   std::unique_ptr<Timer> watch_;
   std::unique_ptr<Timer> drain_deadline_;
   std::unique_ptr<Timer> turn_end_;
+  std::unique_ptr<Timer> reload_soon_;    // NEARCACHE RELOAD
+  std::unique_ptr<Timer> shutdown_soon_;  // NEARCACHE SHUTDOWN
+  MonoTime started_at_{};
   std::unique_ptr<MetricsHttp> http_;
   bool draining_ = false;
   bool finished_ = false;

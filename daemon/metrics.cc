@@ -45,6 +45,7 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
       .Add("killed", stats.closed_killed)
       .Add("request_timeout", stats.closed_request)
       .Add("upstream_lost", stats.closed_upstream)
+      .Add("killed", stats.closed_admin)
       .Add("drain", stats.closed_drain);
   registry.AddGauge("nearcached_clients", "Client connections open now.", {}, &stats.active);
   registry.AddGauge("nearcached_clients_resp3", "Of those, the ones that speak RESP3.", {},

@@ -109,6 +109,10 @@ void Worker::OnTurnEnd() {
       pool_.Flush();
     }
     server_.Flush();
+    if (context_.paused && !context_.quiet && NothingUnderWay()) {
+      context_.quiet = true;
+      server_.WakeParked();  // whoever asked for the pause is answered in the next round
+    }
   }
   wake_ = server_.has_resumable() ? scheduler_.After(Duration::zero(), [] {}) : nullptr;
   coherence_.Tick(scheduler_.Now());
@@ -164,6 +168,38 @@ void Worker::SetCacheEnabled(bool on) {
     coherence_.Flush(FlushReason::kAdmin);
   }
   context_.cache_enabled = on;
+}
+
+void Worker::SetPaused(bool on) {
+  context_.paused = on;
+  context_.quiet = false;
+  server_.WakeParked();
+}
+
+// Requests of clients that have left count too: the pause is for what the server is asked.
+bool Worker::NothingUnderWay() const {
+  bool quiet = coherence_.flights().open() == 0;
+  server_.ForEach([&](const Session& session) { quiet = quiet && !session.busy(); });
+  ForEachPool([&](const Pool& pool) {
+    pool.ForEachShared([&](const Link& link) { quiet = quiet && link.awaited() == 0; });
+  });
+  return quiet;
+}
+
+void Worker::ForEachPool(const std::function<void(const Pool&)>& visit) const {
+  if (cluster_ != nullptr) {
+    cluster_->ForEachPool(visit);
+  } else {
+    visit(pool_);
+  }
+}
+
+void Worker::Reconnect() {
+  if (cluster_ != nullptr) {
+    cluster_->Reconnect();
+  } else {
+    pool_.Reconnect();
+  }
 }
 
 Explanation Worker::Explain(std::span<const std::string_view> command) {

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -67,12 +68,23 @@ class Worker {
   void SetCacheEnabled(bool on);
   [[nodiscard]] Explanation Explain(std::span<const std::string_view> command);
 
+  // NEARCACHE PAUSE, RESUME, RECONNECT, KILL. Paused: requests that need the upstream wait, those
+  // under way end; `quiet` says they have. Answers from memory go on.
+  void SetPaused(bool on);
+  [[nodiscard]] bool paused() const { return context_.paused; }
+  [[nodiscard]] bool quiet() const { return context_.quiet; }
+  void Reconnect();
+  bool Kill(std::uint64_t client_id) { return server_.Kill(static_cast<std::int64_t>(client_id)); }
+  [[nodiscard]] bool cache_enabled() const { return context_.cache_enabled; }
+
   [[nodiscard]] const config::Config& config() const { return config_; }
   [[nodiscard]] const L1& l1() const { return l1_; }
   [[nodiscard]] const Coherence& coherence() const { return coherence_; }
   [[nodiscard]] const Server& server() const { return server_; }
   // The one pool of an upstream that is no cluster; of a cluster, a pool that is never used.
   [[nodiscard]] const Pool& pool() const { return pool_; }
+  // Calls `visit` for each pool that is used: one, or one for each node of a cluster.
+  void ForEachPool(const std::function<void(const Pool&)>& visit) const;
   // Null where the upstream is no cluster.
   [[nodiscard]] const Cluster* cluster() const { return cluster_.get(); }
   [[nodiscard]] const ClusterStats& cluster_stats() const { return cluster_stats_; }
@@ -99,6 +111,7 @@ class Worker {
   }
   void OnTurnEnd();
   void OnTick();
+  [[nodiscard]] bool NothingUnderWay() const;
 
   config::Config config_;
   Scheduler& scheduler_;

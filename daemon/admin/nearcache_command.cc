@@ -6,6 +6,7 @@
 
 #include "daemon/command/ascii.h"
 #include "proto/encode.h"
+#include "proto/number.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -24,17 +25,28 @@ struct Subcommand {
 
 constexpr std::size_t kAnyNumber = SIZE_MAX;
 
-constexpr std::array<Subcommand, 7> kSubcommands = {{
+constexpr std::array<Subcommand, 18> kSubcommands = {{
     {"stats", "nearcache|stats", Kind::kStats, 2, 3},
     {"config", "nearcache|config", Kind::kConfig, 2, 3},
     {"explain", "nearcache|explain", Kind::kExplain, 3, kAnyNumber},
     {"flush", "nearcache|flush", Kind::kFlush, 2, 3},
     {"enable", "nearcache|enable", Kind::kEnable, 2, 2},
     {"disable", "nearcache|disable", Kind::kDisable, 2, 2},
+    {"pools", "nearcache|pools", Kind::kPools, 2, 2},
+    {"upstreams", "nearcache|upstreams", Kind::kUpstreams, 2, 2},
+    {"clients", "nearcache|clients", Kind::kClients, 2, 2},
+    {"state", "nearcache|state", Kind::kState, 2, 2},
+    {"tracking", "nearcache|tracking", Kind::kTracking, 2, 2},
+    {"pause", "nearcache|pause", Kind::kPause, 2, 2},
+    {"resume", "nearcache|resume", Kind::kResume, 2, 2},
+    {"reconnect", "nearcache|reconnect", Kind::kReconnect, 2, 2},
+    {"kill", "nearcache|kill", Kind::kKill, 3, 3},
+    {"reload", "nearcache|reload", Kind::kReload, 2, 2},
+    {"shutdown", "nearcache|shutdown", Kind::kShutdown, 2, 2},
     {"help", "nearcache|help", Kind::kHelp, 2, 2},
 }};
 
-constexpr std::array<std::string_view, 15> kHelpLines = {
+constexpr std::array<std::string_view, 37> kHelpLines = {
     "NEARCACHE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "STATS [<prefix>]",
     "    Show every metric, or those whose name starts with <prefix>.",
@@ -48,6 +60,28 @@ constexpr std::array<std::string_view, 15> kHelpLines = {
     "    Use the cache.",
     "DISABLE",
     "    Forward everything and cache nothing until ENABLE or a restart.",
+    "POOLS",
+    "    Show the links to the upstream by kind: how many, how busy, who waits.",
+    "UPSTREAMS",
+    "    Show the server behind, whether it is reached, and why not.",
+    "CLIENTS",
+    "    Show the clients: where from, what they hold, what they wait for.",
+    "STATE",
+    "    Show whether requests are taken, and by what version since when.",
+    "TRACKING",
+    "    Show what keeps the cache coherent, link by link.",
+    "PAUSE",
+    "    Let requests wait before the upstream. Answers when those under way have ended.",
+    "RESUME",
+    "    Let them go on.",
+    "RECONNECT",
+    "    Replace every link to the upstream as it becomes idle. Loses no request.",
+    "KILL <client-id>",
+    "    Close the connection of a client.",
+    "RELOAD",
+    "    Read the configuration again, as SIGHUP does.",
+    "SHUTDOWN",
+    "    Let clients finish and end, as SIGTERM does.",
     "HELP",
     "    Print this help.",
 };
@@ -105,6 +139,13 @@ Result<NearcacheRequest> ParseNearcache(std::span<const std::string_view> args) 
     request.kind = row.kind;
     if (row.kind == Kind::kExplain) {
       request.command = args.subspan(2);
+    } else if (row.kind == Kind::kKill) {
+      const auto id = proto::ParseInt64(args[2]);
+      if (!id || *id <= 0) {
+        return Error{Code::kInvalid, proto::OwnError("KILL takes the id of a client, as "
+                                                     "NEARCACHE CLIENTS shows it")};
+      }
+      request.client = static_cast<std::uint64_t>(*id);
     } else if (args.size() > 2) {
       request.prefix = args[2];
     }
@@ -148,6 +189,24 @@ void AppendExplanation(std::string& out, const Explanation& explanation, Protoco
   proto::AppendArrayHeader(out, explanation.keys.size());
   for (const Explanation::Key& key : explanation.keys) {
     AppendKey(out, key, protocol);
+  }
+}
+
+void AppendRow(std::string& out, const AdminRow& row, Protocol protocol) {
+  proto::AppendMapHeader(out, row.size(), protocol);
+  for (const auto& [name, value] : row) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      AppendPair(out, name, *number);
+    } else {
+      AppendPair(out, name, std::string_view(std::get<std::string>(value)));
+    }
+  }
+}
+
+void AppendRows(std::string& out, std::span<const AdminRow> rows, Protocol protocol) {
+  proto::AppendArrayHeader(out, rows.size());
+  for (const AdminRow& row : rows) {
+    AppendRow(out, row, protocol);
   }
 }
 

@@ -6,6 +6,11 @@
 //   NEARCACHE EXPLAIN command …     would this be answered from the cache, by which rule, why not
 //   NEARCACHE FLUSH [prefix]        forgets the cached keys, or those that start so
 //   NEARCACHE ENABLE | DISABLE      switches the cache on and off
+//   NEARCACHE POOLS | UPSTREAMS | CLIENTS | STATE | TRACKING     what there is, row by row
+//   NEARCACHE PAUSE | RESUME        requests wait before the upstream, and go on
+//   NEARCACHE RECONNECT             every link is replaced as it becomes idle
+//   NEARCACHE KILL id               closes a client
+//   NEARCACHE RELOAD | SHUTDOWN     as SIGHUP, as SIGTERM
 //   NEARCACHE HELP
 #pragma once
 
@@ -15,6 +20,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/admin/admin_row.h"
 #include "daemon/admin/stat_lines.h"
 #include "daemon/base/result.h"
 #include "daemon/policy/cache_policy.h"
@@ -23,10 +29,30 @@
 namespace nearcached {
 
 struct NearcacheRequest {
-  enum class Kind : std::uint8_t { kStats, kConfig, kExplain, kFlush, kEnable, kDisable, kHelp };
+  enum class Kind : std::uint8_t {
+    kStats,
+    kConfig,
+    kExplain,
+    kFlush,
+    kEnable,
+    kDisable,
+    kPools,
+    kUpstreams,
+    kClients,
+    kState,
+    kTracking,
+    kPause,
+    kResume,
+    kReconnect,
+    kKill,
+    kReload,
+    kShutdown,
+    kHelp
+  };
   Kind kind = Kind::kHelp;
   std::string_view prefix;                    // kStats, kConfig, kFlush; empty: everything
   std::span<const std::string_view> command;  // kExplain: at least a command name
+  std::uint64_t client = 0;                   // kKill: as CLIENT ID and NEARCACHE CLIENTS have it
 };
 
 // `args[0]` is NEARCACHE itself; subcommands in any case. The views point into `args`. The error's
@@ -45,6 +71,11 @@ void AppendConfig(std::string& out, std::span<const std::pair<std::string, std::
 
 // A map of "cacheable", "reason", "why" and "keys", an array of maps. Durations in milliseconds.
 void AppendExplanation(std::string& out, const Explanation& explanation, proto::Protocol protocol);
+
+// Each row a map of its fields.
+void AppendRows(std::string& out, std::span<const AdminRow> rows, proto::Protocol protocol);
+// The same for a single row.
+void AppendRow(std::string& out, const AdminRow& row, proto::Protocol protocol);
 
 // An array of lines.
 void AppendHelp(std::string& out);

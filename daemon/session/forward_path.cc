@@ -65,6 +65,10 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     return false;
   }
   UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
+  if (session.pin.link == nullptr && context_.paused) {
+    session.ParkUntil(Session::Park::kPaused);
+    return false;
+  }
   if (session.pin.link == nullptr && link.Crowded(session.open.forwards())) {
     session.ParkWhileCrowded(link);
     return false;
@@ -167,6 +171,10 @@ bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& an
     return false;
   }
   session.Unpin(true);
+  if (context_.paused) {
+    session.ParkUntil(Session::Park::kPaused);
+    return false;
+  }
   std::string_view error_line;
   if (!session.Pin(session.client.db, error_line)) {
     if (error_line.empty()) {

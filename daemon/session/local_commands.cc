@@ -93,9 +93,14 @@ bool Dispatcher::Local(Session& session, const Request& request) {
                                                 "listeners, or on admin.address where it is set"));
     return true;
   }
-  session.Answer([&](std::string& out) {
-    context_.admin->Handle({request.args, session.client.protocol, session.client.db}, out);
-  });
+  std::string reply;
+  const auto verdict = context_.admin->Handle(
+      {request.args, session.client.protocol, session.client.db, session.again()}, reply);
+  if (verdict == AdminHandler::Verdict::kLater) {
+    session.ParkUntil(Session::Park::kQuiet);
+    return false;
+  }
+  session.Answer([&](std::string& out) { out += reply; });
   return true;
 }
 
@@ -281,6 +286,10 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   }
   // Only the upstream knows whether it has this database. A link of the client's own asks it, so
   // that a wrong number leaves nothing behind.
+  if (context_.paused) {
+    session.ParkUntil(Session::Park::kPaused);
+    return false;
+  }
   std::string_view error_line;
   if (!session.Pin(db, error_line)) {
     if (error_line.empty()) {

@@ -63,6 +63,10 @@ bool Dispatcher::GetMissed(Session& session, const Request& request, const Cache
     context_.stats.bypass_not_armed.Add();
     return ForwardPlain(session, request);
   }
+  if (context_.paused) {
+    session.ParkUntil(Session::Park::kPaused);
+    return false;
+  }
   if (context_.fills.Crowded(key.db, key.hash, session.open.fills())) {
     session.ParkWhileCrowded(key.db, key.hash);
     return false;
@@ -136,6 +140,10 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
     if (absent > context_.config->l1.mget_fill_keys_max ||
         !context_.policy->ForKey(key.key, state).cache) {
       return ForwardPlain(session, request);
+    }
+    if (context_.paused) {
+      session.ParkUntil(Session::Park::kPaused);
+      return false;
     }
     if (context_.fills.Crowded(key.db, key.hash, session.open.fills())) {
       session.ParkWhileCrowded(key.db, key.hash);

@@ -154,6 +154,23 @@ Session* Server::FindClient(std::int64_t client_id) const {
   return nullptr;
 }
 
+void Server::WakeParked() {
+  for (const Place& place : sessions_) {
+    if (place.session != nullptr) {
+      place.session->Wake();
+    }
+  }
+}
+
+bool Server::Kill(std::int64_t client_id) {
+  Session* const session = FindClient(client_id);
+  if (session == nullptr) {
+    return false;
+  }
+  session->CloseNow(context_.stats.closed_admin);
+  return true;
+}
+
 std::size_t Server::unanswered() const {
   std::size_t total = 0;
   for (const Place& place : sessions_) {

@@ -50,6 +50,10 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void ForEach(const std::function<void(Session&)>& visit) const;
   // The client that was told this CLIENT ID; null when it has gone.
   [[nodiscard]] Session* FindClient(std::int64_t client_id) const;
+  // Something changed that clients may be parked for (see Session::Park).
+  void WakeParked();
+  // Closes the client with this number. False: there is none.
+  bool Kill(std::int64_t client_id);
   // Requests of clients that nobody has answered.
   [[nodiscard]] std::size_t unanswered() const;
 

@@ -68,6 +68,32 @@ UpstreamLink& Session::Lane() {
   return *lane_;
 }
 
+std::string_view Session::WaitsFor() const {
+  switch (park_) {
+    case Park::kNone:
+      return {};
+    case Park::kFills:
+    case Park::kUpstream:
+    case Park::kPassthrough:
+      return "its own requests";
+    case Park::kPipeline:
+      return "limits.pipeline_max";
+    case Park::kOutput:
+      return "reading its replies";
+    case Park::kRetry:
+      return "another client";
+    case Park::kCrowd:
+      return "upstream.link_pipeline_max";
+    case Park::kPaused:
+      return "RESUME";
+    case Park::kQuiet:
+      return "the pause";
+    case Park::kLink:
+      return "an exclusive link";
+  }
+  return {};
+}
+
 // ---- output and the end -------------------------------------------------------------------------
 
 void Session::MarkDirty() {

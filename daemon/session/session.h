@@ -45,6 +45,8 @@ class Session final : private ByteStreamHandler {
     kRetry,        // for a moment
     kPassthrough,  // until the server has answered all that was sent on the client's own link
     kCrowd,        // until the link is less busy, or this client has less on it
+    kPaused,       // until RESUME
+    kQuiet,        // PAUSE itself: until nothing is under way
     kLink,         // until there is an exclusive link for it, or the wait for one is over
   };
 
@@ -132,6 +134,8 @@ class Session final : private ByteStreamHandler {
 
   // Goes on with parked input if it may.
   void Resume();
+  // What parked clients wait for may have changed.
+  void Wake() { NoteProgress(); }
   // Writes the output; closes if that was all there was to do.
   void Flush();
   // Once a second or so: timeouts, and memory that an idle client need not keep.
@@ -155,6 +159,15 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] std::size_t unanswered() const { return queue_.size(); }
   [[nodiscard]] std::size_t output_bytes() const { return out_.size() + queue_.held_bytes(); }
   [[nodiscard]] std::size_t input_bytes() const { return in_.size(); }
+  // For people: what the next request waits for; empty while none does.
+  [[nodiscard]] std::string_view WaitsFor() const;
+  // Something of this client is under way that will end by itself soon: an unanswered request or a
+  // transaction, but not a subscription or a blocking command.
+  [[nodiscard]] bool busy() const {
+    return !pin.passthrough && !pin.blocking && (pin.link != nullptr || queue_.size() != 0);
+  }
+  // This request has been parked before, and is offered again.
+  [[nodiscard]] bool again() const { return again_; }
 
   ClientState client;
   PinState pin;
@@ -208,6 +221,7 @@ class Session final : private ByteStreamHandler {
 
   Park park_ = Park::kNone;
   std::unique_ptr<Timer> retry_;  // Park::kRetry
+  bool again_ = false;            // the request being dispatched was parked as Park::kQuiet
   bool reading_ = true;
   bool may_borrow_ = false;  // Park::kLink is over
   // kCrowd. The link outlives the wait: this client has requests on it.

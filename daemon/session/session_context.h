@@ -38,6 +38,7 @@ struct SessionStats {
   Counter closed_killed;     // CLIENT KILL by another client
   Counter closed_request;    // half a request, then silence: limits.request_timeout
   Counter closed_upstream;   // lost its exclusive link, or a reply broke off in the middle
+  Counter closed_admin;      // NEARCACHE KILL
   Counter closed_drain;
   Counter requests;
   Counter bytes_received;
@@ -71,16 +72,21 @@ struct ListenerContext {
   bool admin_only = false;  // and nothing else is: admin.address
 };
 
-// The NEARCACHE command. Implemented by admin; answers at once.
+// The NEARCACHE command. Implemented by admin.
 class AdminHandler {
  public:
+  enum class Verdict : std::uint8_t {
+    kAnswered,
+    kLater,  // nothing was appended: ask again when what is under way has ended (PAUSE)
+  };
   struct Request {
     std::span<const std::string_view> args;  // args[0] is NEARCACHE
     proto::Protocol protocol = proto::Protocol::kResp2;
     DbIndex db = 0;
+    bool again = false;  // the answer before was kLater
   };
-  // Appends exactly one reply.
-  virtual void Handle(const Request& request, std::string& out) = 0;
+  // Appends exactly one reply, unless it is to be asked again.
+  virtual Verdict Handle(const Request& request, std::string& out) = 0;
 
  protected:
   ~AdminHandler() = default;
@@ -105,6 +111,8 @@ struct SessionContext {
   std::unordered_set<std::string> denied;  // commands.deny in lower case
 
   bool cache_enabled = true;  // NEARCACHE ENABLE / DISABLE
+  bool paused = false;        // NEARCACHE PAUSE: requests that need the upstream wait
+  bool quiet = false;         // and those that were under way have ended
   MonoTime no_fill_before{};  // after a reload: reads are answered, but not stored, until then
 
   // Databases that the upstream has been seen to have; at most as many as it has.

@@ -4,7 +4,6 @@
 // yet is copied to `in_`. A request that has to wait parks the session: what was decoded behind it
 // is forgotten and decoded again when the wait is over, so no request is ever half taken.
 #include <string>
-#include <utility>
 
 #include "daemon/base/check.h"
 #include "daemon/session/dispatcher.h"
@@ -152,6 +151,7 @@ bool Session::DispatchBatch(std::size_t& at) {
       return false;
     }
     NoteDispatched(*requests[i].row);
+    again_ = false;
     context_.stats.requests.Add();
     context_.stats.commands[requests[i].row->id].Add();
     if (queue_.size() >= context_.config->limits.pipeline_max) {
@@ -226,6 +226,10 @@ bool Session::MayResume() const {
       return crowded_lane_ != nullptr
                  ? !crowded_lane_->Crowded(open.forwards())
                  : !context_.fills.Crowded(crowded_db_, crowded_hash_, open.fills());
+    case Park::kPaused:
+      return !context_.paused;
+    case Park::kQuiet:
+      return !context_.paused || context_.quiet;
     case Park::kLink:
       return may_borrow_;
     case Park::kRetry:
@@ -251,10 +255,13 @@ void Session::Resume() {
   if (park_ == Park::kPassthrough && client.replies == Replies::kSkip) {
     client.replies = Replies::kOn;
   }
-  const bool promised = std::exchange(park_, Park::kNone) == Park::kLink;
+  const bool promised = park_ == Park::kLink;
+  again_ = park_ == Park::kQuiet;
+  park_ = Park::kNone;
   if (!in_.empty()) {
     in_.erase(0, Process(in_));
   }
+  again_ = false;
   if (promised && park_ != Park::kLink) {
     context_.upstream.LeaveLine(id_);  // it may have found that it needs none any more
   }

@@ -68,6 +68,8 @@ class Cluster final : public Upstream,
   void Reconnect();
   void Shutdown();
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  // Calls `visit` for the pool of every node that has one.
+  void ForEachPool(const std::function<void(const Pool&)>& visit) const { nodes_.Visit(visit); }
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.config.url; }
   [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }

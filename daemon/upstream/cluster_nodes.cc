@@ -62,4 +62,12 @@ void ClusterNodes::ForEach(const std::function<void(NodeIndex, Pool&)>& visit) {
   }
 }
 
+void ClusterNodes::Visit(const std::function<void(const Pool&)>& visit) const {
+  for (const auto& node : nodes_) {
+    if (node != nullptr && node->pool != nullptr) {
+      visit(*node->pool);
+    }
+  }
+}
+
 }  // namespace nearcached

@@ -42,6 +42,8 @@ class ClusterNodes {
   void Retire(const std::function<bool(NodeIndex)>& keep);
 
   void ForEach(const std::function<void(NodeIndex, Pool&)>& visit);
+  // The same for those who only look.
+  void Visit(const std::function<void(const Pool&)>& visit) const;
 
  private:
   struct Node {

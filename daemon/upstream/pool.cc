@@ -291,6 +291,7 @@ void Pool::OnLinkDown(Link& link, std::string_view why) {
   const bool ours = shut_down_ || link.closed_by_us();
   if (!ours) {
     deps_.topology.Suspect(why);
+    last_failure_.assign(why);
   }
   Log(ours ? LogLevel::kDebug : LogLevel::kWarn, "upstream_link_down",
       "upstream=" + EndpointText() + " db=" + std::to_string(link.spec().db) +

@@ -116,6 +116,8 @@ class Pool final : public Upstream,
   [[nodiscard]] TrackingState tracking() const;
   // Whether one of its lanes stands. (`up` speaks for all that share the counters.)
   [[nodiscard]] bool standing() const;
+  // Why a link was lost, or could not be made, the last time; empty: never.
+  [[nodiscard]] const std::string& last_failure() const { return last_failure_; }
   // True while a connection of any kind stands.
   [[nodiscard]] bool up() const { return stats_.links_ready.value() > 0; }
 
@@ -153,6 +155,7 @@ class Pool final : public Upstream,
   bool shut_down_ = false;
   bool speaks_resp3_ = true;  // until it says otherwise
   std::string server_version_;
+  std::string last_failure_;
   bool commands_asked_ = false;
   // The server does not track (or is not asked to). Remembered over a loss of the link: what L1
   // holds then is still good until its TTL.

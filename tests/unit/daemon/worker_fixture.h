@@ -143,8 +143,17 @@ class WorkerFixture : private AdminHandler {
   [[nodiscard]] const SessionStats& stats() const { return worker->session_stats(); }
 
  private:
-  void Handle(const Request& request, std::string& out) override {
+  Verdict Handle(const Request& request, std::string& out) override {
+    if (request.args.size() > 1 && request.args[1] == "PAUSE") {
+      if (!worker->paused()) {
+        worker->SetPaused(true);
+      }
+      if (!worker->quiet()) {
+        return Verdict::kLater;
+      }
+    }
     proto::AppendSimple(out, "ADMIN " + std::to_string(request.args.size()));
+    return Verdict::kAnswered;
   }
 
   std::deque<FakeConnection> clients_;

@@ -27,6 +27,25 @@ class FakeBackend final : public NearcacheBackend {
     return dropped;
   }
   void SetCacheEnabled(bool on) override { enabled.push_back(on); }
+  std::vector<AdminRow> Pools() const override { return {{{"pool", "exclusive"}, {"idle", 3}}}; }
+  std::vector<AdminRow> Upstreams() const override { return {}; }
+  std::vector<AdminRow> Clients() const override { return {{{"id", 1}}, {{"id", 2}}}; }
+  std::vector<AdminRow> Tracking() const override { return {}; }
+  AdminRow State() const override { return {{"state", "running"}}; }
+  void SetPaused(bool on) override { is_paused = on; }
+  bool paused() const override { return is_paused; }
+  bool quiet() const override { return is_quiet; }
+  void Reconnect() override { done += "reconnect "; }
+  bool KillClient(std::uint64_t id) override {
+    done += "kill " + std::to_string(id) + " ";
+    return id == 7;
+  }
+  void RequestReload() override { done += "reload "; }
+  void RequestShutdown() override { done += "shutdown "; }
+
+  bool is_paused = false;
+  bool is_quiet = false;
+  std::string done;
 
   config::Config current;
   std::size_t dropped = 17;
@@ -37,9 +56,11 @@ class FakeBackend final : public NearcacheBackend {
 struct Desk {
   std::string Say(const Args& args, Protocol protocol = Protocol::kResp2) {
     std::string out;
-    handler.Handle({args, protocol, 0}, out);
+    last = handler.Handle({args, protocol, 0, again}, out);
     return out;
   }
+  bool again = false;
+  AdminHandler::Verdict last = AdminHandler::Verdict::kAnswered;
   MetricRegistry registry;
   Counter hits;
   FakeBackend backend;
@@ -60,9 +81,55 @@ TEST_CASE("each subcommand does its one thing and gives exactly one reply") {
   CHECK(desk.backend.enabled == std::vector<bool>{false, true});
   CHECK(desk.Say({"NEARCACHE", "EXPLAIN", "GETX", "k"}).find("$4\r\nGETX\r\n") !=
         std::string::npos);
-  CHECK(desk.Say({"NEARCACHE", "HELP"}).substr(0, 5) == "*15\r\n");
+  CHECK(desk.Say({"NEARCACHE", "HELP"}).substr(0, 5) == "*37\r\n");
   CHECK(desk.Say({"NEARCACHE", "frob"}) ==
         "-ERR unknown subcommand 'frob'. Try NEARCACHE HELP.\r\n");
+}
+
+TEST_CASE("what there is comes as rows, maps where the client knows them") {
+  Desk desk;
+  CHECK(desk.Say({"NEARCACHE", "POOLS"}) ==
+        "*1\r\n*4\r\n$4\r\npool\r\n$9\r\nexclusive\r\n$4\r\nidle\r\n:3\r\n");
+  CHECK(desk.Say({"NEARCACHE", "clients"}, Protocol::kResp3) ==
+        "*2\r\n%1\r\n$2\r\nid\r\n:1\r\n%1\r\n$2\r\nid\r\n:2\r\n");
+  CHECK(desk.Say({"NEARCACHE", "UPSTREAMS"}) == "*0\r\n");
+  CHECK(desk.Say({"NEARCACHE", "TRACKING"}) == "*0\r\n");
+  CHECK(desk.Say({"NEARCACHE", "STATE"}, Protocol::kResp3) ==
+        "%1\r\n$5\r\nstate\r\n$7\r\nrunning\r\n");
+}
+
+TEST_CASE("PAUSE answers when everything has paused, and not before") {
+  Desk desk;
+  CHECK(desk.Say({"NEARCACHE", "PAUSE"}).empty());
+  CHECK(desk.last == AdminHandler::Verdict::kLater);
+  CHECK(desk.backend.is_paused);
+  desk.again = true;
+  SUBCASE("it has") {
+    desk.backend.is_quiet = true;
+    CHECK(desk.Say({"NEARCACHE", "PAUSE"}) == "+OK\r\n");
+    desk.again = false;
+    CHECK(desk.Say({"NEARCACHE", "PAUSE"}) == "+OK\r\n");  // once more changes nothing
+    CHECK(desk.Say({"NEARCACHE", "RESUME"}) == "+OK\r\n");
+    CHECK_FALSE(desk.backend.is_paused);
+  }
+  SUBCASE("RESUME came first") {
+    desk.backend.is_paused = false;
+    CHECK(desk.Say({"NEARCACHE", "PAUSE"}).starts_with("-ERR nearcached: RESUME came before"));
+    CHECK_FALSE(desk.backend.is_paused);
+  }
+}
+
+TEST_CASE("the other verbs do what they say") {
+  Desk desk;
+  CHECK(desk.Say({"NEARCACHE", "RECONNECT"}) == "+OK\r\n");
+  CHECK(desk.Say({"NEARCACHE", "KILL", "7"}) == "+OK\r\n");
+  CHECK(desk.Say({"NEARCACHE", "KILL", "8"}) == "-ERR No such client ID\r\n");
+  CHECK(desk.Say({"NEARCACHE", "KILL", "me"}).starts_with("-ERR nearcached: KILL takes the id"));
+  CHECK(desk.Say({"NEARCACHE", "KILL", "0"}).starts_with("-ERR nearcached: KILL takes the id"));
+  CHECK(desk.Say({"NEARCACHE", "RELOAD"}) == "+OK\r\n");
+  CHECK(desk.Say({"NEARCACHE", "SHUTDOWN"}) == "+OK\r\n");
+  CHECK(desk.Say({"NEARCACHE", "SHUTDOWN", "NOW"}).starts_with("-ERR wrong number"));
+  CHECK(desk.backend.done == "reconnect kill 7 kill 8 reload shutdown ");
 }
 
 TEST_CASE("CONFIG shows the settings in effect and no secret") {
