@@ -66,6 +66,7 @@ class Checker {
 
   bool JudgeRead(ClientState& client, const Request& request, std::size_t i,
                  const std::string& command, const std::string& bytes);
+  [[nodiscard]] bool MayHaveWrongEnd(const std::vector<Version>& versions, std::size_t n) const;
   bool JudgeMget(ClientState& client, const Request& request, const RawReply& reply);
   bool JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply);
   void JudgeTransaction(ClientState& client, const Request& request, const Executed& executed,
