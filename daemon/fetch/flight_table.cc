@@ -15,6 +15,10 @@ namespace {
 constexpr std::int64_t kNoExpiry = -1;  // PTTL: the key exists and has no TTL
 constexpr std::int64_t kNoKey = -2;     // PTTL: the key does not exist
 
+// A client that asked several times for a value above this many bytes is not sent that many copies
+// at once: it could not read them as fast as they are made, and its output is bounded.
+constexpr std::size_t kCopyMax = 64 * 1024;
+
 }  // namespace
 
 FlightTable::~FlightTable() {
@@ -180,6 +184,7 @@ void FlightTable::OnValuePart(std::uint64_t index, std::string_view bytes, const
     if (info.bulk_length < 0 || static_cast<std::uint64_t>(info.bulk_length) > limit) {
       flight.streaming = true;
       Unlist(index);  // who comes now would miss the beginning
+      AskAgain(Asked(flight), TakeRepeated(flight));
     }
   }
   if (flight.streaming) {
@@ -211,19 +216,44 @@ void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const Reply
     return;
   }
   TryFill(flight, pttl_ms);
-  const std::vector<FlightWaiter> late = TakeTooLate(flight, pttl_ms);
-  if (late.empty()) {
+  std::vector<FlightWaiter> again = TakeTooLate(flight, pttl_ms);
+  if (flight.value.size() > kCopyMax) {
+    const std::vector<FlightWaiter> repeated = TakeRepeated(flight);
+    again.insert(again.end(), repeated.begin(), repeated.end());
+  }
+  if (again.empty()) {
     Answer(index);
     return;
   }
+  const Flight asked = Asked(flight);
+  Answer(index);
+  AskAgain(asked, again);
+}
+
+// What AskAgain needs of a flight that may be closed by then.
+FlightTable::Flight FlightTable::Asked(const Flight& flight) {
   Flight asked;
   asked.db = flight.db;
   asked.hash = flight.hash;
   asked.key = flight.key;
   asked.terms = flight.terms;
   asked.order = flight.order;
-  Answer(index);
-  AskAgain(asked, late);
+  return asked;
+}
+
+// All but the first request of each client, in order. (An MGET that names a key twice is one.)
+std::vector<FlightWaiter> FlightTable::TakeRepeated(Flight& flight) {
+  std::vector<FlightWaiter> repeated;
+  std::unordered_map<std::uint64_t, std::uint64_t> first;  // request of each session
+  std::erase_if(flight.waiters, [&](const FlightWaiter& waiter) {
+    const auto [it, is_first] = first.emplace(waiter.token.owner, waiter.token.seq);
+    if (is_first || it->second == waiter.token.seq) {
+      return false;
+    }
+    repeated.push_back(waiter);
+    return true;
+  });
+  return repeated;
 }
 
 // Those who joined when the key may have been dead already: the reply in hand was on its way since
@@ -248,6 +278,9 @@ std::vector<FlightWaiter> FlightTable::TakeTooLate(Flight& flight, std::int64_t 
 // sent after they had asked, and their clients' later requests can wait for nothing older, so that
 // nobody sees the key go back in time (G2). Where there is none, to a new one.
 void FlightTable::AskAgain(const Flight& asked, const std::vector<FlightWaiter>& waiters) {
+  if (waiters.empty()) {
+    return;
+  }
   Flight* next = nullptr;
   for (const auto& flight : flights_) {
     if (flight->open && !flight->streaming && flight->db == asked.db && flight->key == asked.key &&
@@ -331,7 +364,7 @@ void FlightTable::SendToWaiters(std::uint64_t index, std::string_view bytes, boo
 std::size_t FlightTable::Backlog(RequestToken token) const {
   const Flight& flight = *flights_[token.owner];
   std::size_t most = 0;
-  if (flight.streaming) {
+  if (flight.streaming || !flight.value.empty()) {
     for (const FlightWaiter& waiter : flight.waiters) {
       most = std::max(most, sink_->WaiterBacklog(waiter));
     }

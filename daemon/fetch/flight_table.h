@@ -129,6 +129,8 @@ class FlightTable final : public ReplySink {
   void OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info);
   void TryFill(Flight& flight, std::int64_t pttl_ms);
   void Answer(std::uint64_t index);
+  static Flight Asked(const Flight& flight);
+  static std::vector<FlightWaiter> TakeRepeated(Flight& flight);
   static std::vector<FlightWaiter> TakeTooLate(Flight& flight, std::int64_t pttl_ms);
   void AskAgain(const Flight& asked, const std::vector<FlightWaiter>& waiters);
   void SendToWaiters(std::uint64_t index, std::string_view bytes, bool last);

@@ -46,6 +46,12 @@ class Flights {
   std::string_view Join(std::string_view key, std::uint64_t waiter, DbIndex db = 0) {
     return table.Join(Key(key, db), terms, {{1, waiter}, 0, scheduler.Now()}, join, waiters_max);
   }
+  // The same for request `waiter` of another client.
+  std::string_view JoinAs(std::uint64_t client, std::string_view key, std::uint64_t waiter,
+                          std::uint32_t part = 0) {
+    return table.Join(Key(key), terms, {{client, waiter}, part, scheduler.Now()}, join,
+                      waiters_max);
+  }
   void Poison(std::string_view key) { table.Poison(hasher(key), key); }
   // What L1 would answer: the value, "nil", or "" for nothing.
   std::string Cached(std::string_view key, DbIndex db = 0) {
@@ -317,9 +323,9 @@ TEST_CASE_FIXTURE(Flights, "an owner that was dropped meanwhile fills nothing") 
 TEST_CASE_FIXTURE(Flights, "a large value that may be stored is gathered and stored") {
   const std::string body(100'000, 'v');
   const std::string whole = "$100000\r\n" + body + "\r\n";
-  (void)Join("k", 1);
+  (void)JoinAs(1, "k", 1);
   channel.ValuePiece(0, whole.substr(0, 70'000), 100'000, false);
-  (void)Join("k", 2);  // nothing was handed out yet: it can still share
+  (void)JoinAs(2, "k", 2);  // nothing was handed out yet: it can still share
   channel.ValuePiece(0, whole.substr(70'000), 100'000, true);
   channel.Ttl(0, ":-1\r\n");
   CHECK(channel.sent.size() == 1);
@@ -329,8 +335,8 @@ TEST_CASE_FIXTURE(Flights, "a large value that may be stored is gathered and sto
 
 TEST_CASE_FIXTURE(Flights, "a value too large to store goes to every waiter as it comes") {
   terms.entry_bytes_max = 1000;
-  (void)Join("k", 1);
-  (void)Join("k", 2);
+  (void)JoinAs(1, "k", 1);
+  (void)JoinAs(2, "k", 2);
   channel.ValuePiece(0, "$2000\r\nbegin", 2000, false);
   CHECK(TakeHeard() == Heard{"1: $2000\r\nbegin…", "2: $2000\r\nbegin…"});
   (void)Join("k", 3);  // would miss the beginning
@@ -343,6 +349,49 @@ TEST_CASE_FIXTURE(Flights, "a value too large to store goes to every waiter as i
   CHECK(Cached("k").empty());
   Answer(1, kValueX, ":-1\r\n");
   CHECK(TakeHeard() == Heard{"3: $1\r\nx\r\n"});
+}
+
+TEST_CASE_FIXTURE(Flights, "a client that asked often for a large value gets one copy at a time") {
+  SUBCASE("streamed") {
+    terms.entry_bytes_max = 1000;
+    (void)JoinAs(1, "k", 1);
+    (void)JoinAs(1, "k", 2);
+    (void)JoinAs(2, "k", 7);
+    (void)JoinAs(1, "k", 3);
+    channel.ValuePiece(0, "$2000\r\nbegin", 2000, false);
+    CHECK(TakeHeard() == Heard{"1: $2000\r\nbegin…", "7: $2000\r\nbegin…"});
+    REQUIRE(channel.sent.size() == 2);  // for 2 and 3
+    channel.ValuePiece(0, "end\r\n", 2000, true);
+    channel.Ttl(0, ":-1\r\n");
+    CHECK(TakeHeard() == Heard{"1: end\r\n", "7: end\r\n"});
+    channel.ValuePiece(1, "$2000\r\nbegin", 2000, false);
+    CHECK(TakeHeard() == Heard{"2: $2000\r\nbegin…"});
+    REQUIRE(channel.sent.size() == 3);  // for 3
+    channel.ValuePiece(1, "end\r\n", 2000, true);
+    channel.Ttl(1, ":-1\r\n");
+    Answer(2, kValueX, ":-1\r\n");
+    CHECK(TakeHeard() == Heard{"2: end\r\n", "3: $1\r\nx\r\n"});
+  }
+  SUBCASE("gathered") {
+    const std::string large = "$100000\r\n" + std::string(100'000, 'x') + "\r\n";
+    (void)JoinAs(1, "k", 1);
+    (void)JoinAs(1, "k", 2);
+    (void)JoinAs(2, "k", 7);
+    Answer(0, large, ":-1\r\n");
+    CHECK(TakeHeard() == Heard{"1: " + large, "7: " + large});
+    CHECK(Cached("k") == large);
+    REQUIRE(channel.sent.size() == 2);
+    Answer(1, kValueX, ":-1\r\n");  // it has changed meanwhile
+    CHECK(TakeHeard() == Heard{"2: $1\r\nx\r\n"});
+  }
+  SUBCASE("an MGET that names the key twice is one request") {
+    const std::string large = "$100000\r\n" + std::string(100'000, 'x') + "\r\n";
+    (void)JoinAs(1, "k", 1, 0);
+    (void)JoinAs(1, "k", 1, 1);
+    Answer(0, large, ":-1\r\n");
+    CHECK(TakeHeard() == Heard{"1: " + large, "1: " + large});
+    CHECK(channel.sent.size() == 1);
+  }
 }
 
 TEST_CASE_FIXTURE(Flights,
