@@ -19,6 +19,7 @@ class TlsService {
  public:
   // `scheduler` and `sockets`, which dials what is beneath TLS, outlive this object.
   TlsService(const config::Config& config, Scheduler& scheduler, Dialer& sockets);
+  ~TlsService() = default;
   TlsService(const TlsService&) = delete;
   TlsService& operator=(const TlsService&) = delete;
 

@@ -30,6 +30,7 @@ class CachedResolver final : public Resolver {
   // is remembered.
   CachedResolver(Resolver& source, Scheduler& scheduler, Duration ttl)
       : source_(source), scheduler_(scheduler), ttl_(ttl) {}
+  ~CachedResolver() = default;
   CachedResolver(const CachedResolver&) = delete;
   CachedResolver& operator=(const CachedResolver&) = delete;
 

@@ -198,7 +198,7 @@ void TlsStream::OnEnd(const Error& why) {
 // ---- the BIO ------------------------------------------------------------------------------------
 
 const bio_method_st* TlsStream::BioMethod() {
-  static const bio_method_st* const method = [] {
+  static const bio_method_st* const kMethod = [] {
     BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "nearcached");
     NC_CHECK(made != nullptr);
     BIO_meth_set_read(made, &BioRead);
@@ -206,7 +206,7 @@ const bio_method_st* TlsStream::BioMethod() {
     BIO_meth_set_ctrl(made, &BioControl);
     return made;
   }();
-  return method;
+  return kMethod;
 }
 
 int TlsStream::BioRead(bio_st* bio, char* to, int size) noexcept {
@@ -501,7 +501,8 @@ bool TlsStream::End(const Error& why) {
     gone_ = &here;
   }
   const bool* gone = gone_;
-  const Error told = why;
+  // `why` may be the stream beneath's, which the handler may destroy with us.
+  const Error told = why;  // NOLINT(performance-unnecessary-copy-initialization)
   handler_.OnEnd(told);
   if (*gone) {
     return false;

@@ -37,7 +37,7 @@ class Dispatcher {
   void SendPassthrough(Session& session, const Request& request, std::string_view bytes);
   static void ConfirmUnsubscribe(Session& session, const Request& request);
   bool StartPassthrough(Session& session, const Request& request);
-  bool AbortPassthrough(Session& session, const Request& request);
+  bool AbortPassthrough(Session& session, const Request& request) const;
   bool TranslateRedirect(Session& session, const Request& request, std::string& bytes);
   std::int64_t UpstreamIdOf(Session& target);
 
@@ -58,6 +58,7 @@ class Dispatcher {
     std::string_view instead_of_raw{};  // sent in place of the request
     DbIndex db = 0;                     // kSelect
   };
+  bool MayForwardNow(Session& session) const;
   bool Forward(Session& session, const Request& request, ForwardOptions options);
   bool ForwardPlain(Session& session, const Request& request);
   std::unique_ptr<Footprint> FootprintOf(const Request& request);
@@ -75,10 +76,12 @@ class Dispatcher {
   bool Urgent(Session& session, const Request& request);
   // True when the session holds an exclusive link with nothing unanswered, or the request was
   // answered with why not (`answered`). False: parked.
-  bool EnsurePinned(Session& session, const Request& request, bool& answered);
+  bool EnsurePinned(Session& session, const Request& request, bool& answered) const;
 
   // local_commands.cc: what the sidecar answers itself.
   bool Local(Session& session, const Request& request);
+  bool LocalInMulti(Session& session, const Request& request);
+  bool Nearcache(Session& session, const Request& request) const;
   std::optional<proto::Protocol> HelloVersion(Session& session, const Request& request) const;
   bool HelloOptions(Session& session, const Request& request);
   bool Hello(Session& session, const Request& request);

@@ -52,7 +52,8 @@ bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
   return Forward(session, request, std::move(options));
 }
 
-bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
+// False: the request is parked until it may go.
+bool Dispatcher::MayForwardNow(Session& session) const {
   if (session.pin.ending && !session.pin.multi) {  // the exclusive link goes back first
     if (session.unanswered() != 0) {
       session.ParkUntil(Session::Park::kUpstream);
@@ -64,13 +65,23 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
     session.ParkUntil(Session::Park::kFills);
     return false;
   }
-  UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
-  if (session.pin.link == nullptr && context_.paused) {
+  if (session.pin.link != nullptr) {
+    return true;
+  }
+  if (context_.paused) {
     session.ParkUntil(Session::Park::kPaused);
     return false;
   }
-  if (session.pin.link == nullptr && link.Crowded(session.open.forwards())) {
-    session.ParkWhileCrowded(link);
+  UpstreamLink& lane = session.Lane();
+  if (lane.Crowded(session.open.forwards())) {
+    session.ParkWhileCrowded(lane);
+    return false;
+  }
+  return true;
+}
+
+bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
+  if (!MayForwardNow(session)) {
     return false;
   }
   std::unique_ptr<Footprint> footprint =
@@ -102,6 +113,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   if (session.pin.multi && options.kind == PendingRequest::Kind::kForward) {
     ++session.pin.commands_queued;
   }
+  UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
   const std::uint64_t seq = session.Wait(std::move(pending));
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
                   .sink = &session.sink(),
@@ -161,7 +173,7 @@ void Dispatcher::QueueInMulti(Session& session, const Footprint& footprint,
 
 // ---- exclusive links ----------------------------------------------------------------------------
 
-bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& answered) {
+bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& answered) const {
   answered = false;
   if (session.pin.link != nullptr && !session.pin.ending) {
     return true;

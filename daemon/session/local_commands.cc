@@ -50,14 +50,7 @@ bool Dispatcher::Local(Session& session, const Request& request) {
     return Reset(session, request);
   }
   if (session.pin.multi) {
-    if (name == "ping" || name == "echo") {
-      return ForwardPlain(session, request);  // queued like any other command
-    }
-    if (name == "select" && session.pin.link != nullptr) {
-      return StartPassthrough(session, request);  // what EXEC makes of it only the server knows
-    }
-    RefuseInMulti(session, request, proto::NotSupported(row.name, kConnectionHere));
-    return true;
+    return LocalInMulti(session, request);
   }
   if (!row.ArityHolds(request.args.size()) || (name == "ping" && request.args.size() > 2)) {
     session.AnswerError(row.id, proto::WrongArity(row.name));
@@ -88,9 +81,26 @@ bool Dispatcher::Local(Session& session, const Request& request) {
   if (name == "client") {
     return Client(session, request);
   }
+  return Nearcache(session, request);
+}
+
+bool Dispatcher::LocalInMulti(Session& session, const Request& request) {
+  const std::string_view name = request.row->name;
+  if (name == "ping" || name == "echo") {
+    return ForwardPlain(session, request);  // queued like any other command
+  }
+  if (name == "select" && session.pin.link != nullptr) {
+    return StartPassthrough(session, request);  // what EXEC makes of it only the server knows
+  }
+  RefuseInMulti(session, request, proto::NotSupported(name, kConnectionHere));
+  return true;
+}
+
+bool Dispatcher::Nearcache(Session& session, const Request& request) const {
   if (!session.listener().admin) {
-    session.AnswerError(row.id, proto::OwnError("NEARCACHE is answered on loopback and unix "
-                                                "listeners, or on admin.address where it is set"));
+    session.AnswerError(request.row->id,
+                        proto::OwnError("NEARCACHE is answered on loopback and unix "
+                                        "listeners, or on admin.address where it is set"));
     return true;
   }
   std::string reply;

@@ -85,7 +85,7 @@ bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
 }
 
 // EXEC after a command of the transaction was refused here: the server is told to forget it.
-bool Dispatcher::AbortPassthrough(Session& session, const Request& request) {
+bool Dispatcher::AbortPassthrough(Session& session, const Request& request) const {
   if (session.pin.link->unanswered() != 0) {
     session.ParkUntil(Session::Park::kPassthrough);
     return false;

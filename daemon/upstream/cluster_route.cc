@@ -89,7 +89,7 @@ Route ToSlotOf(std::string_view key) {
 
 // Channels of sharded publish/subscribe live in slots as keys do.
 Route RouteOfChannels(std::span<const std::string_view> channels) {
-  const Route route = ToSlotOf(channels.front());
+  Route route = ToSlotOf(channels.front());
   for (const std::string_view channel : channels) {
     if (SlotOf(channel) != route.slot) {
       return Refuse(std::string(kCrossSlot));

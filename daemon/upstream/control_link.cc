@@ -168,7 +168,8 @@ void ControlLink::Forget() {
 }
 
 void ControlLink::Fail(const Error& why) {
-  const Error error = why;  // `why` may live in the stream
+  // `why` may live in the stream.
+  const Error error = why;  // NOLINT(performance-unnecessary-copy-initialization)
   Forget();
   std::deque<Question> lost = std::exchange(questions_, {});
   for (Question& question : lost) {

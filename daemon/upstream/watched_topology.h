@@ -34,6 +34,8 @@ class WatchedTopology final : public Topology {
   // REQUIRES: the topology of the configuration is kReplicated or kSentinel.
   explicit WatchedTopology(const TopologyContext& context);
   ~WatchedTopology() override;
+  WatchedTopology(const WatchedTopology&) = delete;
+  WatchedTopology& operator=(const WatchedTopology&) = delete;
 
   [[nodiscard]] Endpoint Primary() const override;
   [[nodiscard]] bool has_primary() const override { return incumbent_ != nullptr; }
