@@ -187,10 +187,15 @@ void FlightTable::OnValuePart(std::uint64_t index, std::string_view bytes, const
       AskAgain(Asked(flight), TakeRepeated(flight));
     }
   }
-  if (flight.streaming) {
+  if (!flight.streaming) {
+    flight.value.append(bytes);
+  } else if (flight.value.empty()) {
     SendToWaiters(index, bytes, last);
   } else {
-    flight.value.append(bytes);
+    // It was gathered until something forbade to store it: what there is goes first.
+    std::string begun = std::exchange(flight.value, {});
+    begun.append(bytes);
+    SendToWaiters(index, begun, last);
   }
   if (last) {
     --flight.replies_due;
