@@ -376,6 +376,24 @@ constexpr Row kRows[] = {
      kFree, kLinks, kPublic, kOptional,
      "With a cluster: its slot map is asked for again after this long, and soon after a node "
      "redirected a request or was lost."},
+    {"upstream.max_hold", Type::kDuration, At<&Config::upstream, &UpstreamConfig::max_hold>(),
+     Time(0 * kMs, 10 * 60'000 * kMs), kFree, kLive, kPublic, kOptional,
+     "Requests whose link is lost, or cannot be made, are held for this long, counted from the "
+     "loss, instead of failing: long enough for a restart or a failover, a client sees a pause "
+     "and no error. Then they fail at once until a link stands. 0: they fail at once from the "
+     "start, which suits applications that have retries, fallbacks or circuit breakers of their "
+     "own."},
+    {"upstream.breaker_failures", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::breaker_failures>(), Count(0, 1'000'000), kFree, kLive,
+     kPublic, kOptional,
+     "After so many failures in a row (connections that could not be made, requests that timed out "
+     "while nothing at all was answered) the circuit breaker opens: requests are refused at once, "
+     "and a single link or request tries, after delays as between reconnects, until the server "
+     "answers. 0: never."},
+    {"upstream.dials_max", Type::kCount, At<&Config::upstream, &UpstreamConfig::dials_max>(),
+     Count(1, 65'536), kFree, kLive, kPublic, kOptional,
+     "How many links may connect at the same time; others wait for their turn. It keeps a restart "
+     "of the server from being met by all links at once."},
     {"upstream.link_pipeline_max", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::link_pipeline_max>(), Count(16, 16'777'216), kFree,
      kLive, kPublic, kOptional,

@@ -67,6 +67,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_parked_total",
                       "Requests that waited for earlier ones of the same client, to keep order.",
                       {}, &stats.parked);
+  registry.AddCounter("nearcached_requests_held_total",
+                      "Requests that waited up to upstream.max_hold for an upstream just gone.", {},
+                      &stats.held);
   registry.AddCounter("nearcached_requests_crowded_total",
                       "Requests that waited because their client had many on a busy link.", {},
                       &stats.crowded);
@@ -251,6 +254,18 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   registry.AddGauge("nearcached_upstream_links", "Links that stand.", {}, &stats.links_ready);
   registry.AddGauge("nearcached_upstream_inflight", "Requests sent and not answered.", {},
                     &stats.inflight);
+  for (const auto& [name, state] :
+       {std::pair{"closed", BreakerState::kClosed}, std::pair{"half_open", BreakerState::kHalfOpen},
+        std::pair{"open", BreakerState::kOpen}}) {
+    registry.AddGauge("nearcached_upstream_breakers",
+                      "Nodes by the state of their circuit breaker.", {{"state", name}},
+                      &stats.breakers[static_cast<std::size_t>(state)]);
+  }
+  registry.AddCounter("nearcached_upstream_breaker_opened_total",
+                      "Times the circuit breaker opened.", {}, &stats.breaker_opened);
+  registry.AddCounter("nearcached_upstream_dials_delayed_total",
+                      "Times a link waited because upstream.dials_max others were connecting.", {},
+                      &stats.dials_delayed);
   registry.AddGauge("nearcached_upstream_up",
                     "1 while the last attempt to reach the upstream succeeded.", {}, &stats.up);
   registry.AddGauge("nearcached_tracking_state",

@@ -101,6 +101,10 @@ void Worker::Start() {
 void Worker::OnTurnEnd() {
   // Writing may make room for clients that wait to be read; a bound keeps one turn from lasting.
   constexpr int kRounds = 16;
+  const std::uint64_t made = upstream_stats().connects_ok.value();
+  if (std::exchange(links_made_, made) != made && context_.held) {
+    server_.WakeParked();
+  }
   for (int round = 0; round == 0 || (round < kRounds && server_.has_resumable()); ++round) {
     server_.ResumeParked();
     if (cluster_ != nullptr) {
@@ -120,6 +124,11 @@ void Worker::OnTurnEnd() {
 
 void Worker::OnTick() {
   server_.Tick();
+  if (context_.held) {  // for some the time to wait may be over
+    server_.WakeParked();
+    context_.held = false;
+    server_.ForEach([&](const Session& s) { context_.held = context_.held || s.held(); });
+  }
   tick_ = scheduler_.After(kTickInterval, [this] { OnTick(); });
 }
 

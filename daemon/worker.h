@@ -130,7 +130,8 @@ class Worker {
   Server server_;
   std::unique_ptr<Timer> turn_end_;
   std::unique_ptr<Timer> tick_;
-  std::unique_ptr<Timer> wake_;  // keeps the loop from sleeping while clients can go on
+  std::unique_ptr<Timer> wake_;   // keeps the loop from sleeping while clients can go on
+  std::uint64_t links_made_ = 0;  // when that was last looked at
   bool stopped_ = false;
 };
 

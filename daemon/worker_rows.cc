@@ -28,6 +28,18 @@ std::string StateText(Link::State state) {
   return "?";
 }
 
+std::string BreakerText(BreakerState state) {
+  switch (state) {
+    case BreakerState::kClosed:
+      return "closed";
+    case BreakerState::kHalfOpen:
+      return "half-open";
+    case BreakerState::kOpen:
+      return "open";
+  }
+  return "?";
+}
+
 // N: nothing special, P: talks with the server itself, x: in a transaction, b: blocked.
 std::string Flags(const Session& session) {
   if (session.pin.passthrough) {
@@ -93,6 +105,7 @@ std::vector<AdminRow> UpstreamRows(const Worker& worker) {
   worker.ForEachPool([&](const Pool& pool) {
     rows.push_back({{"upstream", pool.EndpointText()},
                     {"state", pool.standing() ? "up" : "down"},
+                    {"breaker", BreakerText(pool.gate().state())},
                     {"version", std::string(pool.server_version())},
                     {"last_failure", pool.last_failure()},
                     {"links", stats.links_ready.value()},

@@ -39,6 +39,8 @@ class UpstreamLink {
   // A client that has `own` requests unanswered here should wait for some of them before it sends
   // another: the link has as much under way as it may. Never true for a client that has none.
   [[nodiscard]] virtual bool Crowded(std::size_t /*own*/) const { return false; }
+  // It does not stand, and has not for less than upstream.max_hold: what needs it should wait.
+  [[nodiscard]] virtual bool holding() const { return false; }
   // For a request that nobody wants back.
   std::string_view Send(SendRequest&& request) { return Send(request); }
 
@@ -111,6 +113,8 @@ class Upstream {
   // otherwise it is closed, which also makes the server forget a blocked command.
   virtual void Return(ExclusiveLink* link, bool reusable) = 0;
 
+  // No link at all stands, and has not for less than upstream.max_hold: what needs one should wait.
+  [[nodiscard]] virtual bool holding() const = 0;
   // False once the upstream is known not to speak RESP3.
   [[nodiscard]] virtual bool speaks_resp3() const = 0;
   // What the upstream calls itself in HELLO or INFO: "7.0.15"; empty while unknown.

@@ -58,6 +58,9 @@ class Dispatcher {
     std::string_view instead_of_raw{};  // sent in place of the request
     DbIndex db = 0;                     // kSelect
   };
+  // Whether what needs the upstream has to wait for it (PAUSE, upstream.max_hold): then parked.
+  // `lane`: the link it is to travel on; null: any link would do.
+  bool ParkedForUpstream(Session& session, const UpstreamLink* lane = nullptr) const;
   bool MayForwardNow(Session& session) const;
   bool Forward(Session& session, const Request& request, ForwardOptions options);
   bool ForwardPlain(Session& session, const Request& request);

@@ -52,6 +52,20 @@ bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
   return Forward(session, request, std::move(options));
 }
 
+bool Dispatcher::ParkedForUpstream(Session& session, const UpstreamLink* lane) const {
+  if (context_.paused) {
+    session.ParkUntil(Session::Park::kPaused);
+    return true;
+  }
+  if (context_.upstream.holding() || (lane != nullptr && lane->holding())) {
+    context_.stats.held.Add();
+    context_.held = true;
+    session.ParkWhileHeld(lane);
+    return true;
+  }
+  return false;
+}
+
 // False: the request is parked until it may go.
 bool Dispatcher::MayForwardNow(Session& session) const {
   if (session.pin.ending && !session.pin.multi) {  // the exclusive link goes back first
@@ -68,11 +82,10 @@ bool Dispatcher::MayForwardNow(Session& session) const {
   if (session.pin.link != nullptr) {
     return true;
   }
-  if (context_.paused) {
-    session.ParkUntil(Session::Park::kPaused);
+  UpstreamLink& lane = session.Lane();
+  if (ParkedForUpstream(session, &lane)) {
     return false;
   }
-  UpstreamLink& lane = session.Lane();
   if (lane.Crowded(session.open.forwards())) {
     session.ParkWhileCrowded(lane);
     return false;
@@ -183,8 +196,7 @@ bool Dispatcher::EnsurePinned(Session& session, const Request& request, bool& an
     return false;
   }
   session.Unpin(true);
-  if (context_.paused) {
-    session.ParkUntil(Session::Park::kPaused);
+  if (ParkedForUpstream(session)) {
     return false;
   }
   std::string_view error_line;

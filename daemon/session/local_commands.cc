@@ -296,8 +296,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   }
   // Only the upstream knows whether it has this database. A link of the client's own asks it, so
   // that a wrong number leaves nothing behind.
-  if (context_.paused) {
-    session.ParkUntil(Session::Park::kPaused);
+  if (ParkedForUpstream(session)) {
     return false;
   }
   std::string_view error_line;

@@ -63,8 +63,7 @@ bool Dispatcher::GetMissed(Session& session, const Request& request, const Cache
     context_.stats.bypass_not_armed.Add();
     return ForwardPlain(session, request);
   }
-  if (context_.paused) {
-    session.ParkUntil(Session::Park::kPaused);
+  if (ParkedForUpstream(session)) {
     return false;
   }
   if (context_.fills.Crowded(key.db, key.hash, session.open.fills())) {
@@ -141,8 +140,7 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
         !context_.policy->ForKey(key.key, state).cache) {
       return ForwardPlain(session, request);
     }
-    if (context_.paused) {
-      session.ParkUntil(Session::Park::kPaused);
+    if (ParkedForUpstream(session)) {
       return false;
     }
     if (context_.fills.Crowded(key.db, key.hash, session.open.fills())) {

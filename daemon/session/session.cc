@@ -86,6 +86,8 @@ std::string_view Session::WaitsFor() const {
       return "upstream.link_pipeline_max";
     case Park::kPaused:
       return "RESUME";
+    case Park::kHeld:
+      return "the upstream";
     case Park::kQuiet:
       return "the pause";
     case Park::kLink:

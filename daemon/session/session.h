@@ -46,6 +46,7 @@ class Session final : private ByteStreamHandler {
     kPassthrough,  // until the server has answered all that was sent on the client's own link
     kCrowd,        // until the link is less busy, or this client has less on it
     kPaused,       // until RESUME
+    kHeld,         // until the upstream is back, or has been away for too long
     kQuiet,        // PAUSE itself: until nothing is under way
     kLink,         // until there is an exclusive link for it, or the wait for one is over
   };
@@ -96,6 +97,9 @@ class Session final : private ByteStreamHandler {
   // Waits while the lane, or the fill link of a key, is crowded (see UpstreamLink::Crowded).
   void ParkWhileCrowded(const UpstreamLink& lane);
   void ParkWhileCrowded(DbIndex db, std::uint64_t hash);
+
+  // Waits while the upstream, or this lane (null: no matter which), is held (upstream.max_hold).
+  void ParkWhileHeld(const UpstreamLink* lane);
 
   // Closes once everything before has been answered and sent (QUIT).
   void CloseAfterReplies(Counter& reason);
@@ -166,6 +170,8 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] bool busy() const {
     return !pin.passthrough && !pin.blocking && (pin.link != nullptr || queue_.size() != 0);
   }
+  // Waits for the upstream to come back.
+  [[nodiscard]] bool held() const { return park_ == Park::kHeld; }
   // This request has been parked before, and is offered again.
   [[nodiscard]] bool again() const { return again_; }
 
@@ -228,6 +234,7 @@ class Session final : private ByteStreamHandler {
   const UpstreamLink* crowded_lane_ = nullptr;  // null: a fill link
   std::uint64_t crowded_hash_ = 0;              // of a key it fills
   DbIndex crowded_db_ = 0;
+  const UpstreamLink* held_lane_ = nullptr;  // kHeld
   bool write_blocked_ = false;
   bool eof_ = false;       // the client has sent all it will send
   bool draining_ = false;  // no more requests are taken

@@ -46,6 +46,7 @@ struct SessionStats {
   Counter auth_failures;
   Counter denied;              // commands.deny, listeners[].read_only
   Counter parked;              // requests that had to wait for the client's own earlier ones
+  Counter held;                // requests that waited for an upstream that had just gone away
   Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
@@ -112,6 +113,7 @@ struct SessionContext {
 
   bool cache_enabled = true;  // NEARCACHE ENABLE / DISABLE
   bool paused = false;        // NEARCACHE PAUSE: requests that need the upstream wait
+  bool held = false;          // some requests wait for the upstream to come back (Park::kHeld)
   bool quiet = false;         // and those that were under way have ended
   MonoTime no_fill_before{};  // after a reload: reads are answered, but not stored, until then
 

@@ -196,6 +196,11 @@ void Session::Retry() {
   ParkUntil(Park::kRetry);
 }
 
+void Session::ParkWhileHeld(const UpstreamLink* lane) {
+  held_lane_ = lane;
+  ParkUntil(Park::kHeld);
+}
+
 void Session::ParkWhileCrowded(const UpstreamLink& lane) {
   crowded_lane_ = &lane;
   context_.stats.crowded.Add();
@@ -228,6 +233,8 @@ bool Session::MayResume() const {
                  : !context_.fills.Crowded(crowded_db_, crowded_hash_, open.fills());
     case Park::kPaused:
       return !context_.paused;
+    case Park::kHeld:
+      return !context_.upstream.holding() && (held_lane_ == nullptr || !held_lane_->holding());
     case Park::kQuiet:
       return !context_.paused || context_.quiet;
     case Park::kLink:

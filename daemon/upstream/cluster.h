@@ -81,6 +81,9 @@ class Cluster final : public Upstream,
                         std::uint64_t session, std::string_view& error_line) override;
   void LeaveLine(std::uint64_t /*session*/) override {}  // they wait behind their link, see there
   void Return(ExclusiveLink* link, bool reusable) override;
+  [[nodiscard]] bool holding() const override {
+    return false;
+  }  // each node for itself, see cluster_ops.cc
   [[nodiscard]] bool speaks_resp3() const override;
   [[nodiscard]] std::string_view server_version() const override;
 

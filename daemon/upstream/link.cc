@@ -38,12 +38,9 @@ std::string_view Link::Send(SendRequest& request) {
   if (spent_) {
     return proto::kErrConnectionLost;
   }
-  if (state_ == State::kClosed) {
-    StartConnecting();
-  }
-  if (state_ != State::kReady && (failing_ || state_ == State::kBackoff)) {
+  if (!request.follows && !MayQueue()) {
     context_.stats.refused_down.Add();
-    error_line_ = proto::UpstreamUnavailable(context_.topology.Primary().ToString(), down_why_);
+    error_line_ = RefusalLine();
     return error_line_;
   }
   OutBuffer& out = renewing() ? held_ : out_;
@@ -70,6 +67,30 @@ std::string_view Link::Send(SendRequest& request) {
     queued.deadline = last_used_ + request.timeout;
   }
   return {};
+}
+
+bool Link::MayQueue() {
+  const MonoTime now = context_.scheduler.Now();
+  if (state_ == State::kReady) {
+    return context_.gate.Admit(now);
+  }
+  if (state_ == State::kClosed && !context_.gate.refuses(now)) {
+    StartConnecting();
+  }
+  return (state_ == State::kConnecting || state_ == State::kHandshake) && !failing_;
+}
+
+bool Link::holding() const {
+  return down_since_.has_value() &&
+         context_.scheduler.Now() - *down_since_ < Duration(context_.config.max_hold);
+}
+
+std::string Link::RefusalLine() const {
+  std::string why = down_why_.empty() ? "requests timed out" : down_why_;
+  if (context_.gate.state() != BreakerState::kClosed) {
+    why += ", circuit breaker open";
+  }
+  return proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
 }
 
 // How far one client's requests may lie behind another's. A limit for the link alone would let
@@ -185,6 +206,7 @@ void Link::OnDeadline() {
     request.abandoned = true;
     context_.stats.timeouts.Add();
     context_.topology.Suspect("a command timed out");
+    context_.gate.OnTimeout(now);
     if (request.own != nullptr) {
       const auto own = request.own;
       own(nullptr);

@@ -25,6 +25,7 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/upstream/backoff.h"
+#include "daemon/upstream/dial_gate.h"
 #include "daemon/upstream/handshake.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/upstream_stats.h"
@@ -58,6 +59,7 @@ struct LinkContext {
   Rng& rng;
   Coherence& coherence;
   UpstreamStats& stats;
+  DialGate& gate;
   LinkObserver& observer;
 };
 
@@ -85,10 +87,13 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   // Starts connecting if nothing is under way or waiting.
   void Open();
+  // The upstream is there again: a link that waits to try again need not.
+  void Wake();
 
   using UpstreamLink::Send;
   std::string_view Send(SendRequest& request) override;
   [[nodiscard]] bool Crowded(std::size_t own) const override;
+  [[nodiscard]] bool holding() const override;
   void StartPassthrough() override { passthrough_ = true; }
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
@@ -175,8 +180,12 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void OnWritable() override;
   void OnEnd(const Error& why) override;
 
+  [[nodiscard]] bool MayQueue();
+  [[nodiscard]] std::string RefusalLine() const;
   void StartConnecting();
   void Dial();
+  void OnBreakerOpen();
+  void EndDial(DialGate::End end);
   void SendHandshake();
   void OnHandshakeReply(std::string_view frame);
   void OnReady();
@@ -209,6 +218,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   State state_ = State::kClosed;
   std::uint32_t epoch_ = 0;  // rises with every connection
   std::unique_ptr<ByteStream> stream_;
+  bool dialling_ = false;    // the gate waits to hear how it ended
+  bool dial_waits_ = false;  // as many others as may are connecting
   std::optional<Handshake> handshake_;
   Backoff backoff_;
   std::unique_ptr<Timer> timer_;           // connect timeout, or the wait before the next attempt
@@ -251,8 +262,9 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   MonoTime ready_since_{};
   MonoTime retire_at_ = MonoTime::max();
   bool closed_by_us_ = false;
-  bool failing_ = false;    // the last attempt failed: refuse at once instead of queueing
-  std::string error_line_;  // the last one returned by Send
+  bool failing_ = false;  // the last attempt failed: refuse at once instead of queueing
+  std::optional<MonoTime> down_since_;  // lost, or could not be made, and does not stand since
+  std::string error_line_;              // the last one returned by Send
   std::string down_why_;
 };
 

@@ -3,6 +3,7 @@
 // Whatever goes wrong ends in Lose(): the stream is closed first, then the observer is told (a fill
 // link's entries go), then the requests; the order matters, because "the write may still be
 // executed" ends only when the connection is known closed (consistency.md R3).
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,8 @@ namespace {
 // A link that was lost this soon after it stood counts as a failed attempt, so that a server which
 // accepts and hangs up is not dialled in a tight loop.
 constexpr Duration kStableAfter = std::chrono::seconds(1);
+// A link that found as many others connecting as may asks again after this long.
+constexpr Duration kDialAgain = std::chrono::milliseconds(5);
 
 }  // namespace
 
@@ -24,6 +27,13 @@ constexpr Duration kStableAfter = std::chrono::seconds(1);
 
 void Link::Open() {
   if (state_ == State::kClosed) {
+    StartConnecting();
+  }
+}
+
+void Link::Wake() {
+  if (state_ == State::kBackoff) {
+    failing_ = false;
     StartConnecting();
   }
 }
@@ -40,19 +50,58 @@ void Link::StartConnecting() {
   pauses_ = 0;
   handshake_out_.Clear();
   handshake_.reset();
-  timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
-    Lose(context_.stats.connects_failed,
-         context_.topology.has_primary() ? "no connection within upstream.connect_timeout"
-                                         : "no node is known to be the primary",
-         {});
-  });
   Dial();
 }
 
-// Without a primary there is nowhere to dial: OnPrimaryChanged comes back here.
+// Connects as soon as the gate lets it: requests wait while it is only full. Without a primary
+// there is nowhere to dial: OnPrimaryChanged comes back here.
 void Link::Dial() {
-  if (context_.topology.has_primary()) {
-    stream_ = context_.dialer.Dial(context_.topology.Primary(), *this);
+  if (!context_.topology.has_primary()) {
+    timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
+      Lose(context_.stats.connects_failed, "no node is known to be the primary", {});
+    });
+    return;
+  }
+  switch (context_.gate.Ask(context_.scheduler.Now())) {
+    case DialGate::Answer::kGo:
+      dialling_ = true;
+      dial_waits_ = false;
+      timer_ = context_.scheduler.After(context_.config.connect_timeout, [this] {
+        Lose(context_.stats.connects_failed, "no connection within upstream.connect_timeout", {});
+      });
+      stream_ = context_.dialer.Dial(context_.topology.Primary(), *this);
+      return;
+    case DialGate::Answer::kFull:
+      if (!std::exchange(dial_waits_, true)) {
+        context_.stats.dials_delayed.Add();
+      }
+      timer_ = context_.scheduler.After(kDialAgain, [this] { Dial(); });
+      return;
+    case DialGate::Answer::kOpen:
+      OnBreakerOpen();
+      return;
+  }
+}
+
+// There was no connection, so nobody but the waiting requests has to be told.
+void Link::OnBreakerOpen() {
+  state_ = State::kClosed;
+  failing_ = true;
+  dial_waits_ = false;
+  timer_.reset();
+  FailRequests(RefusalLine());
+  if (state_ != State::kClosed || !spec_.retry) {
+    return;
+  }
+  state_ = State::kBackoff;
+  const Duration until = context_.gate.retry_at() - context_.scheduler.Now();
+  timer_ = context_.scheduler.After(std::max<Duration>(until, context_.config.reconnect_delay_min),
+                                    [this] { StartConnecting(); });
+}
+
+void Link::EndDial(DialGate::End end) {
+  if (std::exchange(dialling_, false)) {
+    context_.gate.OnDialEnded(end, context_.scheduler.Now());
   }
 }
 
@@ -92,6 +141,12 @@ void Link::OnHandshakeReply(std::string_view frame) {
       break;
     case Handshake::Verdict::kFailed: {
       const std::string why = handshake_->failure();
+      // What this database or protocol is refused says nothing about the server: a client that
+      // selects databases which are not there must not open the breaker for all.
+      if (spec_.purpose == Purpose::kExclusive || spec_.db != context_.config.db ||
+          spec_.protocol != proto::Protocol::kResp2) {
+        EndDial(DialGate::End::kGivenUp);
+      }
       Lose(context_.stats.connects_failed, why, {});
       break;
     }
@@ -101,8 +156,10 @@ void Link::OnHandshakeReply(std::string_view frame) {
 void Link::OnReady() {
   state_ = State::kReady;
   timer_.reset();
+  EndDial(DialGate::End::kStands);
   armed_ = handshake_->armed();
   failing_ = false;
+  down_since_.reset();
   down_why_.clear();
   ready_since_ = last_received_ = context_.scheduler.Now();
   context_.stats.connects_ok.Add();
@@ -143,6 +200,7 @@ void Link::FinishRenewal() {
   stream_.reset();
   out_ = std::exchange(held_, {});
   context_.stats.links_ready.Sub();
+  context_.gate.OnLinkGone(true, context_.scheduler.Now());
   state_ = State::kClosed;
   closed_by_us_ = true;
   armed_ = false;
@@ -192,6 +250,7 @@ void Link::Close(std::string_view why) {
     return;
   }
   const bool standing = state_ == State::kReady;
+  EndDial(DialGate::End::kGivenUp);
   timer_.reset();
   deadline_timer_.reset();
   stream_.reset();
@@ -200,6 +259,7 @@ void Link::Close(std::string_view why) {
   failing_ = false;
   if (standing) {
     context_.stats.links_ready.Sub();
+    context_.gate.OnLinkGone(true, context_.scheduler.Now());
     context_.observer.OnLinkDown(*this, why);
   }
   FailRequests(standing ? std::string(proto::kErrConnectionLost)
@@ -218,7 +278,15 @@ void Link::Lose(Counter& reason, std::string_view why, std::string_view error_li
   stream_.reset();
   if (standing) {
     context_.stats.links_ready.Sub();
+    context_.gate.OnLinkGone(false, context_.scheduler.Now());
   }
+  if (!down_since_) {
+    down_since_ = context_.scheduler.Now();
+  }
+  if (!standing && !dialling_) {
+    context_.gate.OnNowhere(context_.scheduler.Now());
+  }
+  EndDial(DialGate::End::kFailed);
   failing_ = !standing || context_.scheduler.Now() - ready_since_ < kStableAfter;
   if (failing_) {
     context_.stats.up.Set(0);

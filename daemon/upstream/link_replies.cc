@@ -24,6 +24,9 @@ constexpr std::size_t kOwnReplyMax = 16 * 1024 * 1024;
 
 void Link::OnBytes(std::span<char> bytes) {
   last_received_ = context_.scheduler.Now();
+  if (state_ == State::kReady) {
+    context_.gate.OnBytes();
+  }
   context_.stats.bytes_received.Add(bytes.size());
   if (tunnel_ && state_ == State::kReady) {
     if (lent_to_ != nullptr) {

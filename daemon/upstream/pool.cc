@@ -35,6 +35,7 @@ Pool::Pool(const Deps& deps)
     : deps_(deps),
       own_stats_(deps.shared_stats == nullptr ? std::make_unique<UpstreamStats>() : nullptr),
       stats_(deps.shared_stats == nullptr ? *own_stats_ : *deps.shared_stats),
+      gate_(deps.config, deps.rng, stats_),
       exclusive_({deps.scheduler, deps_.config, stats_, *this}) {
   if (deps_.tracking == config::TrackingConfig::Mode::kOff) {
     ttl_only_ = true;
@@ -58,9 +59,10 @@ Pool::~Pool() {
 }
 
 std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
-  return std::make_unique<Link>(LinkContext{deps_.scheduler, deps_.dialer, deps_.topology,
-                                            deps_.config, deps_.rng, *coherence_, stats_, *this},
-                                spec);
+  return std::make_unique<Link>(
+      LinkContext{deps_.scheduler, deps_.dialer, deps_.topology, deps_.config, deps_.rng,
+                  *coherence_, stats_, gate_, *this},
+      spec);
 }
 
 void Pool::Start(bool fill) {
@@ -123,7 +125,7 @@ TrackingState Pool::StateFor(const CacheKey& key) {
     return TrackingState::kDown;
   }
   if (ttl_only_) {
-    return TrackingState::kTtlOnly;
+    return link.holding() ? TrackingState::kDown : TrackingState::kTtlOnly;
   }
   if (link.state() == Link::State::kClosed && !shut_down_) {
     link.Open();
@@ -271,6 +273,24 @@ void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
     commands_asked_ = true;
     LearnCommands(link);
   }
+  WakeRecovered();
+}
+
+// The upstream is there again: nobody needs to wait for the end of a delay.
+void Pool::WakeRecovered() {
+  if (!gate_.TakeRecovered()) {
+    return;
+  }
+  for (auto& [key, lanes] : lanes_) {
+    for (auto& link : lanes) {
+      link->Wake();
+    }
+  }
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      link->Wake();
+    }
+  }
 }
 
 void Pool::LearnCommands(Link& link) {
@@ -330,6 +350,7 @@ void Pool::OnLinkPush(Link& link, std::string_view frame) {
 // ---- turns and time -----------------------------------------------------------------------------
 
 void Pool::Flush() {
+  WakeRecovered();
   std::vector<Link*> dirty = std::exchange(dirty_, {});
   for (Link* link : dirty) {
     link->Flush();
@@ -356,7 +377,7 @@ void Pool::OnTick() {
       link->CheckHealth();
     }
   }
-  exclusive_.Tick(up());
+  exclusive_.Tick(up() && !gate_.refuses(deps_.scheduler.Now()));
   tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
 }
 
@@ -407,6 +428,7 @@ void Pool::Reconnect() {
 }
 
 void Pool::OnPrimaryChanged() {
+  gate_.OnOtherServer();
   for (auto& [key, lanes] : lanes_) {
     for (auto& link : lanes) {
       link->OnPrimaryChanged();
@@ -418,6 +440,9 @@ void Pool::OnPrimaryChanged() {
     }
   }
   exclusive_.OnPrimaryChanged();
+  if (!deps_.topology.has_primary()) {
+    gate_.OnNowhere(deps_.scheduler.Now());
+  }
   // What was filled under tracking went with its link; entries with only a TTL are still there.
   coherence_->Flush(FlushReason::kPrimaryChanged);
 }

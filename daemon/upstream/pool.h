@@ -21,6 +21,7 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
 #include "daemon/fetch/upstream.h"
+#include "daemon/upstream/dial_gate.h"
 #include "daemon/upstream/exclusive_pool.h"
 #include "daemon/upstream/link.h"
 #include "daemon/upstream/topology.h"
@@ -81,6 +82,7 @@ class Pool final : public Upstream,
   }
   void LeaveLine(std::uint64_t session) override { exclusive_.LeaveLine(session); }
   void Return(ExclusiveLink* link, bool reusable) override { exclusive_.Return(link, reusable); }
+  [[nodiscard]] bool holding() const override { return gate_.holding(deps_.scheduler.Now()); }
   [[nodiscard]] bool speaks_resp3() const override { return speaks_resp3_; }
   [[nodiscard]] std::string_view server_version() const override { return server_version_; }
 
@@ -107,6 +109,7 @@ class Pool final : public Upstream,
 
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
   [[nodiscard]] const ExclusivePool& exclusive() const { return exclusive_; }
+  [[nodiscard]] const DialGate& gate() const { return gate_; }
   // Calls `visit` for every shared link: the lanes, then the fill links.
   void ForEachShared(const std::function<void(const Link&)>& visit) const;
   // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
@@ -137,6 +140,7 @@ class Pool final : public Upstream,
   void UpdateTrackingGauge();
   [[nodiscard]] Duration LossHold() const;
   void LearnCommands(Link& link);
+  void WakeRecovered();
   void OnTick();
   void TickLanes(const LaneKey& key, std::vector<std::unique_ptr<Link>>& lanes);
 
@@ -144,6 +148,7 @@ class Pool final : public Upstream,
   Coherence* coherence_ = nullptr;
   std::unique_ptr<UpstreamStats> own_stats_;  // null when they are shared
   UpstreamStats& stats_;
+  DialGate gate_;
 
   std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
   std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;

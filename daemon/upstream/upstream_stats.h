@@ -2,6 +2,8 @@
 // by its links and its pool on the loop thread, read by the metrics thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "daemon/base/counter.h"
@@ -9,7 +11,11 @@
 
 namespace nearcached {
 
+// Of a circuit breaker (dial_gate.h).
+enum class BreakerState : std::uint8_t { kClosed, kHalfOpen, kOpen };
+
 struct UpstreamStats {
+  Gauge& breaker(BreakerState state) { return breakers[static_cast<std::size_t>(state)]; }
   Counter connects_ok;      // links that finished their handshake
   Counter connects_failed;  // links that did not: refused, timed out, wrong password, loading
   Counter closed_by_peer;   // standing links that the upstream closed or that broke
@@ -37,11 +43,14 @@ struct UpstreamStats {
   Counter refused_full;  // requests refused because a link's queue is full
   Counter lost;          // requests whose link was lost before the reply
   Counter pings;
-  Counter exclusive_exhausted;  // times a client found every exclusive link lent
-  Counter exclusive_refused;    // of those, the ones that got an error, at once or after max_wait
-  Gauge links_ready;            // links whose handshake is done
-  Gauge inflight;               // requests sent and not answered
-  Gauge exclusive_active;       // lent to a client
+  Counter exclusive_exhausted;    // times a client found every exclusive link lent
+  Counter exclusive_refused;      // of those, the ones that got an error, at once or after max_wait
+  Counter breaker_opened;         // times the circuit breaker opened
+  Counter dials_delayed;          // times a link waited because dials_max others were connecting
+  std::array<Gauge, 3> breakers;  // nodes whose circuit breaker is closed, half-open, open
+  Gauge links_ready;              // links whose handshake is done
+  Gauge inflight;                 // requests sent and not answered
+  Gauge exclusive_active;         // lent to a client
   Gauge exclusive_idle;
   Gauge exclusive_waiting;         // clients in line for one
   Gauge exclusive_oldest_wait_ns;  // how long the first of them has waited

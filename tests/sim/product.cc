@@ -35,6 +35,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   upstream.fill_links = static_cast<std::uint32_t>(setup.fill_links);
   upstream.pool.max_active = static_cast<std::uint32_t>(setup.exclusive_links_max);
   upstream.link_pipeline_max = static_cast<std::uint32_t>(setup.link_pipeline_max);
+  upstream.max_hold = Millis(setup.max_hold);
   upstream.pool.max_wait = Millis(setup.exclusive_max_wait);
   upstream.pool.max_lifetime = Millis(setup.link_max_lifetime);
   upstream.pool.test_on_borrow = setup.test_on_borrow;
@@ -67,6 +68,8 @@ class WorkerProduct final : public Product {
         worker_(std::make_unique<Worker>(config_, scheduler, dialer, setup.seed)) {
     listener_.config = config_.listeners.front();
     worker_->Start();
+    meddle_every_ = setup.meddle_every;
+    Meddle();
     turn_end_ = scheduler_.AtTurnEnd([this] {
       if (draining_ && worker_->drained()) {
         Finish();
@@ -181,11 +184,31 @@ class WorkerProduct final : public Product {
   }
 
  private:
+  // What an administrator may do at any time without harming anybody.
+  void Meddle() {
+    if (meddle_every_ == Duration::zero()) {
+      return;
+    }
+    meddler_ = scheduler_.After(meddle_every_, [this] {
+      if (++meddled_ % 3 == 0) {
+        worker_->SetPaused(true);
+        meddler_ = scheduler_.After(std::chrono::milliseconds(5), [this] {
+          worker_->SetPaused(false);
+          Meddle();
+        });
+        return;
+      }
+      worker_->Reconnect();
+      Meddle();
+    });
+  }
+
   void Finish() {
     if (std::exchange(finished_, true)) {
       return;
     }
     deadline_.reset();
+    meddler_.reset();
     turn_end_.reset();
     worker_->Stop();
   }
@@ -196,6 +219,9 @@ class WorkerProduct final : public Product {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Timer> turn_end_;
   std::unique_ptr<Timer> deadline_;
+  std::unique_ptr<Timer> meddler_;
+  Duration meddle_every_{};
+  int meddled_ = 0;
   bool draining_ = false;
   bool finished_ = false;
 };

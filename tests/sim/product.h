@@ -30,6 +30,8 @@ struct ProductSetup {
   Duration exclusive_max_wait = std::chrono::seconds(5);
   Duration link_max_lifetime{};  // zero: for ever
   bool test_on_borrow = false;
+  Duration max_hold{};
+  Duration meddle_every{};  // an administrator reconnects or pauses so often; zero: never
   std::size_t link_pipeline_max = 1024;
   std::size_t exclusive_min_idle = 0;
   std::size_t pipeline_max = 1024;

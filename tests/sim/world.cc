@@ -86,6 +86,8 @@ ProductSetup World::DrawSetup() {
     setup.link_max_lifetime = milliseconds(200 + aside.Below(2000));
   }
   setup.link_pipeline_max = aside.Below(3) == 0 ? 1 + aside.Below(40) : 1024;
+  setup.max_hold = milliseconds(aside.Below(4) == 0 ? 100 + aside.Below(700) : 0);
+  setup.meddle_every = milliseconds(aside.Below(3) == 0 ? 50 + aside.Below(500) : 0);
   setup.test_on_borrow = aside.Below(4) == 0;
   return setup;
 }

@@ -49,6 +49,7 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
   FakeFillChannel channel;
   Coherence coherence{scheduler, hasher, l1, channel};
   UpstreamStats stats;
+  DialGate gate{config, rng, stats};
   RecordingSink sink;
   std::vector<std::string> seen;  // "ready", "down: why", "push: frame", "dirty", "lost: line"
   std::string passed;             // passthrough bytes
@@ -74,13 +75,14 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
 
   void Make(Purpose purpose) {
     const bool fill = purpose == Purpose::kFill;
-    link.emplace(LinkContext{scheduler, dialer, topology, config, rng, coherence, stats, *this},
-                 Link::Spec{.purpose = purpose,
-                            .db = 0,
-                            .protocol = fill ? proto::Protocol::kResp3 : proto::Protocol::kResp2,
-                            .track = fill,
-                            .id = 3,
-                            .retry = purpose != Purpose::kExclusive});
+    link.emplace(
+        LinkContext{scheduler, dialer, topology, config, rng, coherence, stats, gate, *this},
+        Link::Spec{.purpose = purpose,
+                   .db = 0,
+                   .protocol = fill ? proto::Protocol::kResp3 : proto::Protocol::kResp2,
+                   .track = fill,
+                   .id = 3,
+                   .retry = purpose != Purpose::kExclusive});
   }
   // Plays the server's part of the handshake on the latest connection, and forgets the turn's
   // events; what the link said is not looked at here.

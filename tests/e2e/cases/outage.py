@@ -1,0 +1,123 @@
+"""The upstream is away for a while: the circuit breaker, and requests that are held meanwhile."""
+
+import signal
+import threading
+import time
+
+from harness.registry import case
+from harness.resp import RespError
+from harness.wait import equal, eventually, true
+
+_QUICK = {"breaker_failures": 3, "reconnect_delay_min": "10ms", "reconnect_delay_max": "100ms"}
+
+
+def _breaker(daemon, state):
+    return daemon.metrics().total("nearcached_upstream_breakers", state=state)
+
+
+@case
+def the_circuit_breaker_opens_says_so_and_closes_when_the_server_is_back(env):
+    redis, daemon = env.stack({"upstream": _QUICK})
+    equal(_breaker(daemon, "closed"), 1)
+    with daemon.connect() as conn:
+        redis.kill()
+        eventually(lambda: "circuit breaker open" in str(conn.cmd("SET", "k", "v")),
+                   "the error names the circuit breaker")
+        equal(_breaker(daemon, "open") + _breaker(daemon, "half_open"), 1)
+        equal(daemon.metrics().total("nearcached_upstream_breaker_opened_total"), 1)
+        redis.start()
+        eventually(lambda: conn.cmd("SET", "k", "after") == b"OK", "it is served again")
+        equal(_breaker(daemon, "closed"), 1)
+        equal(conn.cmd("GET", "k"), b"after")
+    daemon.wait_filling(redis)
+
+
+@case
+def a_frozen_server_opens_the_circuit_breaker_and_its_first_answer_closes_it(env):
+    redis, daemon = env.stack(
+        {"upstream": {**_QUICK, "command_timeout": "200ms", "connect_timeout": "200ms"}})
+    redis.signal(signal.SIGSTOP)
+    try:
+        conns = [daemon.connect() for _ in range(6)]
+        for conn in conns:
+            conn.send_cmd("SET", "k", "v")
+        for conn in conns:
+            true(isinstance(conn.read(), RespError), "no timeout")
+        eventually(lambda: _breaker(daemon, "closed") == 0, "the breaker opens")
+        eventually(lambda: "circuit breaker open" in str(conns[0].cmd("SET", "k", "v")),
+                   "requests are refused at once")
+    finally:
+        redis.signal(signal.SIGCONT)
+    eventually(lambda: conns[0].cmd("SET", "k", "after") == b"OK", "it is served again")
+    eventually(lambda: _breaker(daemon, "closed") == 1, "the breaker closes")
+    equal(conns[1].cmd("GET", "k"), b"after")
+
+
+def _under_load(daemon, clients, during):
+    """Runs `during` under load of `clients`; what went wrong, and the longest wait of each."""
+    done = threading.Event()
+    errors, slowest = [], []
+
+    def work(number):
+        longest = 0.0
+        with daemon.connect() as conn:
+            i = 0
+            while not done.is_set():
+                i += 1
+                started = time.monotonic()
+                for command in (("SET", f"w{number}", str(i)), ("LLEN", f"l{number}"),
+                                ("GET", f"k{i % 20}")):
+                    reply = conn.cmd(*command)
+                    if isinstance(reply, RespError):
+                        errors.append((command[0], reply.text))
+                longest = max(longest, time.monotonic() - started)
+        slowest.append(longest)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        during()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    equal(len(slowest), clients, "a client died")
+    return errors, max(slowest)
+
+
+@case
+def a_restart_within_max_hold_is_a_pause_for_requests_and_no_error(env):
+    redis, daemon = env.stack({"upstream": {**_QUICK, "max_hold": "20s"}})
+
+    def restart():
+        for _ in range(3):
+            redis.kill()
+            time.sleep(0.3)  # an outage is time that passes
+            redis.start()
+            with daemon.connect() as conn:
+                equal(conn.cmd("SET", "other", "1"), b"OK")
+
+    clients = 8
+    errors, slowest = _under_load(daemon, clients, restart)
+    env.note(f"3 restarts, {clients} clients: {len(errors)} errors, longest wait {slowest:.2f} s")
+    # What was on its way when the server died may have been carried out: that is said, once each.
+    true(len(errors) <= 3 * clients, f"{len(errors)} errors: {errors[:5]}")
+    for command, text in errors:
+        true("may or may not have run" in text, f"{command}: {text}")
+    true(daemon.metrics().total("nearcached_requests_held_total") > 0, "nothing was held")
+
+
+@case
+def an_outage_longer_than_max_hold_fails_who_waited_and_then_at_once(env):
+    redis, daemon = env.stack({"upstream": {**_QUICK, "max_hold": "300ms"}})
+    with daemon.connect() as conn:
+        redis.kill()
+        eventually(lambda: daemon.metrics().total("nearcached_upstream_up") == 0, "it is noticed")
+        true(isinstance(conn.cmd("SET", "k", "v"), RespError), "a write without a server")
+        held = daemon.metrics().total("nearcached_requests_held_total")
+        for _ in range(20):
+            true("is unavailable" in conn.cmd("SET", "k", "v").text, "not refused")
+        equal(daemon.metrics().total("nearcached_requests_held_total"), held)
+        redis.start()
+        eventually(lambda: conn.cmd("SET", "k", "v") == b"OK", "it is served again")
