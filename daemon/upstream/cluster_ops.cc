@@ -276,6 +276,7 @@ bool Cluster::Redirected(OpId id, const Redirect& redirect) {
         return false;
       }
       cluster_stats_.tried_again.Add();
+      op.redirects = 0;  // it begins anew; how often it may is bounded by itself
       TryLater(id);
       return true;
     case Redirect::Kind::kMoved:

@@ -391,10 +391,11 @@ void Pool::TickLanes(const LaneKey& key, std::vector<std::unique_ptr<Link>>& lan
         now - link->last_used() >= Duration(deps_.config.pool.idle_timeout)) {
       stats_.closed_idle.Add();
       link->Close("no longer needed");
-    } else if (standing && link->outlived(now)) {
-      link->Renew(stats_.closed_lifetime, "upstream.pool.max_lifetime is over");
     } else {
-      link->CheckHealth();
+      if (standing && link->outlived(now)) {
+        link->Renew(stats_.closed_lifetime, "upstream.pool.max_lifetime is over");
+      }
+      link->CheckHealth();  // one that is being renewed still waits for what it is owed
     }
   }
 }

@@ -21,6 +21,8 @@ _COHERENCE = "daemon/fetch/coherence.cc"
 _COHERENCE_H = "daemon/fetch/coherence.h"
 _READS = "daemon/session/read_path.cc"
 _FORWARD = "daemon/session/forward_path.cc"
+_CLUSTER = "daemon/upstream/cluster.cc"
+_OPS = "daemon/upstream/cluster_ops.cc"
 
 MUTANTS = [
     Mutant("ticket", "R1: what an invalidation meets on its way fills nothing", _FLIGHTS,
@@ -96,4 +98,31 @@ MUTANTS = [
            "daemon/upstream/primary_choice.cc",
            "(node.incumbent ? node.misses < rules.misses_max : node.misses == 0)",
            "(node.incumbent ? rules.misses_max > 0 : node.misses == 0)"),
+    Mutant("ask-remembered", "I8: ASK is for one request, the slot is still its owner's", _CLUSTER,
+           "    cluster_stats_.asked.Add();\n    return;  // the slot is still its owner's\n",
+           "    cluster_stats_.asked.Add();\n"),
+    Mutant("moved-forgotten", "I8: MOVED is heeded by the next request", _CLUSTER,
+           "    MoveSlots({{redirect.slot, node}});\n    refresh_.Request(redirect.to);\n", ""),
+    Mutant("merge-order", "I2: the parts of an MGET go back to the places of their keys",
+           "daemon/upstream/cluster_merge.cc",
+           "      places[part.positions[i]] = (*elements)[i];",
+           "      places[--total] = (*elements)[i];"),
+    Mutant("overtaking", "I1: nobody overtakes what is on its way to a slot that has moved",
+           "daemon/upstream/cluster_slot_table.cc",
+           "  state.shut = state.under_way != 0;", "  state.shut = false;"),
+    Mutant("slot-generation", "R7: what a slot had filled is gone when it has another owner", _CLUSTER,
+           "    if (slots_.Move(slot, node) && owned) {\n",
+           "    if (slots_.Move(slot, node) && owned && slot == kSlots) {\n"),
+    Mutant("slot-fillers", "R6: what a lost node had filled is gone", _CLUSTER,
+           "  coherence_->OnFillersLost(ended);", "  coherence_->OnFillersLost({});"),
+    Mutant("asked-elsewhere-fills", "R6: what a redirected fill finds is not stored", _OPS,
+           "kNoTtl, {'-', false, -1}, true);", "\":-1\\r\\n\", {':', false, -1}, true);"),
+    Mutant("footprint-once", "R3: a write that is sent again is under way again", _OPS,
+           "again ? FootprintAgain(op.bytes) : std::move(op.footprint)",
+           "again ? nullptr : std::move(op.footprint)"),
+    Mutant("sent-again", "I1: what may have been carried out is not sent again", _OPS,
+           "  if (what == kReply) {\n    Lose(id, error_line, mid_reply);",
+           "  if (what == kReply && op.keyed && !mid_reply && op.due < 3) {\n"
+           "    SendAgain(id, slots_.owner(op.slot), false);\n"
+           "  } else if (what == kReply) {\n    Lose(id, error_line, mid_reply);"),
 ]

@@ -61,6 +61,9 @@ void Checker::Sent(ClientState& client, Request& request) {
   request.expiry_horizon = std::max(in_flight, now - promises_.request_timeout * 2);
   request.horizon = promises_.tracking ? std::max(network_.Horizon(true), now - promises_.stale_max)
                                        : std::min(request.expiry_horizon, now - promises_.l1_ttl);
+  if (promises_.unpushed_max > Duration::zero()) {
+    request.horizon = std::min(request.horizon, now - promises_.unpushed_max);
+  }
   for (const KeyId& id : request.reads) {
     const auto it = acknowledged_.find(id);
     request.floors.push_back(
@@ -84,6 +87,11 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
     Fail("I1", client, request, reply, "a type of the other protocol");
     return;
   }
+  if (promises_.order_by_key &&
+      (reply.bytes.starts_with("-MOVED") || reply.bytes.starts_with("-ASK"))) {
+    Fail("I1", client, request, reply, "a redirection that was for the product");
+    return;
+  }
   bool good = true;
   switch (request.expect) {
     case Expect::kLiteral:
@@ -101,6 +109,12 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
     case Expect::kExecuted:
     case Expect::kExec:
       good = JudgeExecuted(client, request, reply);
+      break;
+    case Expect::kParts:
+      good = JudgeParts(client, request, reply);
+      break;
+    case Expect::kEveryNode:
+      good = JudgeEveryNode(request, reply);
       break;
     case Expect::kHello:
       good = JudgeHello(request, reply);
@@ -130,6 +144,12 @@ void Checker::JudgeError(ClientState& client, const Request& request, const RawR
   if (promises_.no_faults) {
     Fail("I1", client, request, reply, "an error that the server did not make, in a calm world");
   }
+  // Keys of a slot that is half moved may be apart for longer than a request may take.
+  const bool excused =
+      request.needs_own_link || request.watched_read || reply.bytes.starts_with("-TRYAGAIN");
+  if (promises_.only_moves && !excused) {
+    Fail("I1", client, request, reply, "an error because a slot has moved");
+  }
   client.uncertain = client.uncertain || request.changes_session;
 }
 
@@ -147,7 +167,11 @@ bool Checker::JudgeRead(ClientState& client, const Request& request, std::size_t
   for (std::size_t n = first; n <= versions.size(); ++n) {
     const Version& version = n == 0 ? kAbsent : versions[n - 1];
     const Version* next = n < versions.size() ? &versions[n] : nullptr;
-    if (next != nullptr && next->at < request.horizon) {
+    const bool absent = version.value.type == Value::Type::kNone;
+    const MonoTime horizon = absent && promises_.absence_max > Duration::zero()
+                                 ? std::min(request.horizon, request.sent - promises_.absence_max)
+                                 : request.horizon;
+    if (next != nullptr && next->at < horizon) {
       continue;
     }
     const auto& expire_at = version.value.expire_at;
@@ -156,12 +180,12 @@ bool Checker::JudgeRead(ClientState& client, const Request& request, std::size_t
       continue;
     }
     if (Encode(RenderRead(command, version.value), request.protocol) == bytes) {
-      if (SeesLaterWrite(client, request, id, bytes)) {
+      if (!MayRunLate(request) && SeesLaterWrite(client, request, id, bytes)) {
         Fail("I2", client, request, {bytes, bytes[0]},
              "sees a write that this connection sent later");
         return false;
       }
-      client.seen[id] = std::max(client.seen[id], version.op);
+      Raise(client, request, id, version.op);
       if (request.watched_read && command == "GET") {
         client.watch_reads.emplace_back(id, bytes);
       }
@@ -250,11 +274,41 @@ bool Checker::JudgeMget(ClientState& client, const Request& request, const RawRe
   return good;
 }
 
-bool Checker::JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply) {
-  std::uint64_t after = client.last_claim;
-  for (const KeyId& id : request.writes) {
-    after = std::max(after, client.seen[id]);
+std::uint64_t Checker::OrderFloor(ClientState& client, const Request& request,
+                                  const std::vector<KeyId>& keys) const {
+  std::uint64_t after = promises_.order_by_key ? 0 : client.last_claim;
+  for (const KeyId& id : keys) {
+    after = std::max({after, client.seen[id], client.claims[id]});
   }
+  for (const KeyId& id : request.concerns) {
+    after = std::max(after, client.claims[id]);
+  }
+  return after;
+}
+
+bool Checker::MayRunLate(const Request& request) const {
+  std::map<std::string, std::string> key_of_tag;
+  for (const auto* keys : {&request.reads, &request.writes}) {
+    for (const KeyId& id : *keys) {
+      const std::string tag = id.name.substr(std::min(id.name.find('{'), id.name.size()));
+      if (promises_.slots_move && key_of_tag.try_emplace(tag, id.name).first->second != id.name) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// The client has been shown that the key was as of `op`.
+void Checker::Raise(ClientState& client, const Request& request, const KeyId& id,
+                    std::uint64_t op) const {
+  if (!MayRunLate(request)) {
+    client.seen[id] = std::max(client.seen[id], op);
+  }
+}
+
+bool Checker::JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply) {
+  const std::uint64_t after = OrderFloor(client, request, request.writes);
   std::vector<Executed>* log = model_.FindExecuted(request.line);
   if (log == nullptr) {
     return false;
@@ -279,6 +333,9 @@ bool Checker::JudgeExecuted(ClientState& client, const Request& request, const R
   }
   unclaimed->claimed = true;
   client.last_claim = std::max(client.last_claim, earliest->op);
+  for (const KeyId& id : request.concerns) {
+    client.claims[id] = std::max(client.claims[id], earliest->op);
+  }
   Acknowledge(client, request, *earliest);
   if (request.expect == Expect::kExec) {
     if (candidates > 1) {
@@ -287,6 +344,90 @@ bool Checker::JudgeExecuted(ClientState& client, const Request& request, const R
     JudgeTransaction(client, request, *earliest, reply);
   }
   return true;
+}
+
+// A request that was taken apart. Each of its parts carries a token, so no other is like it.
+bool Checker::JudgeParts(ClientState& client, const Request& request, const RawReply& reply) {
+  std::vector<std::pair<const RequestPart*, Executed*>> found;
+  std::int64_t sum = 0;
+  for (const RequestPart& part : request.parts) {
+    const std::uint64_t after = OrderFloor(client, request, part.writes);
+    std::vector<Executed>* log = model_.FindExecuted(part.line);
+    if (log == nullptr) {
+      return false;
+    }
+    const auto it = std::ranges::find_if(*log, [&](const Executed& executed) {
+      return !executed.claimed && !executed.reply.IsError() && executed.at >= request.sent &&
+             executed.op > after;
+    });
+    if (it == log->end()) {
+      return false;
+    }
+    found.emplace_back(&part, &*it);
+    sum += it->reply.kind == Reply::Kind::kInteger ? std::stoll(it->reply.text) : 0;
+  }
+  const bool counts = found.front().second->reply.kind == Reply::Kind::kInteger;
+  if (reply.bytes != Encode(counts ? Reply::Integer(sum) : Reply::Ok(), request.protocol)) {
+    return false;
+  }
+  for (const auto& [part, executed] : found) {
+    executed->claimed = true;
+    for (const KeyId& id : part->writes) {
+      std::uint64_t& newest = acknowledged_[id];
+      newest = std::max(newest, executed->op);
+      Raise(client, request, id, executed->op);
+    }
+  }
+  return true;
+}
+
+// What all primaries were asked. Who was primary is certain only while nothing changes, and equal
+// requests of several clients are alike, so the sum is one of those that are possible.
+bool Checker::JudgeEveryNode(const Request& request, const RawReply& reply) {
+  if (reply.type == '-') {
+    return false;
+  }
+  std::set<std::int64_t> sums = {0};
+  for (std::size_t node = 0; node < model_.nodes()->nodes(); ++node) {
+    std::set<std::int64_t> next;
+    if (!promises_.no_faults || !model_.nodes()->IsPrimary(node)) {
+      next = sums;  // it may not have been asked
+    }
+    const std::vector<Executed>* log = model_.FindExecuted(request.line);
+    for (const Executed& executed : log == nullptr ? std::vector<Executed>{} : *log) {
+      if (executed.node != node || executed.at < request.sent || executed.reply.IsError()) {
+        continue;
+      }
+      for (const std::int64_t sum : sums) {
+        next.insert(sum + (request.writes_everything ? 0 : std::stoll(executed.reply.text)));
+      }
+    }
+    sums = std::move(next);
+  }
+  if (request.writes_everything) {
+    AcknowledgeFlush(request);
+    return !sums.empty() && reply.bytes == "+OK\r\n";
+  }
+  return std::ranges::any_of(sums, [&](std::int64_t sum) {
+    return reply.bytes == Encode(Reply::Integer(sum), request.protocol);
+  });
+}
+
+// A flush of all nodes is no snapshot: what moved while it was under way may have escaped it.
+void Checker::AcknowledgeFlush(const Request& request) {
+  const std::vector<Executed>* log = model_.FindExecuted(request.line);
+  for (const KeyId& id : model_.store().KnownKeys()) {
+    const auto home = model_.nodes()->SteadyHome(id.name, request.sent);
+    if (log == nullptr || !home) {
+      continue;
+    }
+    const auto first = std::ranges::find_if(*log, [&](const Executed& executed) {
+      return executed.node == *home && executed.at >= request.sent;
+    });
+    if (first != log->end()) {
+      acknowledged_[id] = std::max(acknowledged_[id], first->op);
+    }
+  }
 }
 
 std::string Checker::Candidates(ClientState& client, const Request& request) const {
@@ -323,7 +464,7 @@ void Checker::Acknowledge(ClientState& client, const Request& request, const Exe
   const auto raise = [&](const KeyId& id) {
     std::uint64_t& newest = acknowledged_[id];
     newest = std::max(newest, executed.op);
-    client.seen[id] = std::max(client.seen[id], executed.op);
+    Raise(client, request, id, executed.op);
   };
   std::for_each(request.writes.begin(), request.writes.end(), raise);
   for (const QueuedAccess& access : request.queued) {

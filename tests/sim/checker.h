@@ -28,11 +28,16 @@ namespace nearcached::sim {
 
 // What the product promises in this world.
 struct Promises {
-  bool no_faults = false;  // every error that the server did not make is a violation
-  bool tracking = true;    // false: staleness is bounded by l1_ttl only
-  bool coalescing = true;  // equal reads at the same time become one (I3)
-  Duration l1_ttl{};       // longest life of an L1 entry
-  Duration stale_max{};    // with tracking: until a silently dead link is dropped
+  bool no_faults = false;     // every error that the server did not make is a violation
+  bool tracking = true;       // false: staleness is bounded by l1_ttl only
+  bool coalescing = true;     // equal reads at the same time become one (I3)
+  bool order_by_key = false;  // requests for different keys may be executed out of order
+  bool only_moves = false;    // slots move and nothing breaks: only what is bound to one node fails
+  bool slots_move = false;    // several keys of a slot on its way may have to wait for one another
+  Duration unpushed_max{};    // how long a change may stay unseen that nobody tells the product of
+  Duration absence_max{};     // how old "no such key" may be; zero: as any other value
+  Duration l1_ttl{};          // longest life of an L1 entry
+  Duration stale_max{};       // with tracking: until a silently dead link is dropped
   Duration request_timeout{};
 };
 
@@ -68,6 +73,15 @@ class Checker {
                  const std::string& command, const std::string& bytes);
   [[nodiscard]] bool MayHaveWrongEnd(const std::vector<Version>& versions, std::size_t n) const;
   bool JudgeMget(ClientState& client, const Request& request, const RawReply& reply);
+  // Executions before this cannot be the request's: of what the client has been answered before.
+  [[nodiscard]] std::uint64_t OrderFloor(ClientState& client, const Request& request,
+                                         const std::vector<KeyId>& keys) const;
+  // A request that may be carried out after later ones of its client (ARCHITECTURE.md 4: TRYAGAIN).
+  [[nodiscard]] bool MayRunLate(const Request& request) const;
+  void Raise(ClientState& client, const Request& request, const KeyId& id, std::uint64_t op) const;
+  bool JudgeParts(ClientState& client, const Request& request, const RawReply& reply);
+  bool JudgeEveryNode(const Request& request, const RawReply& reply);
+  void AcknowledgeFlush(const Request& request);
   bool JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply);
   void JudgeTransaction(ClientState& client, const Request& request, const Executed& executed,
                         const RawReply& reply);

@@ -11,9 +11,11 @@ namespace {
 // name, arity, write, readonly, first key, last key, step, handler; by name.
 constexpr auto kTable = std::to_array<ModelCommand>({
     {"APPEND", 3, true, false, 1, 1, 1, handlers::Append},
+    {"ASKING", 1, false, false, 0, 0, 0, handlers::Asking},
     {"AUTH", -2, false, false, 0, 0, 0, handlers::Auth},
     {"BLPOP", -3, true, false, 1, -2, 1, handlers::Blpop},
     {"CLIENT", -2, false, false, 0, 0, 0, handlers::Client},
+    {"CLUSTER", -2, false, false, 0, 0, 0, handlers::Cluster},
     {"COMMAND", -1, false, false, 0, 0, 0, handlers::Command},
     {"DBSIZE", 1, false, true, 0, 0, 0, handlers::Dbsize},
     {"DECR", 2, true, false, 1, 1, 1, handlers::Decr},
@@ -95,17 +97,22 @@ const ModelCommand* FindModelCommand(std::string_view name) {
   return it != kTable.end() && it->name == name ? &*it : nullptr;
 }
 
-Reply ModelCommandTable() {
+Reply ModelCommandTable(bool clustered) {
   std::vector<Reply> rows;
   rows.reserve(std::size(kTable));
   for (const ModelCommand& command : kTable) {
-    rows.push_back(TableRow(command));
+    if (clustered || (command.name != "ASKING" && command.name != "CLUSTER")) {
+      rows.push_back(TableRow(command));
+    }
   }
   return Reply::Array(std::move(rows));
 }
 
 std::vector<std::string> KeysOf(const ModelCommand& command, const Args& args) {
   std::vector<std::string> keys;
+  if (command.name.starts_with("EVAL") && args.size() > 3 && args[2] == "1") {
+    return {args[3]};
+  }
   if (command.first_key == 0) {
     return keys;
   }

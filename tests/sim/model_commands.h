@@ -28,9 +28,9 @@ struct ModelCommand {
 
 // Null: unknown command. `name` in upper case.
 [[nodiscard]] const ModelCommand* FindModelCommand(std::string_view name);
-// The COMMAND reply.
-[[nodiscard]] Reply ModelCommandTable();
-// The key arguments of a call, by the row's key range.
+// The COMMAND reply of a server that is a node of a cluster, or is none.
+[[nodiscard]] Reply ModelCommandTable(bool clustered);
+// The key arguments of a call, by the row's key range; scripts have one.
 [[nodiscard]] std::vector<std::string> KeysOf(const ModelCommand& command, const Args& args);
 
 }  // namespace nearcached::sim

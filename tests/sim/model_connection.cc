@@ -128,12 +128,12 @@ Reply Hello(const Call& call) {
   session.authenticated = true;
   session.protocol = protocol;
   session.name = name;
-  return Reply::Map({Reply::Bulk("server"), Reply::Bulk("redis"), Reply::Bulk("version"),
-                     Reply::Bulk("7.0.15"), Reply::Bulk("proto"),
-                     Reply::Integer(static_cast<int>(protocol)), Reply::Bulk("id"),
-                     Reply::Integer(static_cast<std::int64_t>(session.number)), Reply::Bulk("mode"),
-                     Reply::Bulk("standalone"), Reply::Bulk("role"), Reply::Bulk("master"),
-                     Reply::Bulk("modules"), Reply::Array({})});
+  return Reply::Map(
+      {Reply::Bulk("server"), Reply::Bulk("redis"), Reply::Bulk("version"), Reply::Bulk("7.0.15"),
+       Reply::Bulk("proto"), Reply::Integer(static_cast<int>(protocol)), Reply::Bulk("id"),
+       Reply::Integer(static_cast<std::int64_t>(session.number)), Reply::Bulk("mode"),
+       Reply::Bulk(call.model.clustered() ? "cluster" : "standalone"), Reply::Bulk("role"),
+       Reply::Bulk("master"), Reply::Bulk("modules"), Reply::Array({})});
 }
 
 Reply Select(const Call& call) {
@@ -142,6 +142,9 @@ Reply Select(const Call& call) {
       text.find_first_not_of("0123456789") != std::string::npos ||
       std::stoi(text) >= Store::kDatabases) {
     return Reply::Error("ERR DB index is out of range");
+  }
+  if (call.model.clustered() && std::stoi(text) != 0) {
+    return Reply::Error("ERR SELECT is not allowed in cluster mode");
   }
   call.session.db = std::stoi(text);
   return Reply::Ok();
@@ -180,7 +183,7 @@ Reply Command(const Call& call) {
   if (!call.model.traits().command_table || call.args.size() > 1) {
     return Reply::Error("ERR unknown command 'COMMAND', with args beginning with: ");
   }
-  return ModelCommandTable();
+  return ModelCommandTable(call.model.clustered());
 }
 
 Reply Info(const Call& call) {
@@ -192,7 +195,23 @@ Reply Info(const Call& call) {
 }
 
 Reply Role(const Call& call) {
-  return call.model.RoleOf(call.session);
+  const ServerNodes* nodes = call.model.nodes();
+  return nodes != nullptr
+             ? nodes->Role(call.session.node)
+             : Reply::Array({Reply::Bulk("master"), Reply::Integer(0), Reply::Array({})});
+}
+
+Reply Cluster(const Call& call) {
+  return call.model.clustered() ? call.model.nodes()->ClusterReply(call.session.node, call.args)
+                                : Reply::Error("ERR This instance has cluster support disabled");
+}
+
+Reply Asking(const Call& call) {
+  if (!call.model.clustered()) {
+    return Reply::Error("ERR This instance has cluster support disabled");
+  }
+  call.session.asking = true;
+  return Reply::Ok();
 }
 
 Reply Quit(const Call& call) {

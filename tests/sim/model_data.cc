@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -357,11 +358,16 @@ Reply Blpop(const Call& call) {
 }
 
 Reply Dbsize(const Call& call) {
-  return Reply::Integer(
-      static_cast<std::int64_t>(call.model.store().LiveKeys(call.session.db).size()));
+  return Reply::Integer(std::ranges::count_if(
+      call.model.store().LiveKeys(call.session.db),
+      [&](const KeyId& id) { return call.model.Holds(call.session, id.name); }));
 }
 
 Reply Flushall(const Call& call) {
+  if (call.model.clustered()) {
+    call.model.FlushHeldBy(call.session);
+    return Reply::Ok();
+  }
   for (int db = 0; db < Store::kDatabases; ++db) {
     call.model.store().Flush(db);
   }
@@ -370,6 +376,9 @@ Reply Flushall(const Call& call) {
 }
 
 Reply Flushdb(const Call& call) {
+  if (call.model.clustered()) {
+    return Flushall(call);  // there is one database
+  }
   call.model.store().Flush(call.session.db);
   call.model.FlushedEverything(call.session.db);
   return Reply::Ok();

@@ -40,8 +40,10 @@ Reply Ttl(const Call& call);
 Reply Type(const Call& call);
 
 // model_connection.cc
+Reply Asking(const Call& call);
 Reply Auth(const Call& call);
 Reply Client(const Call& call);
+Reply Cluster(const Call& call);
 Reply Command(const Call& call);
 Reply Discard(const Call& call);
 Reply Echo(const Call& call);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/sim/model_commands.h"
+
 namespace nearcached::sim {
 
 using std::chrono::milliseconds;
@@ -181,7 +183,12 @@ Reply NodeGroup::Role(std::size_t node) const {
                        Reply::Integer(kNodePort), Reply::Bulk("connected"), Reply::Integer(1)});
 }
 
-std::optional<Reply> NodeGroup::Instead(std::size_t node, bool write, std::string_view name) {
+std::optional<Reply> NodeGroup::Instead(const ModelSession& session, const ModelCommand& command,
+                                        const Args& /*args*/) {
+  if (!command.write && !command.readonly) {
+    return std::nullopt;
+  }
+  const std::size_t node = session.node;
   Node& at = nodes_[node];
   const MonoTime now = env_.scheduler.Now();
   if (at.state == State::kPrimary) {
@@ -190,11 +197,11 @@ std::optional<Reply> NodeGroup::Instead(std::size_t node, bool write, std::strin
   }
   // What had arrived before it went down may still be executed.
   if (at.state != State::kDown && at.state != State::kSilent && now > at.grace_end) {
-    env_.Fail("I8", std::string(name) + " was sent to " + NameOf(node) +
+    env_.Fail("I8", std::string(command.name) + " was sent to " + NameOf(node) +
                         ", which is no primary, and this should have been known since " +
                         FormatTime(at.grace_end));
   }
-  if (at.state == State::kReplica && write) {
+  if (at.state == State::kReplica && command.write) {
     return Reply::Error("READONLY You can't write against a read only replica.");
   }
   return std::nullopt;

@@ -19,6 +19,7 @@
 #include "daemon/base/byte_stream.h"
 #include "tests/sim/env.h"
 #include "tests/sim/resp.h"
+#include "tests/sim/server_nodes.h"
 #include "tests/sim/sim_network.h"
 
 namespace nearcached::sim {
@@ -30,7 +31,7 @@ struct NodePromises {
   Duration silent_max{};  // … after the old one fell silent
 };
 
-class NodeGroup {
+class NodeGroup final : public ServerNodes {
  public:
   struct Shape {
     int nodes = 3;
@@ -41,21 +42,18 @@ class NodeGroup {
   NodeGroup(Env& env, const Shape& shape, const NodePromises& promises);
   NodeGroup(const NodeGroup&) = delete;
   NodeGroup& operator=(const NodeGroup&) = delete;
-  ~NodeGroup();
+  ~NodeGroup() override;
 
-  // What the product is configured with: "n0:6379" …, or "s0:26379" ….
-  [[nodiscard]] std::vector<std::string> Hosts() const;
-  // The place of an endpoint among the nodes; nothing for a sentinel.
-  [[nodiscard]] std::optional<std::size_t> NodeOf(const Endpoint& endpoint) const;
-  // Whether the node or sentinel can be reached now.
-  [[nodiscard]] DialOutcome Dialled(const Endpoint& endpoint) const;
-  // Takes the world end of a connection that was accepted.
-  void Accepted(SimConnection& connection, const Endpoint& endpoint);
-
-  // The reply to ROLE.
-  [[nodiscard]] Reply Role(std::size_t node) const;
-  // A data command reaches `node`: what it answers instead of executing it; nothing if it executes.
-  [[nodiscard]] std::optional<Reply> Instead(std::size_t node, bool write, std::string_view name);
+  // ServerNodes
+  [[nodiscard]] std::vector<std::string> Hosts() const override;
+  [[nodiscard]] std::optional<std::size_t> NodeOf(const Endpoint& endpoint) const override;
+  [[nodiscard]] DialOutcome Dialled(const Endpoint& endpoint) const override;
+  void Accepted(SimConnection& connection, const Endpoint& endpoint) override;
+  [[nodiscard]] Reply Role(std::size_t node) const override;
+  [[nodiscard]] std::optional<Reply> Instead(const ModelSession& session,
+                                             const ModelCommand& command,
+                                             const Args& args) override;
+  [[nodiscard]] std::size_t nodes() const override { return nodes_.size(); }
 
   // Another node becomes the primary, in one of the ways there are; the old one comes back in time.
   // Does nothing while the change before is not over. `traffic`: whether clients ask all the time,

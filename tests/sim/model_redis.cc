@@ -69,17 +69,22 @@ Reply ModelRedis::Direct(int db, const Args& args) {
   return Call(*direct_, args);
 }
 
-void ModelRedis::Stop() {
-  env_.Note("redis", "stopped");
-  stopped_ = true;
-  store_.SetFrozen(true);
+void ModelRedis::SetNodes(ServerNodes& nodes) {
+  nodes_ = &nodes;
+  engines_.resize(nodes.clustered() ? nodes.nodes() : 1);
 }
 
-void ModelRedis::Resume() {
+void ModelRedis::Stop(std::size_t node) {
+  env_.Note("redis", "stopped");
+  engines_[node].stopped = true;
+  store_.SetFrozen(engines_.size() == 1);
+}
+
+void ModelRedis::Resume(std::size_t node) {
   env_.Note("redis", "resumed");
-  stopped_ = false;
+  engines_[node].stopped = false;
   store_.SetFrozen(false);
-  ProcessQueue();
+  ProcessQueue(engines_[node]);
 }
 
 void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
@@ -93,19 +98,15 @@ void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
       session->connection->Reset(true);
     }
   }
-  ready_.clear();
+  for (Engine& engine : engines_) {
+    engine.ready.clear();
+  }
   if (lose_data) {
     store_.NextOp();
     for (int db = 0; db < Store::kDatabases; ++db) {
       store_.Flush(db);
     }
   }
-}
-
-Reply ModelRedis::RoleOf(const ModelSession& session) const {
-  return group_ != nullptr
-             ? group_->Role(session.node)
-             : Reply::Array({Reply::Bulk("master"), Reply::Integer(0), Reply::Array({})});
 }
 
 std::vector<Executed>* ModelRedis::FindExecuted(const std::string& line) {
@@ -122,8 +123,9 @@ std::string ModelRedis::LogLine(int db, const Args& args) {
 }
 
 void ModelRedis::Enqueue(ModelSession& session) {
-  ready_.push_back(&session);
-  ProcessQueue();
+  Engine& engine = EngineOf(session);
+  engine.ready.push_back(&session);
+  ProcessQueue(engine);
 }
 
 void ModelRedis::SessionClosed(ModelSession& session) {
@@ -136,34 +138,40 @@ void ModelRedis::SessionClosed(ModelSession& session) {
   tracking_.Forget(session.number);
 }
 
-void ModelRedis::ProcessQueue() {
-  while (!ready_.empty() && !stopped_) {
+void ModelRedis::ProcessQueue(Engine& engine) {
+  while (!engine.ready.empty() && !engine.stopped) {
     const MonoTime now = env_.scheduler.Now();
-    if (now < busy_until_) {
-      if (!process_posted_) {
-        process_posted_ = true;
-        env_.scheduler.Post(busy_until_ - now, [this] {
-          process_posted_ = false;
-          ProcessQueue();
+    if (now < engine.busy_until) {
+      if (!engine.process_posted) {
+        engine.process_posted = true;
+        env_.scheduler.Post(engine.busy_until - now, [this, &engine] {
+          engine.process_posted = false;
+          ProcessQueue(engine);
         });
       }
       return;
     }
-    ModelSession& session = *ready_.front();
-    ready_.pop_front();
+    ModelSession& session = *engine.ready.front();
+    engine.ready.pop_front();
     if (session.blocked || session.pending.empty()) {
       continue;  // a blocked session's commands are asked for again when it wakes
     }
     const Args args = std::move(session.pending.front());
     session.pending.pop_front();
     if (env_.Chance(traits_.slow)) {
-      busy_until_ = now + env_.Between(Duration::zero(), traits_.slow_max);
+      engine.busy_until = now + env_.Between(Duration::zero(), traits_.slow_max);
     }
     // What had arrived before the connection broke may be executed or not: both happen.
     if (!session.closed || env_.Chance(0.5)) {
       Execute(session, args);
     }
   }
+}
+
+// What a session sent while it was blocked gets its turn.
+void ModelRedis::AskAgain(ModelSession& session) {
+  auto& ready = EngineOf(session).ready;
+  ready.insert(ready.end(), session.pending.size(), &session);
 }
 
 void ModelRedis::Execute(ModelSession& session, const Args& args) {
@@ -179,10 +187,11 @@ void ModelRedis::Execute(ModelSession& session, const Args& args) {
       !(args.size() > 1 && Upper(args[0]) == "CLIENT" && Upper(args[1]) == "CACHING")) {
     session.caching_yes = false;
   }
+  session.asking = session.asking && Upper(args[0]) == "ASKING";
 }
 
-std::optional<Reply> ModelRedis::Refusal(const ModelSession& session,
-                                         const std::string& name) const {
+std::optional<Reply> ModelRedis::Refusal(const ModelSession& session, const std::string& name,
+                                         const Args& args) const {
   const bool handshake = name == "HELLO" || name == "AUTH" || name == "QUIT" || name == "RESET";
   if (!session.authenticated && !handshake) {
     return Reply::Error("NOAUTH Authentication required.");
@@ -192,9 +201,8 @@ std::optional<Reply> ModelRedis::Refusal(const ModelSession& session,
     return Reply::Error("LOADING Redis is loading the dataset in memory");
   }
   const ModelCommand* command = FindModelCommand(name);
-  if (group_ != nullptr && session.connection != nullptr && command != nullptr &&
-      (command->write || command->readonly)) {
-    if (auto instead = group_->Instead(session.node, command->write, name)) {
+  if (nodes_ != nullptr && session.connection != nullptr && command != nullptr) {
+    if (auto instead = nodes_->Instead(session, *command, args)) {
       return instead;
     }
   }
@@ -208,9 +216,18 @@ std::optional<Reply> ModelRedis::Refusal(const ModelSession& session,
 
 Reply ModelRedis::Dispatch(ModelSession& session, const Args& args) {
   const std::string name = Upper(args[0]);
-  if (auto refusal = Refusal(session, name)) {
+  if (auto refusal = Refusal(session, name, args)) {
     session.multi_broken = session.in_multi;
-    Log(session, LogLine(session.db, args), *refusal, store_.NextOp());
+    if (nodes_ != nullptr && nodes_->clustered()) {
+      // No client is to see it, so it is not in the log; and it ends a transaction.
+      if (name == "EXEC") {
+        session.in_multi = session.multi_broken = session.watch_broken = false;
+        session.queued.clear();
+        session.watched.clear();
+      }
+    } else {
+      Log(session, LogLine(session.db, args), *refusal, store_.NextOp());
+    }
     return *std::move(refusal);
   }
   const bool control = name == "EXEC" || name == "DISCARD" || name == "MULTI" || name == "WATCH" ||
@@ -319,7 +336,59 @@ void ModelRedis::Modified(ModelSession& session, const KeyId& id) {
       other->watch_broken = true;
     }
   }
-  tracking_.Invalidate(id.name, session.number);
+  tracking_.Invalidate(id.name, session.number,
+                       [&](SessionNumber number) { return Hears(number, id.name); });
+}
+
+bool ModelRedis::Hears(SessionNumber number, const std::string& key) const {
+  return nodes_ == nullptr || nodes_->Hears(sessions_[number]->node, key);
+}
+
+void ModelRedis::LeftNode(std::size_t node, const std::string& key) {
+  for (const auto& session : sessions_) {
+    if (session->node == node && session->watched.count(KeyId{0, key}) != 0) {
+      session->watch_broken = true;
+    }
+  }
+  tracking_.Invalidate(key, direct_->number,
+                       [&](SessionNumber number) { return sessions_[number]->node == node; });
+}
+
+void ModelRedis::FlushHeldBy(const ModelSession& session) {
+  for (const KeyId& id : store_.LiveKeys(0)) {
+    if (Holds(session, id.name)) {
+      store_.Put(id, {});
+      for (const auto& other : sessions_) {
+        other->watch_broken = other->watch_broken || other->watched.count(id) != 0;
+      }
+    }
+  }
+  const bool everywhere = session.connection == nullptr;
+  for (const SessionNumber number : tracking_.InvalidateAll([&](SessionNumber number) {
+         return everywhere || sessions_[number]->node == session.node;
+       })) {
+    Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Nil()}));
+  }
+}
+
+void ModelRedis::WakeBlocked(std::size_t node,
+                             const std::function<bool(const std::string&)>& concerns,
+                             const Reply& reply, bool close) {
+  for (const auto& session : sessions_) {
+    if (session->node != node || !session->blocked || session->closed ||
+        !std::ranges::any_of(session->blocked->keys,
+                             [&](const KeyId& id) { return concerns(id.name); })) {
+      continue;
+    }
+    env_.Note(session->connection->name(), "no longer waits: " + Unblock(*session));
+    session->Send(reply);
+    if (close) {
+      session->connection->Shutdown();
+    } else {
+      AskAgain(*session);
+      ProcessQueue(EngineOf(*session));
+    }
+  }
 }
 
 void ModelRedis::BreakWatches(std::optional<int> db) {
@@ -349,8 +418,8 @@ void ModelRedis::Block(ModelSession& session, std::vector<KeyId> keys, Duration 
       const std::string logged = Unblock(session);
       Log(session, logged, Reply::NilArray(), store_.NextOp());
       session.Send(Reply::NilArray());
-      ready_.insert(ready_.end(), session.pending.size(), &session);
-      ProcessQueue();
+      AskAgain(session);
+      ProcessQueue(EngineOf(session));
     }
   });
 }
@@ -372,7 +441,7 @@ std::string ModelRedis::Unblock(ModelSession& session) {
 void ModelRedis::ServeBlocked(const KeyId& id) {
   ModelSession* longest = nullptr;
   for (const auto& session : sessions_) {
-    if (session->blocked && !session->closed &&
+    if (session->blocked && !session->closed && Holds(*session, id.name) &&
         std::count(session->blocked->keys.begin(), session->blocked->keys.end(), id) != 0 &&
         (longest == nullptr || session->blocked->number < longest->blocked->number)) {
       longest = session.get();
@@ -395,7 +464,7 @@ void ModelRedis::ServeBlocked(const KeyId& id) {
   Log(*longest, line, reply, store_.op());
   env_.Note(longest->connection->name(), "served by a push: " + line);
   longest->Send(reply);
-  ready_.insert(ready_.end(), longest->pending.size(), longest);
+  AskAgain(*longest);
 }
 
 std::int64_t ModelRedis::Publish(const std::string& channel, const std::string& message) {
@@ -419,6 +488,7 @@ void ModelRedis::ResetSession(ModelSession& session) {
   session.name.clear();
   session.protocol = Protocol::kResp2;
   session.authenticated = traits_.password.empty();
+  session.asking = false;
   tracking_.Forget(session.number);
 }
 
@@ -450,7 +520,7 @@ void ModelRedis::FlushDeferred(ModelSession& session) const {
 void ModelRedis::Log(const ModelSession& session, const std::string& line, const Reply& reply,
                      std::uint64_t op) {
   if (session.connection != nullptr) {
-    executed_[line].push_back({op, env_.scheduler.Now(), reply});
+    executed_[line].push_back({op, env_.scheduler.Now(), reply, false, session.node});
   }
 }
 

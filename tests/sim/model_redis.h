@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "tests/sim/env.h"
-#include "tests/sim/model_nodes.h"
 #include "tests/sim/model_store.h"
 #include "tests/sim/model_tracking.h"
 #include "tests/sim/resp.h"
+#include "tests/sim/server_nodes.h"
 #include "tests/sim/sim_network.h"
 
 namespace nearcached::sim {
@@ -65,7 +65,7 @@ struct ModelSession final : public PeerHandler {
   ModelRedis& model;
   const SessionNumber number;
   SimConnection* const connection;
-  std::size_t node = 0;  // of the group: where it is connected to
+  std::size_t node = 0;  // where it is connected to
   bool closed = false;
   CommandReader reader;
   std::deque<Args> pending;  // read, not yet executed
@@ -79,6 +79,7 @@ struct ModelSession final : public PeerHandler {
   std::set<KeyId> watched;
   bool watch_broken = false;
   bool caching_yes = false;
+  bool asking = false;  // ASKING was the command before
   std::set<std::string> channels;
   std::optional<Blocked> blocked;
   std::vector<Reply> deferred;  // pushes that wait for the end of the command
@@ -90,6 +91,7 @@ struct Executed {
   MonoTime at{};
   Reply reply;
   bool claimed = false;  // a client's reply has been matched with it
+  std::size_t node = 0;  // where
 };
 
 class ModelRedis {
@@ -109,20 +111,21 @@ class ModelRedis {
   ~ModelRedis() = default;
 
   void Connect(SimConnection& connection, std::size_t node = 0);
-  // There are several nodes: who may serve what is asked of `group`, which outlives this.
-  void SetGroup(NodeGroup& group) { group_ = &group; }
-  [[nodiscard]] Reply RoleOf(const ModelSession& session) const;
+  // There are several nodes: who may serve what is asked of `nodes`, which outlives this.
+  void SetNodes(ServerNodes& nodes);
+  [[nodiscard]] const ServerNodes* nodes() const { return nodes_; }
+  [[nodiscard]] bool clustered() const { return nodes_ != nullptr && nodes_->clustered(); }
   // Executes a command of another client of the server, now.
   Reply Direct(int db, const Args& args);
 
   // As SIGSTOP and SIGCONT: connections stay, nothing is answered.
-  void Stop();
-  void Resume();
+  void Stop(std::size_t node = 0);
+  void Resume(std::size_t node = 0);
   // Breaks every connection and comes back after `down`, perhaps without its data, then answers
   // LOADING for `loading`.
   void Restart(bool lose_data, Duration down, Duration loading);
   [[nodiscard]] bool down() const { return env_.scheduler.Now() < down_until_; }
-  [[nodiscard]] bool stopped() const { return stopped_; }
+  [[nodiscard]] bool stopped(std::size_t node = 0) const { return engines_[node].stopped; }
 
   [[nodiscard]] Store& store() { return store_; }
   [[nodiscard]] const Store& store() const { return store_; }
@@ -143,6 +146,17 @@ class ModelRedis {
   void SessionClosed(ModelSession& session);
   // A key was changed by `session`: watchers, invalidations, blocked readers.
   void Modified(ModelSession& session, const KeyId& id);
+  // A node of a cluster empties what it holds. Everybody's for the direct session.
+  void FlushHeldBy(const ModelSession& session);
+  // Whether the session's node holds the key.
+  [[nodiscard]] bool Holds(const ModelSession& session, const std::string& key) const {
+    return nodes_ == nullptr || session.connection == nullptr || nodes_->Holds(session.node, key);
+  }
+  // The sessions that `node` has were told of the key's end (it was moved, not changed).
+  void LeftNode(std::size_t node, const std::string& key);
+  // Every session of `node` that waits, for one of the keys if `concerns` says so, is answered now.
+  void WakeBlocked(std::size_t node, const std::function<bool(const std::string&)>& concerns,
+                   const Reply& reply, bool close);
   // Watchers of one database (of all) and every tracking session hear of a flush.
   void FlushedEverything(std::optional<int> db);
   void BreakWatches(std::optional<int> db);
@@ -156,13 +170,27 @@ class ModelRedis {
   [[nodiscard]] Env& env() { return env_; }
 
  private:
-  void ProcessQueue();
+  // One loop that executes commands: of one server, or of a node of a cluster.
+  struct Engine {
+    std::deque<ModelSession*> ready;  // one entry per pending command
+    bool stopped = false;
+    bool process_posted = false;
+    MonoTime busy_until{};
+  };
+
+  Engine& EngineOf(const ModelSession& session) {
+    return engines_[engines_.size() == 1 ? 0 : session.node];
+  }
+  void ProcessQueue(Engine& engine);
+  void AskAgain(ModelSession& session);
+  [[nodiscard]] bool Hears(SessionNumber number, const std::string& key) const;
   void Execute(ModelSession& session, const Args& args);
   Reply Dispatch(ModelSession& session, const Args& args);
   Reply Call(ModelSession& session, const Args& args);
   void RememberKeys(const ModelSession& session, const ModelCommand& command, const Args& args,
                     int db);
-  std::optional<Reply> Refusal(const ModelSession& session, const std::string& name) const;
+  std::optional<Reply> Refusal(const ModelSession& session, const std::string& name,
+                               const Args& args) const;
   // Ends the wait of a blocked session; returns the line of its command.
   std::string Unblock(ModelSession& session);
   void Push(SessionNumber number, Reply push);
@@ -177,15 +205,12 @@ class ModelRedis {
   TrackingTable tracking_;
   Observer observer_;
   std::vector<std::unique_ptr<ModelSession>> sessions_;  // by number; never freed in a run
-  std::deque<ModelSession*> ready_;                      // one entry per pending command
+  std::vector<Engine> engines_ = std::vector<Engine>(1);
   std::map<std::string, std::vector<Executed>> executed_;
-  NodeGroup* group_ = nullptr;  // null: one server
+  ServerNodes* nodes_ = nullptr;  // null: one server
   ModelSession* current_ = nullptr;
   ModelSession* direct_ = nullptr;
   bool in_exec_ = false;
-  bool stopped_ = false;
-  bool process_posted_ = false;
-  MonoTime busy_until_{};
   MonoTime down_until_{};
   MonoTime loading_until_{};
   std::uint64_t blocked_seq_ = 0;

@@ -61,6 +61,30 @@ void Store::Swap(int a, int b) {
   }
 }
 
+void Store::RollBack(const std::function<bool(const KeyId&)>& concerns, MonoTime to) {
+  ++op_;
+  for (const KeyId& id : KnownKeys()) {
+    const std::vector<Version>& versions = history_.at(id);
+    if (!concerns(id) || versions.back().at <= to) {
+      continue;
+    }
+    const auto after =
+        std::partition_point(versions.begin(), versions.end(),
+                             [to](const Version& version) { return version.at <= to; });
+    Value value = after == versions.begin() ? Value{} : std::prev(after)->value;
+    const bool dead = value.expire_at && *value.expire_at <= env_.scheduler.Now();
+    Put(id, dead ? Value{} : std::move(value));
+  }
+}
+
+std::vector<KeyId> Store::KnownKeys() const {
+  std::vector<KeyId> keys;
+  for (const auto& [id, versions] : history_) {
+    keys.push_back(id);
+  }
+  return keys;
+}
+
 std::vector<KeyId> Store::LiveKeys(int db) const {
   std::vector<KeyId> keys;
   for (auto it = live_.lower_bound(KeyId{db, ""}); it != live_.end() && it->first.db == db; ++it) {

@@ -64,6 +64,8 @@ class Store {
   // Deletes all keys of a database and returns how many there were.
   std::size_t Flush(int db);
   void Swap(int a, int b);
+  // The keys that `concerns` names hold again what they held at `to` (unless it has expired).
+  void RollBack(const std::function<bool(const KeyId&)>& concerns, MonoTime to);
   [[nodiscard]] std::vector<KeyId> LiveKeys(int db) const;
 
   // The number of the command that is executing; rises with every NextOp.
@@ -72,6 +74,8 @@ class Store {
 
   // Oldest first; the state before the first version is "absent".
   [[nodiscard]] const std::vector<Version>& History(const KeyId& id) const;
+  // Keys that hold or held something.
+  [[nodiscard]] std::vector<KeyId> KnownKeys() const;
   // The version that was current just before `op`; null means absent.
   [[nodiscard]] const Version* Before(const KeyId& id, std::uint64_t op) const;
 

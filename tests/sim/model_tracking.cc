@@ -30,34 +30,48 @@ void TrackingTable::Remember(SessionNumber session, const std::string& key) {
   }
 }
 
-void TrackingTable::Invalidate(const std::string& key, SessionNumber writer) {
+void TrackingTable::Invalidate(const std::string& key, SessionNumber writer, const Hears& hears) {
   for (const auto& [number, mode] : modes_) {
-    const bool hears =
-        mode.bcast && !(mode.noloop && number == writer) &&
+    const bool listens =
+        hears(number) && mode.bcast && !(mode.noloop && number == writer) &&
         (mode.prefixes.empty() ||
          std::any_of(mode.prefixes.begin(), mode.prefixes.end(),
                      [&](const std::string& prefix) { return key.starts_with(prefix); }));
-    if (hears) {
+    if (listens) {
       push_(number, key);
     }
   }
-  const auto node = table_.extract(key);
+  auto node = table_.extract(key);
   if (node.empty()) {
     return;
   }
-  for (const SessionNumber number : node.mapped()) {
+  const std::set<SessionNumber> sessions = std::exchange(node.mapped(), {});
+  for (const SessionNumber number : sessions) {
+    if (!hears(number)) {
+      node.mapped().insert(number);
+    }
+  }
+  if (!node.mapped().empty()) {
+    table_.insert(std::move(node));
+  }
+  for (const SessionNumber number : sessions) {
     const TrackingMode* mode = Mode(number);
-    if (mode != nullptr && !mode->bcast && !(mode->noloop && number == writer)) {
+    if (hears(number) && mode != nullptr && !mode->bcast && !(mode->noloop && number == writer)) {
       push_(number, key);
     }
   }
 }
 
-std::vector<SessionNumber> TrackingTable::InvalidateAll() {
-  table_.clear();
+std::vector<SessionNumber> TrackingTable::InvalidateAll(const Hears& hears) {
+  for (auto entry = table_.begin(); entry != table_.end();) {
+    std::erase_if(entry->second, hears);
+    entry = entry->second.empty() ? table_.erase(entry) : std::next(entry);
+  }
   std::vector<SessionNumber> sessions;
   for (const auto& [number, mode] : modes_) {
-    sessions.push_back(number);
+    if (hears(number)) {
+      sessions.push_back(number);
+    }
   }
   return sessions;
 }

@@ -41,9 +41,14 @@ class TrackingTable {
 
   // Remembers a key for a session; may evict another key, with pushes.
   void Remember(SessionNumber session, const std::string& key);
-  void Invalidate(const std::string& key, SessionNumber writer);
-  // FLUSH*: the table is emptied; returns who must get the null push.
-  [[nodiscard]] std::vector<SessionNumber> InvalidateAll();
+  // Only sessions for which `hears` is true are told; the others stay in the table. (Each node has
+  // a table of its own.)
+  using Hears = std::function<bool(SessionNumber)>;
+  void Invalidate(const std::string& key, SessionNumber writer, const Hears& hears);
+  // FLUSH*: the table is emptied of those who hear it; returns who must get the null push.
+  [[nodiscard]] std::vector<SessionNumber> InvalidateAll(const Hears& hears = [](SessionNumber) {
+    return true;
+  });
   // A restart: nobody is tracked and nobody is told.
   void Clear();
   [[nodiscard]] std::size_t keys() const { return table_.size(); }

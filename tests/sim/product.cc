@@ -21,8 +21,10 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config::UpstreamConfig& upstream = config.upstream;
   upstream.password = setup.password;
   if (!setup.hosts.empty()) {
-    upstream.topology =
-        setup.sentinels ? config::TopologyKind::kSentinel : config::TopologyKind::kReplicated;
+    upstream.topology = setup.cluster     ? config::TopologyKind::kCluster
+                        : setup.sentinels ? config::TopologyKind::kSentinel
+                                          : config::TopologyKind::kReplicated;
+    upstream.cluster_refresh_interval = Millis(setup.map_interval);
     upstream.sentinel.master_name = "m";
     upstream.nodes.clear();
     for (const std::string& host : setup.hosts) {
@@ -115,29 +117,13 @@ class WorkerProduct final : public Product {
              std::to_string(worker_->coherence().flights().stats().open.value()) + ", there are " +
              std::to_string(open);
     }
-    const ExclusivePool& exclusive = worker_->pool().exclusive();
-    if (exclusive.links() > config_.upstream.pool.max_active) {
-      return std::to_string(exclusive.links()) + " exclusive links, upstream.pool.max_active is " +
-             std::to_string(config_.upstream.pool.max_active);
-    }
-    // A lane carries its limit, a handful of each client beyond it, and the daemon's own questions.
-    const std::size_t most = std::max<std::size_t>(config_.upstream.link_pipeline_max, 16) +
-                             16 * worker_->session_stats().accepted.value() + 8;
-    std::size_t longest = 0;
-    worker_->pool().ForEachShared([&](const Link& link) {
-      if (link.spec().purpose == Link::Purpose::kLane) {
-        longest = std::max(longest, link.awaited());
+    std::string wrong;
+    worker_->ForEachPool([&](const Pool& pool) {
+      if (wrong.empty()) {
+        wrong = CheckPool(pool);
       }
     });
-    if (longest > most) {
-      return std::to_string(longest) + " requests awaited on one lane, at most " +
-             std::to_string(most) + " were to be";
-    }
-    if (exclusive.waiting() > worker_->server().active()) {
-      return std::to_string(exclusive.waiting()) + " wait for an exclusive link, there are " +
-             std::to_string(active) + " clients";
-    }
-    return {};
+    return wrong;
   }
 
   [[nodiscard]] std::string CheckDrained() const override {
@@ -150,7 +136,7 @@ class WorkerProduct final : public Product {
             .append(std::to_string(value));
       }
     };
-    const UpstreamStats& upstream = worker_->pool().stats();
+    const UpstreamStats& upstream = worker_->upstream_stats();
     const FlightStats& flights = worker_->coherence().flights().stats();
     expect_zero("clients", worker_->session_stats().active.value());
     expect_zero("resp3 clients", worker_->session_stats().resp3.value());
@@ -161,8 +147,11 @@ class WorkerProduct final : public Product {
     expect_zero("exclusive links lent", upstream.exclusive_active.value());
     expect_zero("exclusive links idle", upstream.exclusive_idle.value());
     expect_zero("waiting for an exclusive link", upstream.exclusive_waiting.value());
-    expect_zero("exclusive links promised",
-                static_cast<std::int64_t>(worker_->pool().exclusive().promised()));
+    worker_->ForEachPool([&](const Pool& pool) {
+      expect_zero("exclusive links promised",
+                  static_cast<std::int64_t>(pool.exclusive().promised()));
+    });
+    expect_zero("requests held for a slot", worker_->cluster_stats().requests_held.value());
     expect_zero("flights", flights.open.value());
     expect_zero("waiters", flights.waiters.value());
     expect_zero("holds", worker_->coherence().stats().holds.value());
@@ -201,6 +190,34 @@ class WorkerProduct final : public Product {
       worker_->Reconnect();
       Meddle();
     });
+  }
+
+  // Empty, or which of its bounds the pool is beyond.
+  [[nodiscard]] std::string CheckPool(const Pool& pool) const {
+    const ExclusivePool& exclusive = pool.exclusive();
+    if (exclusive.links() > config_.upstream.pool.max_active) {
+      return std::to_string(exclusive.links()) + " exclusive links, upstream.pool.max_active is " +
+             std::to_string(config_.upstream.pool.max_active);
+    }
+    // A lane carries its limit, a handful of each client beyond it, and the daemon's own questions.
+    const std::size_t most = std::max<std::size_t>(config_.upstream.link_pipeline_max, 16) +
+                             16 * worker_->session_stats().accepted.value() + 8;
+    std::size_t longest = 0;
+    pool.ForEachShared([&](const Link& link) {
+      if (link.spec().purpose == Link::Purpose::kLane) {
+        longest = std::max(longest, link.awaited());
+      }
+    });
+    if (longest > most) {
+      return std::to_string(longest) + " requests awaited on one lane, at most " +
+             std::to_string(most) + " were to be";
+    }
+    const std::size_t clients = worker_->server().active();
+    if (exclusive.waiting() > clients) {
+      return std::to_string(exclusive.waiting()) + " wait for an exclusive link, there are " +
+             std::to_string(clients) + " clients";
+    }
+    return {};
   }
 
   void Finish() {

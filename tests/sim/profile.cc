@@ -15,6 +15,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "overload", .faults = true, .overload = true});
     all.push_back({.name = "short-lives", .short_lives = true, .churn = 4});
     all.push_back({.name = "failover", .failover = true});
+    all.push_back({.name = "cluster", .cluster = true});
     return all;
   }();
   return kProfiles;

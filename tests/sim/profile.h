@@ -19,6 +19,7 @@ struct Profile {
   bool overload = false;      // small limits, deep pipelines, slow readers
   bool short_lives = false;   // keys die while their replies are on slow links
   bool failover = false;      // several nodes, and the primary changes
+  bool cluster = false;       // a Redis Cluster, and whatever happens to one
   double churn = 1;           // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;
 };

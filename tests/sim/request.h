@@ -22,6 +22,8 @@ enum class Expect : std::uint8_t {
   kMget,        // the same for each item of an array
   kExecuted,    // the reply of exactly one execution at the server, claimed by nobody else
   kExec,        // kExecuted, for a whole transaction
+  kParts,       // one execution of each part, and a reply made of theirs
+  kEveryNode,   // one execution on every primary, and the sum or the OK of them
   kHello,       // a map that names the protocol asked for
   kInteger,     // any integer (CLIENT ID)
   kSubscribed,  // a subscribe or unsubscribe confirmation
@@ -35,6 +37,12 @@ struct QueuedAccess {
   std::vector<KeyId> writes;
 };
 
+// What a request for several slots of a cluster is taken apart into.
+struct RequestPart {
+  std::string line;
+  std::vector<KeyId> writes;
+};
+
 struct Request {
   std::uint64_t index = 0;  // on its connection, from 1
   Args args;
@@ -45,6 +53,8 @@ struct Request {
   Protocol protocol = Protocol::kResp2;
   std::vector<KeyId> reads;
   std::vector<KeyId> writes;
+  std::vector<KeyId> concerns;       // kExecuted: keys it reads, past the cache
+  std::vector<RequestPart> parts;    // kParts
   std::vector<KeyId> marks;          // keys that will hold this request's token
   std::vector<QueuedAccess> queued;  // kExec
   bool writes_everything = false;    // FLUSH*, SWAPDB
@@ -80,6 +90,7 @@ struct ClientState {
   std::map<KeyId, std::uint64_t> seen;  // newest version known to be seen, by op
   std::map<std::uint64_t, std::vector<KeyId>> marks;  // by request index
   std::uint64_t last_claim = 0;
+  std::map<KeyId, std::uint64_t> claims;  // the same for each key, where there are several nodes
   std::vector<std::pair<KeyId, std::string>> watch_reads;  // GET replies since WATCH
   std::set<std::string> messages;                          // of channels
 };

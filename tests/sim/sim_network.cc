@@ -335,9 +335,9 @@ std::unique_ptr<ByteStream> SimNetwork::Dial(const Endpoint& to, ByteStreamHandl
   upstreams_.push_back(&connection);
   auto stream = connection.OpenDialled(handler);
   const DialOutcome outcome = upstream_.draw(to);
-  env_.Note(connection.name(), outcome == DialOutcome::kAccepted  ? "dialled"
-                               : outcome == DialOutcome::kRefused ? "dialled, will be refused"
-                                                                  : "dialled, will hang");
+  static constexpr const char* kWords[] = {"dialled", "dialled, will be refused",
+                                           "dialled, will hang"};
+  env_.Note(connection.name(), to.ToString() + " " + kWords[static_cast<std::size_t>(outcome)]);
   if (outcome != DialOutcome::kHangs) {
     env_.scheduler.Post(env_.Between(std::chrono::microseconds(30), std::chrono::milliseconds(2)),
                         [this, &connection, outcome, to] {

@@ -27,7 +27,7 @@ Request Traffic::Start(ClientState& client, std::uint64_t& index) const {
 }
 
 void Traffic::Finish(ClientState& client, Request& request) const {
-  if (request.expect == Expect::kExecuted) {
+  if (request.expect == Expect::kExecuted || request.expect == Expect::kEveryNode) {
     request.line = ModelRedis::LogLine(client.db, request.args);
   }
   request.marks = request.writes;
@@ -61,7 +61,7 @@ const Traffic::Kind& Traffic::Draw(bool for_multi) {
       {2, &Traffic::Script, true},
       {3, &Traffic::List, true},
       {0.5, &Traffic::BlockingPop, false},
-      {0.3 * churn, &Traffic::Flush, true},
+      {0.3 * churn, &Traffic::Flush, !profile_.cluster},
       {1.5, &Traffic::Select, false},
       {0.5, &Traffic::Greeting, false},
       {3, &Traffic::Local, false},
@@ -86,7 +86,9 @@ const Traffic::Kind& Traffic::Draw(bool for_multi) {
 
 void Traffic::Next(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
   if (env_.Chance(read_mostly_ ? 0.002 : 0.03)) {
+    PinTag();
     Transaction(client, index, out);
+    pinned_ = kNoTag;
     return;
   }
   Request request = Start(client, index);
@@ -170,7 +172,7 @@ void Traffic::Quit(ClientState& client, std::uint64_t& index, std::vector<Reques
 }
 
 Args Traffic::DirectWrite(int& db) {
-  db = env_.Chance(0.8) ? 0 : 1;
+  db = env_.Chance(0.8) || profile_.cluster ? 0 : 1;
   static std::string token;
   token = "d" + std::to_string(env_.rng.Next() % 1000000000) + ";";
   const std::string key = Key('k');
@@ -205,12 +207,44 @@ std::string Traffic::Key(char space) {
   // Half of all accesses go to two hot keys.
   const std::uint64_t n = space == 'k' ? 8 : 2;
   const std::uint64_t pick = env_.Chance(0.5) ? env_.rng.Below(2) : env_.rng.Below(n);
-  return space + std::to_string(pick);
+  if (!profile_.cluster) {
+    return space + std::to_string(pick);
+  }
+  const int tag = pinned_ != kNoTag ? pinned_ : static_cast<int>(pick % kTags);
+  return space + std::to_string(pick) + "{" + std::to_string(tag) + "}";
 }
 
 std::string Traffic::AnyKey() {
   const double at = env_.rng.Unit();
   return Key(at < 0.85 ? 'k' : at < 0.95 ? 'n' : 'l');
+}
+
+// The parts, one a slot, in the order in which the slots are first named. `step`: arguments a key
+// takes with it.
+void Traffic::TakeApart(const ClientState& client, Request& request, std::size_t step) const {
+  if (!profile_.cluster) {
+    return;
+  }
+  std::vector<int> tags;
+  std::vector<Args> parts;
+  for (std::size_t i = 1; i < request.args.size(); i += step) {
+    const int tag = TagOf(request.args[i]);
+    const auto at = std::find(tags.begin(), tags.end(), tag) - tags.begin();
+    if (static_cast<std::size_t>(at) == tags.size()) {
+      tags.push_back(tag);
+      parts.push_back({request.args[0]});
+      request.parts.emplace_back();
+    }
+    const auto index = static_cast<std::size_t>(at);
+    for (std::size_t word = i; word < i + step; ++word) {
+      parts[index].push_back(request.args[word]);
+    }
+    request.parts[index].writes.push_back({client.db, request.args[i]});
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    request.parts[i].line = ModelRedis::LogLine(client.db, parts[i]);
+  }
+  request.expect = Expect::kParts;
 }
 
 std::string Traffic::Text(const ClientState& client, const Request& request) {
@@ -288,6 +322,7 @@ void Traffic::Mset(ClientState& client, Request& request) {
     request.writes.push_back({client.db, key});
   }
   request.expect = Expect::kExecuted;
+  TakeApart(client, request, 2);
 }
 
 void Traffic::Count(ClientState& client, Request& request) {
@@ -310,6 +345,15 @@ void Traffic::Remove(ClientState& client, Request& request) {
     request.writes.push_back({client.db, request.args.back()});
   }
   request.expect = Expect::kExecuted;
+  if (profile_.cluster && (request.writes.size() > 1 || env_.Chance(0.3))) {
+    // A key that is nobody else's tells each part from those of other clients.
+    for (const KeyId& id : std::vector<KeyId>(request.writes)) {
+      request.args.push_back(TokenOf(client.number, request.index) + "x{" +
+                             std::to_string(TagOf(id.name)) + "}");
+      request.writes.push_back({client.db, request.args.back()});
+    }
+    TakeApart(client, request, 1);
+  }
 }
 
 void Traffic::Expiry(ClientState& client, Request& request) {
@@ -326,14 +370,16 @@ void Traffic::Expiry(ClientState& client, Request& request) {
   request.writes = {{client.db, key}};
 }
 
-void Traffic::Remaining(ClientState& /*client*/, Request& request) {
+void Traffic::Remaining(ClientState& client, Request& request) {
   const double at = env_.rng.Unit();
+  request.expect = Expect::kExecuted;
   if (at < 0.8) {
     request.args = {at < 0.4 ? "TTL" : "PTTL", AnyKey()};
+    request.concerns = {{client.db, request.args[1]}};
   } else {
     request.args = {"DBSIZE"};
+    request.expect = profile_.cluster ? Expect::kEveryNode : Expect::kExecuted;
   }
-  request.expect = Expect::kExecuted;
 }
 
 void Traffic::ReadAndChange(ClientState& client, Request& request) {
@@ -354,6 +400,11 @@ void Traffic::ReadAndChange(ClientState& client, Request& request) {
 
 void Traffic::Rename(ClientState& client, Request& request) {
   request.args = {"RENAME", Key('k'), Key('k')};
+  if (profile_.cluster && TagOf(request.args[1]) != TagOf(request.args[2])) {
+    request = Literal(std::move(request), Args(request.args),
+                      Reply::Error("CROSSSLOT Keys in request don't hash to the same slot"));
+    return;
+  }
   request.expect = Expect::kExecuted;
   request.writes = {{client.db, request.args[1]}, {client.db, request.args[2]}};
 }
@@ -401,14 +452,23 @@ void Traffic::Flush(ClientState& /*client*/, Request& request) {
     request.args = {"FLUSHDB"};
   } else if (at < 0.8) {
     request.args = {"FLUSHALL"};
+  } else if (profile_.cluster) {
+    request.args = {"flushall"};
   } else {
     request.args = {"SWAPDB", "0", "1"};
   }
-  request.expect = Expect::kExecuted;
+  request.expect = profile_.cluster ? Expect::kEveryNode : Expect::kExecuted;
   request.writes_everything = true;
 }
 
 void Traffic::Select(ClientState& client, Request& request) {
+  if (profile_.cluster) {
+    const bool first = env_.Chance(0.5);
+    request =
+        Literal(std::move(request), {"SELECT", first ? "0" : "1"},
+                first ? Reply::Ok() : Reply::Error("ERR SELECT is not allowed in cluster mode"));
+    return;
+  }
   if (env_.Chance(0.05)) {
     request =
         Literal(std::move(request), {"SELECT", "99"}, Reply::Error("ERR DB index is out of range"));

@@ -47,6 +47,10 @@ class Traffic {
   void Finish(ClientState& client, Request& request) const;
   const Kind& Draw(bool for_multi);
   void Transaction(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
+  // Of a transaction in a cluster: all its keys have one slot.
+  void PinTag() { pinned_ = profile_.cluster ? static_cast<int>(env_.rng.Below(kTags)) : kNoTag; }
+  static int TagOf(const std::string& key) { return key[key.size() - 2] - '0'; }
+  void TakeApart(const ClientState& client, Request& request, std::size_t step) const;
   std::string Key(char space);
   std::string AnyKey();
   std::string Text(const ClientState& client, const Request& request);
@@ -75,9 +79,13 @@ class Traffic {
   void Odd(ClientState& client, Request& request);
   void Publish(ClientState& client, Request& request);
 
+  static constexpr int kTags = 4;  // of a cluster's keys: "k5{1}"
+  static constexpr int kNoTag = -1;
+
   Env& env_;
   const Profile& profile_;
   const bool read_mostly_;
+  int pinned_ = kNoTag;
 };
 
 }  // namespace nearcached::sim

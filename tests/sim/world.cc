@@ -15,6 +15,7 @@ World::World(const RunOptions& options, const ProductFactory& factory)
       server_(DrawServer()),
       setup_(DrawSetup()),
       group_(DrawGroup()),
+      cluster_(DrawCluster()),
       model_(env_, server_),
       network_(env_,
                {[this](const Endpoint& to) { return DrawDial(to); }, [this] { return DrawPath(); },
@@ -33,8 +34,11 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                       [this](const std::string& key) { checker_.Disturbed(key); }});
   deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
                         env_.scheduler.turn_cost_max() * 8;
-  if (group_ != nullptr) {
-    model_.SetGroup(*group_);
+  if (nodes() != nullptr) {
+    model_.SetNodes(*nodes());
+  }
+  if (cluster_ != nullptr) {
+    cluster_->SetModel(model_);
   }
   product_ = factory(setup_, env_.scheduler, network_);
 }
@@ -124,6 +128,9 @@ Promises World::MakePromises() const {
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
   promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;
+  if (cluster_ != nullptr) {
+    PromiseOfCluster(promises);
+  }
   return promises;
 }
 
@@ -150,20 +157,24 @@ std::unique_ptr<NodeGroup> World::DrawGroup() {
   return group;
 }
 
+ServerNodes* World::nodes() const {
+  return cluster_ != nullptr ? static_cast<ServerNodes*>(cluster_.get()) : group_.get();
+}
+
 void World::Accept(SimConnection& connection, const Endpoint& to) {
-  if (group_ == nullptr) {
+  if (nodes() == nullptr) {
     model_.Connect(connection);
     return;
   }
-  if (const auto node = group_->NodeOf(to)) {
+  if (const auto node = nodes()->NodeOf(to)) {
     model_.Connect(connection, *node);
   }
-  group_->Accepted(connection, to);
+  nodes()->Accepted(connection, to);
 }
 
 DialOutcome World::DrawDial(const Endpoint& to) {
-  if (group_ != nullptr) {
-    return group_->Dialled(to);
+  if (nodes() != nullptr) {
+    return nodes()->Dialled(to);
   }
   if (model_.down()) {
     return DialOutcome::kRefused;
@@ -182,7 +193,8 @@ DialOutcome World::DrawDial(const Endpoint& to) {
 void World::ScheduleClients() {
   const MonoTime now = env_.scheduler.Now();
   traffic_end_ =
-      now + milliseconds(profile_.failover ? env_.Between(4000, 9000) : env_.Between(1000, 5000));
+      now + milliseconds(profile_.failover || profile_.cluster ? env_.Between(4000, 9000)
+                                                               : env_.Between(1000, 5000));
   clients_planned_ = static_cast<int>(env_.Between(2, 12));
   // A calm world lets the links come up first; elsewhere clients may be there before them.
   const Duration first =
@@ -218,6 +230,14 @@ void World::StartClient() {
   if (draining_) {
     client->PermitClose();
   }
+  Introduce(connection);
+  client->Start();
+  // An application keeps a connection for a while, then comes back with another.
+  env_.scheduler.Post(env_.Between(milliseconds(50), milliseconds(800)), [this] { StartClient(); });
+}
+
+// The client's connection reaches the listener.
+void World::Introduce(SimConnection& connection) {
   env_.scheduler.PostToProduct(env_.scheduler.Now(), [this, &connection] {
     if (product_ == nullptr) {
       return;
@@ -229,9 +249,6 @@ void World::StartClient() {
       connection.Reset(false);
     }
   });
-  client->Start();
-  // An application keeps a connection for a while, then comes back with another.
-  env_.scheduler.Post(env_.Between(milliseconds(50), milliseconds(800)), [this] { StartClient(); });
 }
 
 void World::ScheduleDirectWriter() {
@@ -245,7 +262,9 @@ void World::ScheduleDirectWriter() {
       int db = 0;
       const Args args = traffic_.DirectWrite(db);
       checker_.Disturbed(args.size() > 1 ? args[1] : "");
-      static_cast<void>(model_.Direct(db, args));
+      if (cluster_ == nullptr || cluster_->AdmitDirect(args)) {
+        static_cast<void>(model_.Direct(db, args));
+      }
     }
     ScheduleDirectWriter();
   });
@@ -309,6 +328,7 @@ void World::Tick() {
     if (std::string wrong = product_->CheckState(); !wrong.empty()) {
       env_.Fail("I5", std::move(wrong));
     }
+    CheckService();
     env_.scheduler.Post(milliseconds(50), [this] { Tick(); });
   }
 }
@@ -336,6 +356,10 @@ RunResult World::Run() {
   }
   if (group_ != nullptr) {
     ScheduleFailovers();
+  }
+  if (cluster_ != nullptr) {
+    ScheduleClusterEvents();
+    StartProbes();
   }
   Tick();
   const bool early = env_.Chance(profile_.drain_mid_traffic);
@@ -384,6 +408,9 @@ void World::Drain() {
   for (const auto& client : clients_) {
     client->PermitClose();
     client->WindUp();
+  }
+  for (const auto& probe : probes_) {
+    probe->Stop();
   }
   product_->StartDrain();
   const Duration allowance =

@@ -10,8 +10,10 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/client.h"
 #include "tests/sim/env.h"
+#include "tests/sim/model_cluster.h"
 #include "tests/sim/model_nodes.h"
 #include "tests/sim/model_redis.h"
+#include "tests/sim/probe.h"
 #include "tests/sim/product.h"
 #include "tests/sim/profile.h"
 #include "tests/sim/sim_network.h"
@@ -54,15 +56,23 @@ class World {
   ProductSetup DrawSetup();
   PathFaults DrawPath();
   [[nodiscard]] Promises MakePromises() const;
+  void PromiseOfCluster(Promises& promises) const;
   std::unique_ptr<NodeGroup> DrawGroup();
+  std::unique_ptr<ModelCluster> DrawCluster();
+  [[nodiscard]] ServerNodes* nodes() const;
   DialOutcome DrawDial(const Endpoint& to);
   void Accept(SimConnection& connection, const Endpoint& to);
   void ScheduleClients();
   void StartClient();
+  void Introduce(SimConnection& connection);
   void ScheduleDirectWriter();
   void ScheduleFaults();
   void InjectFault();
   void ScheduleFailovers();
+  void ScheduleClusterEvents();
+  void InjectLinkFault();
+  void StartProbes();
+  void CheckService();
   void Tick();
   // Runs until `end` or a failure. False on failure.
   bool RunUntil(MonoTime end);
@@ -75,16 +85,19 @@ class World {
   const Profile& profile_;
   ServerTraits server_;
   ProductSetup setup_;
-  std::unique_ptr<NodeGroup> group_;  // null: one server
+  std::unique_ptr<NodeGroup> group_;       // null: no failover profile
+  std::unique_ptr<ModelCluster> cluster_;  // null: no cluster
   ModelRedis model_;
   SimNetwork network_;
   Checker checker_;
   Traffic traffic_;
   std::unique_ptr<Product> product_;
   std::vector<std::unique_ptr<Client>> clients_;
-  Duration client_path_max_{};  // slowest way of a byte between client and sidecar
+  std::vector<std::unique_ptr<Probe>> probes_;  // by tag of the cluster's keys
+  Duration client_path_max_{};                  // slowest way of a byte between client and sidecar
   Duration deadline_allowance_{};
   MonoTime traffic_end_{};
+  MonoTime probes_since_{};
   int clients_planned_ = 0;
   int next_client_ = 0;
   bool quiet_ = false;  // no more faults

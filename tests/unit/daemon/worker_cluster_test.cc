@@ -151,6 +151,23 @@ TEST_CASE_FIXTURE(Clustered, "TRYAGAIN is tried again after a while") {
   CHECK(Answer(client, "MSETNX {foo}a 1 {foo}b 2", ":1\r\n") == ":1\r\n");
 }
 
+TEST_CASE_FIXTURE(Clustered,
+                  "keys that are half moved are asked for on both sides until all are there") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  const std::string request = "MSETNX {foo}a 1 {foo}b 2";
+  CHECK(Ask(client, request).empty());
+  for (int i = 0; i < 20; ++i) {  // more often than a request may be redirected
+    CHECK(server.PlaceOf(request) == "b:1");
+    CHECK(Answer(client, request, "-ASK 12182 a:1\r\n").empty());
+    CHECK(server.PlaceOf(request) == "a:1");
+    server.Answer("ASKING", "+OK\r\n");
+    CHECK(Answer(client, request, "-TRYAGAIN half of them\r\n").empty());
+    Wait(25ms);
+  }
+  CHECK(Answer(client, request, ":1\r\n") == ":1\r\n");
+}
+
 TEST_CASE_FIXTURE(Clustered, "a request whose node is lost is not sent again") {
   StartMapped();
   FakeConnection& client = Connect();

@@ -547,6 +547,24 @@ TEST_CASE_FIXTURE(Rig,
   CHECK(dialer.dials() > dials);
 }
 
+TEST_CASE_FIXTURE(Rig, "a lane that is being renewed and never answers again is given up") {
+  config.health_interval = 1s;
+  config.health_misses = 3;
+  config.command_timeout = 2s;
+  config.pool.max_lifetime = 10s;
+  config.pool.lifetime_jitter = 0;
+  Start();
+  Wait(9500ms);
+  std::uint64_t seat = 0;
+  Send(pool->Lane(0, Protocol::kResp2, seat, false), "INCR");
+  FakeConnection& silent = server.ConnectionOf("INCR");
+  Wait(1s);
+  CHECK_FALSE(silent.closed());  // its lifetime is over, and it still owes a reply
+  Wait(4s);
+  CHECK(silent.closed());
+  CHECK(pool->stats().closed_silent.value() == 1);
+}
+
 TEST_CASE_FIXTURE(Rig, "a shut down pool tells everyone, refuses, and dials no more") {
   Start();
   StartFill("k");
