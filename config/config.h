@@ -178,6 +178,7 @@ struct LimitsConfig {
   std::uint32_t args_max = 1'048'576;          // arguments of one request
   std::uint64_t inline_bytes_max = 64 * kKib;  // one line of the inline protocol
   std::uint64_t output_bytes_max = 64 * kMib;  // replies a client has not read; beyond: closed
+  std::uint64_t scripts_bytes_max = 8 * kMib;  // scripts remembered for EVALSHA; 0: none
   Duration client_idle_timeout{0};             // a silent client is closed; 0: never
   Duration request_timeout{30'000};            // half a request, then silence; 0: never
 

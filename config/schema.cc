@@ -527,6 +527,13 @@ constexpr Row kRows[] = {
      At<&Config::limits, &LimitsConfig::output_bytes_max>(), Size(64 * kKib, 64 * kGib), kFree,
      kLive, kPublic, kOptional,
      "Replies that wait because the client does not read; beyond it the client is closed."},
+    {"limits.scripts_bytes_max", Type::kBytes,
+     At<&Config::limits, &LimitsConfig::scripts_bytes_max>(), Size(0, 64 * kGib), kFree, kLive,
+     kPublic, kOptional,
+     "Memory for scripts that EVAL and SCRIPT LOAD have shown, so that EVALSHA goes on working "
+     "when "
+     "the upstream restarts or another node takes over. Beyond it the least recently used is "
+     "forgotten; 0: nothing is remembered, and clients see NOSCRIPT."},
     {"limits.client_idle_timeout", Type::kDuration,
      At<&Config::limits, &LimitsConfig::client_idle_timeout>(), Time(0 * kMs, 365 * kDay), kFree,
      kLive, kPublic, kOptional, "A client that sends nothing for so long is closed; 0: never."},

@@ -250,6 +250,8 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   registry.AddCounter("nearcached_upstream_late_replies_total",
                       "Replies that came after their timeout and were thrown away.", {},
                       &stats.late_replies);
+  registry.AddCounter("nearcached_upstream_script_loads_total",
+                      "Scripts told to the upstream ahead of an EVALSHA.", {}, &stats.script_loads);
   registry.AddCounter("nearcached_upstream_pings_total", "Health probes sent.", {}, &stats.pings);
   registry.AddGauge("nearcached_upstream_links", "Links that stand.", {}, &stats.links_ready);
   registry.AddGauge("nearcached_upstream_inflight", "Requests sent and not answered.", {},
@@ -346,6 +348,16 @@ void RegisterTopology(MetricRegistry& registry, const TopologyStats& stats) {
       .Add("failed", stats.control.failed);
 }
 
+void RegisterScripts(MetricRegistry& registry, const ScriptStats& stats) {
+  registry.AddGauge("nearcached_scripts", "Scripts remembered for EVALSHA.", {}, &stats.remembered);
+  registry.AddGauge("nearcached_scripts_bytes", "Memory they take.", {}, &stats.bytes);
+  registry.AddCounter("nearcached_scripts_evicted_total",
+                      "Scripts forgotten because of limits.scripts_bytes_max.", {}, &stats.evicted);
+  registry.AddCounter("nearcached_scripts_repaired_total",
+                      "EVALSHA answered with NOSCRIPT and sent once more, the script ahead of it.",
+                      {}, &stats.repaired);
+}
+
 // What a worker counts, wherever that is kept.
 struct WorkerFigures {
   const SessionStats& sessions;
@@ -355,6 +367,7 @@ struct WorkerFigures {
   const UpstreamStats& upstream;
   const ClusterStats& cluster;
   const TopologyStats& topology;
+  const ScriptStats& scripts;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -366,6 +379,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterUpstream(registry, figures.upstream);
   RegisterCluster(registry, figures.cluster);
   RegisterTopology(registry, figures.topology);
+  RegisterScripts(registry, figures.scripts);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -431,7 +445,7 @@ void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
   RegisterFigures(registry,
                   {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
                    worker.coherence().flights().stats(), worker.upstream_stats(),
-                   worker.cluster_stats(), worker.topology_stats()});
+                   worker.cluster_stats(), worker.topology_stats(), worker.script_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -474,12 +488,14 @@ std::string MetricReference() {
   const StreamStats streams;
   const ListenerStats listeners;
   const ReloadStats reloads;
+  const ScriptStats scripts;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
-  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology});
+  RegisterFigures(registry,
+                  {sessions, l1, coherence, flights, upstream, cluster, topology, scripts});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -41,6 +41,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
              commands_}),
       cluster_(MakeCluster(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
+      scripts_(config_.limits.scripts_bytes_max),
       context_{.scheduler = scheduler_,
                .commands = commands_,
                .hasher = hasher_,
@@ -49,6 +50,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .coherence = coherence_,
                .upstream = cluster_ != nullptr ? static_cast<Upstream&>(*cluster_) : pool_,
                .fills = Fills(),
+               .scripts = scripts_,
                .stats = session_stats_,
                .admin = nullptr,
                .config = &config_,
@@ -136,6 +138,7 @@ void Worker::Reload(const config::Config& config) {
   const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
   config_ = config;
   context_.denied = DeniedBy(config_.commands);
+  scripts_.SetBytesMax(config_.limits.scripts_bytes_max);
   if (!policy_changed) {
     return;
   }

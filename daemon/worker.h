@@ -24,6 +24,7 @@
 #include "daemon/cache/l1.h"
 #include "daemon/command/command_table.h"
 #include "daemon/fetch/coherence.h"
+#include "daemon/fetch/script_memory.h"
 #include "daemon/session/server.h"
 #include "daemon/session/session_context.h"
 #include "daemon/upstream/cluster.h"
@@ -102,6 +103,7 @@ class Worker {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
+  [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
 
  private:
@@ -125,6 +127,7 @@ class Worker {
   ClusterStats cluster_stats_;
   std::unique_ptr<Cluster> cluster_;  // in place of the pool, where the upstream is a cluster
   Coherence coherence_;
+  ScriptMemory scripts_;
   SessionStats session_stats_;
   SessionContext context_;
   Server server_;

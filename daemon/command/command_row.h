@@ -35,6 +35,15 @@ enum class CacheClass : std::uint8_t {
   kStringMany,  // MGET: an array of what GET would answer, key by key
 };
 
+// Which argument of a command has to do with a script, and how: ScriptMemory.
+enum class ScriptRole : std::uint8_t {
+  kNone,
+  kBodyFirst,   // the text of a script is the first argument: EVAL
+  kBodySecond,  // or the second: SCRIPT LOAD
+  kNameFirst,   // the SHA1 of a script that the server should know: EVALSHA
+  kFlush,       // the server forgets all of them: SCRIPT FLUSH
+};
+
 // Properties of a command, as bits.
 enum class CommandFlag : std::uint32_t {
   kWrite = 1U << 0U,       // may change a key it names
@@ -114,6 +123,7 @@ struct CommandRow {
   KeyScan key_scan = KeyScan::kSpecs;
   std::span<const KeySpec> keys{};  // lives as long as the row
   TimeoutArgument timeout{};
+  ScriptRole script = ScriptRole::kNone;
   // kRefused: the error a client gets, without its leading "-" and "\r\n". Empty for all others.
   std::string_view refusal{};
   // Index of the command's counters, see CommandTable::IdName(). Subcommands share their parent's;

@@ -128,6 +128,10 @@ constexpr CommandRow Refused(CommandRow row, std::string_view why) {
   row.refusal = why;
   return Handled(row, Handling::kRefused);
 }
+constexpr CommandRow Scripted(CommandRow row, ScriptRole role) {
+  row.script = role;
+  return row;
+}
 constexpr CommandRow Scanned(CommandRow row, KeyScan scan) {
   row.key_scan = scan;
   return row;

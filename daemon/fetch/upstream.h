@@ -9,6 +9,7 @@
 #include "daemon/cache/l1.h"
 #include "daemon/fetch/footprint.h"
 #include "daemon/fetch/reply_sink.h"
+#include "daemon/fetch/script_memory.h"
 #include "proto/protocol.h"
 
 namespace nearcached {
@@ -23,6 +24,10 @@ struct SendRequest {
   bool answered_by_push = false;           // passthrough: (P|S)(UN)SUBSCRIBE, see Link
   bool discard_reply = false;              // nobody wants the reply: counted off, not handed on
   bool follows = false;  // the second half of the request just taken: never refused
+  // The script it calls by its SHA1, if that is remembered: a link that has not told its server
+  // about it yet does so first. Not for what MULTI queues, nor where the command before reaches as
+  // far as the next (ASKING).
+  ScriptRef script{};
 };
 
 // One ordered lane. Requests are answered in the order they were sent, each exactly once: by its
@@ -88,6 +93,10 @@ class ExclusiveLink : public UpstreamLink {
   [[nodiscard]] virtual std::int64_t upstream_client_id() const = 0;
   // Requests whose replies have not come.
   [[nodiscard]] virtual std::size_t unanswered() const = 0;
+  // Whether the server has been told this script since the connection was made, as far as the link
+  // knows; and that it was, over another one.
+  [[nodiscard]] virtual bool KnowsScript(const Script& script) const = 0;
+  virtual void NoteScript(const Script& script) = 0;
 
  protected:
   ~ExclusiveLink() = default;

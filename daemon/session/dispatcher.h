@@ -81,6 +81,12 @@ class Dispatcher {
   // answered with why not (`answered`). False: parked.
   bool EnsurePinned(Session& session, const Request& request, bool& answered) const;
 
+  // script_path.cc: EVAL, EVALSHA, SCRIPT.
+  ScriptRef NoteScript(Session& session, const Request& request);
+  bool ServerKnowsScript(Session& session, const Request& request);
+  void KeepScriptCall(Session& session, const Request& request, std::uint64_t seq, ScriptRef script,
+                      const Footprint* footprint);
+
   // local_commands.cc: what the sidecar answers itself.
   bool Local(Session& session, const Request& request);
   bool LocalInMulti(Session& session, const Request& request);

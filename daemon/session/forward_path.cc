@@ -94,7 +94,7 @@ bool Dispatcher::MayForwardNow(Session& session) const {
 }
 
 bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
-  if (!MayForwardNow(session)) {
+  if (!MayForwardNow(session) || !ServerKnowsScript(session, request)) {
     return false;
   }
   std::unique_ptr<Footprint> footprint =
@@ -128,11 +128,16 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   }
   UpstreamLink& link = session.pin.link != nullptr ? *session.pin.link : session.Lane();
   const std::uint64_t seq = session.Wait(std::move(pending));
+  ScriptRef script = NoteScript(session, request);
+  if (script != nullptr) {
+    KeepScriptCall(session, request, seq, script, footprint.get());
+  }
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
                   .sink = &session.sink(),
                   .token = {session.id(), seq},
                   .footprint = std::move(footprint),
-                  .timeout = options.timeout};
+                  .timeout = options.timeout,
+                  .script = std::move(script)};
   const std::string_view refused = link.Send(out);
   if (!refused.empty()) {
     if (out.footprint != nullptr) {

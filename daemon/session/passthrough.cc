@@ -227,12 +227,17 @@ void Dispatcher::SendPassthrough(Session& session, const Request& request, std::
   if (footprint != nullptr) {
     context_.coherence.BeginWrite(*footprint);
   }
+  // (What CLIENT CACHING says is for the next command that the server gets.)
+  const CommandRow* const before = session.client.last_command;
+  const bool bound = before != nullptr && before->name == "client|caching";
+  ScriptRef script = NoteScript(session, request);
   SendRequest out{.bytes = bytes,
                   .sink = nullptr,
                   .token = {},
                   .footprint = std::move(footprint),
                   .timeout = {},
-                  .answered_by_push = request.row->handling == Handling::kSubscribe};
+                  .answered_by_push = request.row->handling == Handling::kSubscribe,
+                  .script = bound ? nullptr : std::move(script)};
   const std::string_view refused = session.pin.link->Send(out);
   if (!refused.empty()) {
     if (out.footprint != nullptr) {

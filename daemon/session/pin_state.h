@@ -26,6 +26,9 @@ struct PinState {
   std::int64_t redirect_upstream = 0;
   bool translating = false;           // passthrough: the reply that is due names that id
   std::uint32_t commands_queued = 0;  // in MULTI
+  // In MULTI: the id of the script that the server was told over a lane, for the EVALSHA that waits
+  // for that. 0: none.
+  std::uint64_t script_told = 0;
   std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
 
   // The server remembers something for this client that would be lost with the link.

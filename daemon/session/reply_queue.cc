@@ -24,6 +24,16 @@ PendingRequest* ReplyQueue::Find(std::uint64_t seq) {
   return &slots_[seq - first_].pending;
 }
 
+bool ReplyQueue::NothingOpenBehind(std::uint64_t seq) const {
+  NC_CHECK(seq >= first_ && seq - first_ < slots_.size());
+  for (std::size_t i = seq - first_ + 1; i < slots_.size(); ++i) {
+    if (!slots_[i].done) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void ReplyQueue::Append(std::uint64_t seq, std::string_view bytes, OutBuffer& out) {
   NC_CHECK(Find(seq) != nullptr);
   if (seq == first_) {

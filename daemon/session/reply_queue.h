@@ -29,6 +29,7 @@ struct PendingRequest {
     kTxnEnd,       // EXEC, DISCARD, UNWATCH, or a blocking command: afterwards the link goes back
     kExecAborted,  // DISCARD sent in place of an EXEC that must fail
     kSelect,       // a PING sent to find out whether the database exists
+    kScriptLoad,   // SCRIPT LOAD ahead of an EVALSHA in MULTI; nobody hears the reply
   };
   Kind kind = Kind::kLocal;
   bool muted = false;  // CLIENT REPLY OFF or SKIP: nobody hears the reply
@@ -63,6 +64,9 @@ class ReplyQueue {
 
   // The request of an unanswered slot; null when `seq` names none (any more).
   PendingRequest* Find(std::uint64_t seq);
+
+  // Every request behind the one of `seq` has its answer. REQUIRES: its slot is open.
+  [[nodiscard]] bool NothingOpenBehind(std::uint64_t seq) const;
 
   // True when bytes for `seq` would go straight out.
   [[nodiscard]] bool IsFront(std::uint64_t seq) const { return !empty() && seq == first_; }

@@ -5,7 +5,8 @@
 // which the server flushes once a turn. Nothing here knows an upstream connection: requests go out
 // through the seams of fetch/, replies come in through the server by session id.
 // Its parts: session_input.cc (bytes to requests), session_replies.cc (answers), and
-// session_exclusive.cc (a link of the client's own); session.cc has its state, output and end.
+// session_exclusive.cc (a link of the client's own), session_scripts.cc (NOSCRIPT); session.cc has
+// its state, output and end.
 //
 // Owned by the server, which alone destroys it, at the end of a turn. Loop thread only.
 #pragma once
@@ -24,6 +25,7 @@
 #include "daemon/session/open_requests.h"
 #include "daemon/session/pin_state.h"
 #include "daemon/session/reply_queue.h"
+#include "daemon/session/script_call.h"
 #include "daemon/session/session_context.h"
 #include "proto/protocol.h"
 #include "proto/request_decoder.h"
@@ -88,6 +90,9 @@ class Session final : private ByteStreamHandler {
   std::uint64_t Wait(PendingRequest&& pending);
   // Answers a slot with an error line.
   void FailSlot(std::uint64_t seq, std::string_view error_line);
+
+  // The request of slot `call.seq` calls a script by its SHA1. A later one takes its place.
+  void NoteScriptCall(ScriptCall&& call);
 
   // The request cannot be dispatched now; try it again when `until` holds.
   void ParkUntil(Park until);
@@ -205,6 +210,10 @@ class Session final : private ByteStreamHandler {
   void FinishMgetPart(std::uint64_t seq, PendingRequest& pending);
   void MarkDirty();
   void CheckOutput();
+  // session_scripts.cc. True: the reply is not for the client.
+  bool TakeScriptReply(std::string_view bytes, const ReplyInfo& info, bool last);
+  bool AskForScript(std::string_view refusal);
+  bool CallScriptAgain();
 
   const std::uint64_t id_;
   const std::uint64_t client_id_;
@@ -220,6 +229,7 @@ class Session final : private ByteStreamHandler {
   std::string in_;                  // bytes not dispatched yet
   OutBuffer out_;
   ReplyQueue queue_;
+  std::unique_ptr<ScriptCall> script_call_;  // while it is unanswered
 
   UpstreamLink* lane_ = nullptr;  // the last one asked for; the pool keeps it as long as itself
   DbIndex lane_db_ = 0;

@@ -20,6 +20,7 @@
 #include "daemon/command/command_table.h"
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/script_memory.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/policy/cache_policy.h"
 #include "daemon/session/request_batch.h"
@@ -102,6 +103,7 @@ struct SessionContext {
   Coherence& coherence;
   Upstream& upstream;
   FillChannel& fills;
+  ScriptMemory& scripts;
   SessionStats& stats;
   AdminHandler* admin = nullptr;  // set before the first client
 

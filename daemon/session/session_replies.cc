@@ -76,6 +76,9 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   if (pending.kind == PendingRequest::Kind::kTxnEnd) {
     pin.blocking = false;
   }
+  if (script_call_ != nullptr && script_call_->seq == seq) {
+    script_call_.reset();
+  }
   open.Remove(pending);
   queue_.Finish(seq, out_);
   if (pin.ending && queue_.empty()) {
@@ -98,7 +101,16 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
   if (closed_ || pending == nullptr) {
     return;
   }
+  if (script_call_ != nullptr && script_call_->seq == seq && TakeScriptReply(bytes, info, last)) {
+    return;
+  }
   using Kind = PendingRequest::Kind;
+  if (pending->kind == Kind::kScriptLoad) {
+    if (last) {
+      FinishSlot(seq, false);
+    }
+    return;
+  }
   const bool error = info.type == '-';
   std::string instead;
   if (error && pending->kind != Kind::kForward) {
@@ -137,6 +149,10 @@ void Session::OnReplyLost(std::uint64_t seq, std::string_view error_line, bool m
 
 void Session::FailSlot(std::uint64_t seq, std::string_view error_line) {
   PendingRequest& pending = *queue_.Find(seq);
+  if (pending.kind == PendingRequest::Kind::kScriptLoad) {
+    FinishSlot(seq, true);
+    return;
+  }
   pin.tainted = pin.tainted || pin.link != nullptr;
   if (pending.kind == PendingRequest::Kind::kMulti) {
     pin.CloseMulti();

@@ -118,7 +118,8 @@ void Cluster::OnMap(const ClusterMap& map) {
                         .sink = op.sink,
                         .token = op.token,
                         .footprint = std::move(op.footprint),
-                        .timeout = op.deadline - deps_.scheduler.Now()};
+                        .timeout = op.deadline - deps_.scheduler.Now(),
+                        .script = op.script};
     const std::string refused(request.timeout <= Duration::zero()
                                   ? proto::kErrTimeout
                                   : SendOn(op.protocol, op.lane, request));

@@ -150,6 +150,7 @@ class Cluster final : public Upstream,
     std::string bytes;                     // the request, for another node
     std::unique_ptr<Footprint> footprint;  // until the request is handed to a link
     bool footprinted = false;              // it had one
+    ScriptRef script;                      // that it calls
     MonoTime deadline{};
     proto::Protocol protocol = proto::Protocol::kResp2;
     std::uint64_t lane = 0;

@@ -65,6 +65,7 @@ std::string_view ClusterExclusive::Send(SendRequest& request) {
   queued.bytes.assign(request.bytes);
   queued.footprint = std::move(request.footprint);
   queued.footprinted = queued.footprint != nullptr;
+  queued.script = request.script;
   queued.timeout = request.timeout;
   queued.answered_by_push = request.answered_by_push;
   queued.free = !bound_by_state_ && !passthrough_;
@@ -169,7 +170,8 @@ std::string_view ClusterExclusive::SendNow(Request& request) {
                   .token = {},
                   .footprint = std::move(request.footprint),
                   .timeout = request.timeout,
-                  .answered_by_push = request.answered_by_push};
+                  .answered_by_push = request.answered_by_push,
+                  .script = request.script};
   const std::string_view refused = link_->Send(out);
   if (!refused.empty()) {
     request.footprint = std::move(out.footprint);
@@ -307,6 +309,7 @@ bool ClusterExclusive::Follow(Request& request, const Redirect& redirect) {
     Request asking;
     asking.kind = Kind::kAsking;
     asking.bytes.assign(kAskingRequest);
+    asking.script = std::exchange(request.script, nullptr);  // nothing may come between the two
     queued_.push_back(std::move(asking));
   }
   queued_.push_back(std::move(request));

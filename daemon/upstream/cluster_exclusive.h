@@ -72,6 +72,14 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   // Ids are a node's own, and mean nothing to another.
   [[nodiscard]] std::int64_t upstream_client_id() const override { return -1; }
   [[nodiscard]] std::size_t unanswered() const override;
+  [[nodiscard]] bool KnowsScript(const Script& script) const override {
+    return link_ != nullptr && link_->KnowsScript(script);
+  }
+  void NoteScript(const Script& script) override {
+    if (link_ != nullptr) {
+      link_->NoteScript(script);
+    }
+  }
 
   // The client is done with it.
   void Release(bool reusable);
@@ -86,6 +94,7 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
     std::string bytes;
     std::unique_ptr<Footprint> footprint;
     bool footprinted = false;
+    ScriptRef script;
     Duration timeout{};
     bool answered_by_push = false;
     bool free = false;  // bound by nothing that was sent before: it may follow a redirection

@@ -92,7 +92,8 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
                        .sink = this,
                        .token = {id, at | kAsking},
                        .footprint = nullptr,
-                       .timeout = left};
+                       .timeout = left,
+                       .script = op.script};  // what comes behind it must be the request itself
     if (const std::string_view refused = link.Send(asking); !refused.empty()) {
       return refused;
     }
@@ -105,7 +106,8 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
                       .token = {id, at | kReply},
                       .footprint = again ? FootprintAgain(op.bytes) : std::move(op.footprint),
                       .timeout = left,
-                      .follows = ask};
+                      .follows = ask,
+                      .script = ask ? nullptr : op.script};
   const std::string_view refused = link.Send(request);
   if (refused.empty()) {
     ++op.due;

@@ -62,6 +62,7 @@ Cluster::Op Cluster::MakeOp(proto::Protocol protocol, std::uint64_t lane,
   op.token = request.token;
   op.protocol = protocol;
   op.lane = lane;
+  op.script = request.script;
   const Duration timeout = request.timeout == Duration::zero()
                                ? Duration(deps_.config.command_timeout)
                                : request.timeout;

@@ -12,6 +12,7 @@
 #include "daemon/upstream/link.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -50,6 +51,9 @@ std::string_view Link::Send(SendRequest& request) {
   if (full && !request.follows) {
     context_.stats.refused_full.Add();
     return proto::kErrOverload;
+  }
+  if (request.script != nullptr && !KnowsScript(*request.script)) {
+    LoadScript(*request.script, request.timeout);
   }
   out.Append(request.bytes);
   last_used_ = context_.scheduler.Now();
@@ -91,6 +95,31 @@ std::string Link::RefusalLine() const {
     why += ", circuit breaker open";
   }
   return proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
+}
+
+// Tells the server a script that the request about to be queued calls. A server that was dialled
+// anew may be another one, or the same without its memory; being told twice does it no harm, and
+// costs a script and a connection one small request. A refusal goes unheard: the call behind it is
+// then answered with NOSCRIPT, as it would be without us.
+void Link::LoadScript(const Script& script, Duration timeout) {
+  NoteScript(script);
+  const std::array<std::string_view, 3> load = {"SCRIPT", "LOAD", script.body};
+  proto::AppendCommand((renewing() ? held_ : out_).Tail(), load);
+  context_.stats.script_loads.Add();
+  Request& request = Enqueue();
+  request.abandoned = true;
+  request.sent_at = context_.scheduler.Now();
+  if (timeout != Duration::zero()) {
+    request.deadline = request.sent_at + timeout;
+  }
+}
+
+void Link::NoteScript(const Script& script) {
+  constexpr std::size_t kKnownMax = 65'536;  // clients may make up scripts without end
+  if (scripts_known_.size() >= kKnownMax) {
+    scripts_known_.clear();
+  }
+  scripts_known_.insert(script.id);
 }
 
 // How far one client's requests may lie behind another's. A limit for the link alone would let

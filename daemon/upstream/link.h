@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 #include "config/config.h"
 #include "daemon/base/byte_stream.h"
@@ -98,6 +99,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
   void SwitchProtocol(proto::Protocol protocol) override;
+  [[nodiscard]] bool KnowsScript(const Script& script) const override {
+    return scripts_known_.contains(script.id);
+  }
+  void NoteScript(const Script& script) override;
   [[nodiscard]] std::uint32_t subscriptions() const override { return subscriptions_; }
   [[nodiscard]] std::int64_t upstream_client_id() const override {
     return state_ == State::kReady ? handshake_->client_id() : 0;
@@ -199,6 +204,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();
+  void LoadScript(const Script& script, Duration timeout);
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void FinishRenewal();
   void Reconnect();
@@ -232,6 +238,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   std::uint64_t request_bytes_ = 0;  // of all of them
   Counter* renew_reason_ = nullptr;  // set while renewing
   std::string renew_why_;
+  // By Script::id: what the server knows once it has got what is in out_ (renewing: in held_).
+  std::unordered_set<std::uint64_t> scripts_known_;
   std::size_t owed_ = 0;           // renewing: requests the old connection still answers
   OutBuffer held_;                 // renewing: requests for the new one
   std::size_t first_waiting_ = 0;  // requests before this one are abandoned

@@ -188,6 +188,7 @@ void Link::Renew(Counter& reason, std::string_view why) {
   renew_reason_ = &reason;
   renew_why_.assign(why);
   owed_ = requests_.size();
+  scripts_known_.clear();
   if (owed_ == 0) {
     FinishRenewal();
   }
@@ -319,6 +320,7 @@ void Link::FailRequests(std::string_view error_line) {
   renew_reason_ = nullptr;
   held_.Clear();
   out_.Clear();
+  scripts_known_.clear();
   carry_.clear();
   streaming_ = false;
   Ring<Request> lost = std::exchange(requests_, {});

@@ -42,6 +42,7 @@ struct UpstreamStats {
   Counter refused_down;  // requests refused at once because the upstream is away
   Counter refused_full;  // requests refused because a link's queue is full
   Counter lost;          // requests whose link was lost before the reply
+  Counter script_loads;  // SCRIPT LOAD sent ahead of an EVALSHA, see ScriptMemory
   Counter pings;
   Counter exclusive_exhausted;    // times a client found every exclusive link lent
   Counter exclusive_refused;      // of those, the ones that got an error, at once or after max_wait

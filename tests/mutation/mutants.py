@@ -94,6 +94,12 @@ MUTANTS = [
            "daemon/upstream/primary_choice.cc",
            "  return node.epoch > 0 && rules.epoch > 0 ? node.epoch >= rules.epoch : "
            "HasMajority(node, rules);", "  return node.votes > 0 || HasMajority(node, rules);"),
+    Mutant("script", "I9: a server is told a script before the first call on a new connection",
+           "daemon/upstream/link.cc", "  if (request.script != nullptr && !KnowsScript(*request.script)) {",
+           "  if (request.script != nullptr && renewing() && !KnowsScript(*request.script)) {"),
+    Mutant("script-in-multi", "I9: inside MULTI the server is told before the call is queued",
+           "daemon/session/script_path.cc", "  if (script == nullptr || session.pin",
+           "  if (script == nullptr || script->id != 0 || session.pin"),
     Mutant("patience", "I8: a primary that stays silent is left in the end",
            "daemon/upstream/primary_choice.cc",
            "(node.incumbent ? node.misses < rules.misses_max : node.misses == 0)",

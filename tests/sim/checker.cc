@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "daemon/base/sha1.h"
+
 namespace nearcached::sim {
 namespace {
 
@@ -55,6 +57,7 @@ void Checker::Sent(ClientState& client, Request& request) {
   if (!request.marks.empty()) {
     client.marks[request.index] = request.marks;
   }
+  NoteScripts(client, request);
   const MonoTime now = env_.scheduler.Now();
   request.sent = now;
   const MonoTime in_flight = network_.Horizon(false);
@@ -92,6 +95,7 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
     Fail("I1", client, request, reply, "a redirection that was for the product");
     return;
   }
+  JudgeScript(client, request, reply);
   bool good = true;
   switch (request.expect) {
     case Expect::kLiteral:
@@ -136,6 +140,34 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
   } else if (request.expect != Expect::kRead && request.expect != Expect::kMget) {
     Fail("I1", client, request, reply,
          "not the reply to this request" + Candidates(client, request));
+  }
+}
+
+void Checker::NoteScripts(ClientState& client, Request& request) const {
+  constexpr std::size_t kScripts = 3;
+  const std::string& command = request.args[0];
+  if (command == "MULTI") {
+    client.multi_shown = shown_.size() == kScripts;
+  } else if (command == "EVALSHA") {
+    request.names_shown_script = shown_.contains(request.args[1]);
+  } else if (command == "EXEC") {
+    request.names_shown_script = client.multi_shown;
+  }
+}
+
+// I9: a script that was shown once is known for good, whatever becomes of the server.
+void Checker::JudgeScript(ClientState& client, const Request& request, const RawReply& reply) {
+  if (request.args[0] == "EVAL" && request.expect == Expect::kExecuted && reply.type != '-') {
+    shown_.insert(Sha1Hex(request.args[1]));
+  }
+  const bool unknown =
+      request.args[0] == "EXEC"
+          ? std::any_of(request.queued.begin(), request.queued.end(),
+                        [](const QueuedAccess& access) { return access.command == "EVALSHA"; })
+          : request.args[0] == "EVALSHA";
+  if (unknown && request.names_shown_script && !scripts_flushed_ &&
+      reply.bytes.find("-NOSCRIPT") != std::string::npos) {
+    Fail("I9", client, request, reply, "the script had been shown before");
   }
 }
 

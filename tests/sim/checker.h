@@ -55,6 +55,8 @@ class Checker {
   void TrackedRead(const SimConnection& connection, const KeyId& id);
   // Something happened to a key, or to all (empty name), that permits a new fetch of it.
   void Disturbed(const std::string& key);
+  // Another client of the server has sent SCRIPT FLUSH: NOSCRIPT may rightly be seen from now on.
+  void ScriptsFlushed() { scripts_flushed_ = true; }
   // At the end of a run.
   void Finish();
 
@@ -85,6 +87,8 @@ class Checker {
   bool JudgeExecuted(ClientState& client, const Request& request, const RawReply& reply);
   void JudgeTransaction(ClientState& client, const Request& request, const Executed& executed,
                         const RawReply& reply);
+  void NoteScripts(ClientState& client, Request& request) const;
+  void JudgeScript(ClientState& client, const Request& request, const RawReply& reply);
   void JudgeError(ClientState& client, const Request& request, const RawReply& reply);
   bool JudgeHello(const Request& request, const RawReply& reply) const;
   [[nodiscard]] std::string Candidates(ClientState& client, const Request& request) const;
@@ -106,6 +110,8 @@ class Checker {
   std::map<KeyId, Fetch> fetches_;
   std::map<std::string, MonoTime> disturbed_;
   MonoTime disturbed_all_{};
+  std::set<std::string> shown_;  // scripts that an EVAL was answered for, by SHA1
+  bool scripts_flushed_ = false;
   std::uint64_t replies_ = 0;
   std::uint64_t errors_ = 0;
 };

@@ -51,6 +51,7 @@ constexpr auto kTable = std::to_array<ModelCommand>({
     {"RESET", 1, false, false, 0, 0, 0, handlers::Reset},
     {"ROLE", 1, false, false, 0, 0, 0, handlers::Role},
     {"RPUSH", -3, true, false, 1, 1, 1, handlers::Rpush},
+    {"SCRIPT", -2, false, false, 0, 0, 0, handlers::Script},
     {"SELECT", 2, false, false, 0, 0, 0, handlers::Select},
     {"SET", -3, true, false, 1, 1, 1, handlers::Set},
     {"SETNX", 3, true, false, 1, 1, 1, handlers::Setnx},

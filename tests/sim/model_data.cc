@@ -2,6 +2,7 @@
 #include <charconv>
 #include <optional>
 
+#include "daemon/base/sha1.h"
 #include "tests/sim/model_handlers.h"
 
 namespace nearcached::sim::handlers {
@@ -399,18 +400,19 @@ Reply Swapdb(const Call& call) {
   return Reply::Ok();
 }
 
+namespace {
+
 // A tiny fixed set of scripts, by their text.
-Reply Eval(const Call& call) {
-  const std::string& script = call.args[1];
+Reply RunScript(const Call& call, const std::string& script) {
   if (call.args.size() < 4 || call.args[2] != "1") {
     return Reply::Error("ERR Number of keys can't be greater than number of args");
   }
   Args inner;
-  if (script == "return redis.call('GET',KEYS[1])") {
+  if (script == kScriptGet) {
     inner = {"GET", call.args[3]};
-  } else if (script == "return redis.call('INCR',KEYS[1])") {
+  } else if (script == kScriptIncr) {
     inner = {"INCR", call.args[3]};
-  } else if (script == "return redis.call('SET',KEYS[1],ARGV[1])" && call.args.size() > 4) {
+  } else if (script == kScriptSet && call.args.size() > 4) {
     inner = {"SET", call.args[3], call.args[4]};
   } else {
     return Reply::Error("ERR Error compiling script");
@@ -418,8 +420,46 @@ Reply Eval(const Call& call) {
   return FindModelCommand(inner[0])->run({call.model, call.session, inner});
 }
 
-Reply Evalsha(const Call& /*call*/) {
-  return Reply::Error("NOSCRIPT No matching script. Please use EVAL.");
+bool Compiles(const std::string& script) {
+  return script == kScriptGet || script == kScriptIncr || script == kScriptSet;
+}
+
+}  // namespace
+
+Reply Eval(const Call& call) {
+  const std::string& script = call.args[1];
+  if (Compiles(script)) {
+    call.model.scripts(call.session)[Sha1Hex(script)] = script;
+  }
+  return RunScript(call, script);
+}
+
+Reply Evalsha(const Call& call) {
+  const auto& scripts = call.model.scripts(call.session);
+  const auto found = scripts.find(call.args[1]);
+  return found != scripts.end() ? RunScript(call, found->second)
+                                : Reply::Error("NOSCRIPT No matching script. Please use EVAL.");
+}
+
+Reply Script(const Call& call) {
+  auto& scripts = call.model.scripts(call.session);
+  const std::string what = Upper(call.args[1]);
+  if (what == "FLUSH") {
+    scripts.clear();
+    return Reply::Ok();
+  }
+  if (what == "LOAD" && call.args.size() == 3) {
+    if (!Compiles(call.args[2])) {
+      return Reply::Error("ERR Error compiling script");
+    }
+    const std::string sha1 = Sha1Hex(call.args[2]);
+    scripts[sha1] = call.args[2];
+    return Reply::Bulk(sha1);
+  }
+  if (what == "EXISTS" && call.args.size() == 3) {
+    return Reply::Array({Reply::Integer(scripts.contains(call.args[2]) ? 1 : 0)});
+  }
+  return Reply::Error("ERR unknown subcommand. Try SCRIPT HELP.");
 }
 
 }  // namespace nearcached::sim::handlers

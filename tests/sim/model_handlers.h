@@ -6,6 +6,11 @@
 
 namespace nearcached::sim::handlers {
 
+// The scripts that the model can run.
+inline constexpr std::string_view kScriptGet = "return redis.call('GET',KEYS[1])";
+inline constexpr std::string_view kScriptIncr = "return redis.call('INCR',KEYS[1])";
+inline constexpr std::string_view kScriptSet = "return redis.call('SET',KEYS[1],ARGV[1])";
+
 // model_data.cc
 Reply Append(const Call& call);
 Reply Blpop(const Call& call);
@@ -32,6 +37,7 @@ Reply Pexpire(const Call& call);
 Reply Pttl(const Call& call);
 Reply Rename(const Call& call);
 Reply Rpush(const Call& call);
+Reply Script(const Call& call);
 Reply Set(const Call& call);
 Reply Setnx(const Call& call);
 Reply Strlen(const Call& call);

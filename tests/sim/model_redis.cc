@@ -92,6 +92,7 @@ void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
   down_until_ = env_.scheduler.Now() + down;
   loading_until_ = down_until_ + loading;
   tracking_.Clear();
+  scripts_.clear();
   for (const auto& session : sessions_) {
     if (session->connection != nullptr && !session->closed) {
       SessionClosed(*session);

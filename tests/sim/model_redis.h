@@ -163,6 +163,11 @@ class ModelRedis {
   Reply Exec(ModelSession& session);
   void Block(ModelSession& session, std::vector<KeyId> keys, Duration timeout, std::string line);
   void ServeBlocked(const KeyId& id);
+  // The scripts of the node that a session is connected to, by SHA1. Lost by a restart, and known
+  // to no other node.
+  std::map<std::string, std::string>& scripts(const ModelSession& session) {
+    return scripts_[session.node];
+  }
   std::int64_t Publish(const std::string& channel, const std::string& message);
   void ResetSession(ModelSession& session);
   [[nodiscard]] bool in_exec() const { return in_exec_; }
@@ -207,6 +212,7 @@ class ModelRedis {
   std::vector<std::unique_ptr<ModelSession>> sessions_;  // by number; never freed in a run
   std::vector<Engine> engines_ = std::vector<Engine>(1);
   std::map<std::string, std::vector<Executed>> executed_;
+  std::map<std::size_t, std::map<std::string, std::string>> scripts_;  // by node
   ServerNodes* nodes_ = nullptr;  // null: one server
   ModelSession* current_ = nullptr;
   ModelSession* direct_ = nullptr;

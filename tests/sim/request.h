@@ -62,8 +62,9 @@ struct Request {
   bool changes_session = false;  // SELECT, MULTI, …: after an error the session state is unknown
   bool watched_read = false;     // between WATCH and EXEC
   bool needs_own_link = false;   // blocking, or part of a transaction
-  bool closes = false;           // QUIT, or bytes that end the connection
-  Duration extra{};              // a blocking command's own timeout
+  bool names_shown_script = false;  // EVALSHA, or EXEC of one: it was shown before (I9)
+  bool closes = false;              // QUIT, or bytes that end the connection
+  Duration extra{};                 // a blocking command's own timeout
 
   // Set when it is sent.
   MonoTime sent{};
@@ -84,6 +85,7 @@ struct ClientState {
   std::vector<QueuedAccess> queued;
   std::string exec_line;
   bool multi_unique = false;
+  bool multi_shown = false;  // at MULTI: every script had been shown
   std::string name;
   // As of the last reply.
   bool uncertain = false;               // an error hit a command that changes the session

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/base/sha1.h"
 #include "tests/sim/checker.h"
+#include "tests/sim/model_handlers.h"
 
 namespace nearcached::sim {
 namespace {
@@ -409,16 +411,24 @@ void Traffic::Rename(ClientState& client, Request& request) {
   request.writes = {{client.db, request.args[1]}, {client.db, request.args[2]}};
 }
 
+// By its text, or by the name that a client relies on once somebody has shown the text.
 void Traffic::Script(ClientState& client, Request& request) {
   const double at = env_.rng.Unit();
   request.expect = Expect::kExecuted;
+  const auto script = [&](std::string_view text) {
+    const bool by_name = env_.Chance(0.6);
+    request.args = {by_name ? "EVALSHA" : "EVAL", by_name ? Sha1Hex(text) : std::string(text), "1"};
+  };
   if (at < 0.3) {
-    request.args = {"EVAL", "return redis.call('GET',KEYS[1])", "1", Key('k')};
+    script(handlers::kScriptGet);
+    request.args.push_back(Key('k'));
   } else if (at < 0.6) {
-    request.args = {"EVAL", "return redis.call('INCR',KEYS[1])", "1", Key('n')};
-  } else if (at < 0.9) {
-    request.args = {"EVAL", "return redis.call('SET',KEYS[1],ARGV[1])", "1", Key('k'),
-                    Text(client, request)};
+    script(handlers::kScriptIncr);
+    request.args.push_back(Key('n'));
+  } else if (at < 0.95) {
+    script(handlers::kScriptSet);
+    request.args.push_back(Key('k'));
+    request.args.push_back(Text(client, request));
   } else {
     request.args = {"EVALSHA", "da39a3ee5e6b4b0d3255bfef95601890afd80709", "1", Key('k')};
   }

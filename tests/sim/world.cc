@@ -270,6 +270,19 @@ void World::ScheduleDirectWriter() {
   });
 }
 
+// Somebody else makes the server forget its scripts; not often, since I9 is not judged then.
+void World::ScheduleScriptFlush() {
+  if (!env_.Chance(0.2)) {
+    return;
+  }
+  env_.scheduler.Post(env_.Between(Duration::zero(), traffic_end_ - env_.scheduler.Now()), [this] {
+    if (!model_.stopped() && !model_.down()) {
+      checker_.ScriptsFlushed();
+      static_cast<void>(model_.Direct(0, {"SCRIPT", "FLUSH"}));
+    }
+  });
+}
+
 void World::ScheduleFaults() {
   for (std::uint64_t n = env_.Between(0, 8); n > 0; --n) {
     env_.scheduler.Post(env_.Between(Duration::zero(), traffic_end_ - env_.scheduler.Now()),
@@ -351,6 +364,7 @@ bool World::RunWhile(MonoTime end, const std::function<bool()>& busy) {
 RunResult World::Run() {
   ScheduleClients();
   ScheduleDirectWriter();
+  ScheduleScriptFlush();
   if (profile_.faults) {
     ScheduleFaults();
   }

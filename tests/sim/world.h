@@ -66,6 +66,7 @@ class World {
   void StartClient();
   void Introduce(SimConnection& connection);
   void ScheduleDirectWriter();
+  void ScheduleScriptFlush();
   void ScheduleFaults();
   void InjectFault();
   void ScheduleFailovers();

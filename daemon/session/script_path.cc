@@ -1,0 +1,100 @@
+// What requests show of scripts, and which script a request calls by its SHA1.
+//
+// What EVAL and SCRIPT LOAD carry is remembered when they are dispatched, whatever becomes of them:
+// a script that does not compile is one that the server refuses again. SCRIPT FLUSH makes us forget
+// at once as well, so that an EVALSHA behind it is answered as the server answers it.
+//
+// A link tells its server about a script ahead of the call. Inside MULTI it cannot, since there
+// SCRIPT LOAD would be queued and have a place in the reply of EXEC. A lane of the client tells the
+// server instead, and the call is queued once that has been answered: a round trip, for a script
+// and an exclusive link once.
+#include <array>
+#include <string>
+#include <utility>
+
+#include "daemon/session/dispatcher.h"
+#include "proto/encode.h"
+
+namespace nearcached {
+
+// Takes note of what the request shows. The script it calls, where its link may tell the server
+// ahead of it; else null.
+ScriptRef Dispatcher::NoteScript(Session& session, const Request& request) {
+  const auto& args = request.args;
+  const CommandRow& row = *request.row;
+  if (row.script == ScriptRole::kNone || !row.ArityHolds(args.size())) {
+    return nullptr;
+  }
+  switch (row.script) {
+    case ScriptRole::kBodyFirst:
+      (void)context_.scripts.Remember(args[1]);
+      return nullptr;
+    case ScriptRole::kBodySecond:
+      (void)context_.scripts.Remember(args[2]);
+      return nullptr;
+    case ScriptRole::kFlush:
+      context_.scripts.ForgetAll();
+      return nullptr;
+    case ScriptRole::kNameFirst:
+      return session.pin.multi ? nullptr : context_.scripts.Find(args[1]);
+    case ScriptRole::kNone:
+      break;
+  }
+  return nullptr;
+}
+
+// Inside MULTI: false while the server is being told the script that the request calls, over a
+// lane; the request is parked.
+bool Dispatcher::ServerKnowsScript(Session& session, const Request& request) {
+  if (!session.pin.multi || request.row->script != ScriptRole::kNameFirst ||
+      !request.row->ArityHolds(request.args.size())) {
+    return true;
+  }
+  const ScriptRef script = context_.scripts.Find(request.args[1]);
+  if (script == nullptr || session.pin.link->KnowsScript(*script)) {
+    return true;
+  }
+  if (session.pin.script_told == script->id) {
+    session.pin.link->NoteScript(*script);
+    return true;
+  }
+  session.pin.script_told = script->id;
+  const std::array<std::string_view, 3> load = {"SCRIPT", "LOAD", script->body};
+  std::string bytes;
+  proto::AppendCommand(bytes, load);
+  PendingRequest pending;
+  pending.kind = PendingRequest::Kind::kScriptLoad;
+  pending.command = request.row->id;
+  const std::uint64_t seq = session.Wait(std::move(pending));
+  SendRequest out{.bytes = bytes,
+                  .sink = &session.sink(),
+                  .token = {session.id(), seq},
+                  .footprint = nullptr,
+                  .timeout = context_.config->upstream.command_timeout};
+  const std::string_view refused = session.Lane().Send(out);
+  if (!refused.empty()) {
+    session.FailSlot(seq, refused);  // the call itself will show what is wrong
+  }
+  session.ParkUntil(Session::Park::kUpstream);
+  return false;
+}
+
+// Keeps the call that has just been sent, so that it can be sent again.
+void Dispatcher::KeepScriptCall(Session& session, const Request& request, std::uint64_t seq,
+                                ScriptRef script, const Footprint* footprint) {
+  constexpr std::size_t kKeptMax = 64 * 1024;  // who sends more sees the NOSCRIPT
+  if (request.raw.size() > kKeptMax) {
+    return;
+  }
+  ScriptCall call;
+  call.seq = seq;
+  call.script = std::move(script);
+  call.bytes.assign(request.raw);
+  if (footprint != nullptr) {
+    call.footprint = *footprint;
+  }
+  call.timeout = context_.config->upstream.command_timeout;
+  session.NoteScriptCall(std::move(call));
+}
+
+}  // namespace nearcached
