@@ -425,7 +425,7 @@ void Traffic::Script(ClientState& client, Request& request) {
   } else if (at < 0.6) {
     script(handlers::kScriptIncr);
     request.args.push_back(Key('n'));
-  } else if (at < 0.95) {
+  } else if (at < 0.95 || client.in_multi) {  // an EXEC with an unknown one could not be judged
     script(handlers::kScriptSet);
     request.args.push_back(Key('k'));
     request.args.push_back(Text(client, request));
