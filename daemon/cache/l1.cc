@@ -83,6 +83,7 @@ void L1::PrefetchEntry(std::uint64_t hash) const {
 EntryId L1::Locate(const CacheKey& key) const {
   return index_.Find(IndexHash(key.hash), IndexTag(key.hash), [this, &key](EntryId id) {
     const Entry& e = arena_.At(id);
+    PrefetchLine(reinterpret_cast<const char*>(&e) + 64);  // the value, while the key is compared
     if (!e.extended() && !e.outlined()) [[likely]] {
       return key.db == 0 && e.key_size == key.key.size() &&
              SameBytes(BodyOf(e), key.key.data(), key.key.size());

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -104,6 +106,23 @@ TEST_CASE("a TCP listener on port 0 says which port it got and names its peers")
   REQUIRE(getsockopt(host.fds[0].get(), SOL_SOCKET, SO_KEEPALIVE, &keepalive, &length) == 0);
   CHECK(keepalive == 1);
   CHECK(host.stats.accepted.value() == 1);
+}
+
+std::string CongestionControlOf(int fd) {
+  std::array<char, 16> name{};  // TCP_CA_NAME_MAX
+  socklen_t length = name.size();
+  REQUIRE(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), &length) == 0);
+  return name.data();
+}
+
+TEST_CASE(
+    "what is accepted on loopback has the cheapest congestion control, others the machine's") {
+  Host host(MustOpen(Tcp("127.0.0.1", 0)));
+  const Fd client = ConnectTo(host.listener->address());
+  RunUntil(host.loop, [&] { return host.peers.size() == 1; });
+  CHECK(CongestionControlOf(host.fds[0].get()) == "reno");
+  const ListenSocket everywhere = MustOpen(Tcp("0.0.0.0", 0));
+  CHECK(CongestionControlOf(everywhere.fd()) == CongestionControlOf(client.get()));
 }
 
 TEST_CASE("IPv6 addresses are written in brackets") {
