@@ -93,6 +93,7 @@ struct UpstreamConfig {
   Duration cluster_refresh_interval{5'000};  // topology: cluster; how old its slot map may get
   bool cluster_commands = false;             // topology: cluster; CLUSTER is passed on
   Duration max_hold{0};                      // requests wait so long when the upstream goes away
+  bool retry_reads = true;                   // a read whose link was lost is sent once more
   std::uint32_t breaker_failures = 5;        // in a row: nobody connects for a while; 0: never
   std::uint32_t dials_max = 8;               // links that connect at the same time
   std::uint32_t link_pipeline_max = 1'024;   // unanswered on a shared link; then who has

@@ -383,6 +383,12 @@ constexpr Row kRows[] = {
      "and no error. Then they fail at once until a link stands. 0: they fail at once from the "
      "start, which suits applications that have retries, fallbacks or circuit breakers of their "
      "own."},
+    {"upstream.retry_reads", Type::kBool, At<&Config::upstream, &UpstreamConfig::retry_reads>(),
+     kAny, kFree, kLive, kPublic, kOptional,
+     "A read that was on its way when its connection was lost is sent once more over the next one, "
+     "if that can be made at once (or within `upstream.max_hold`) and the same client had sent "
+     "nothing else behind it. Never a write: it may have been carried out. `false`: its client "
+     "gets the error."},
     {"upstream.breaker_failures", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::breaker_failures>(), Count(0, 1'000'000), kFree, kLive,
      kPublic, kOptional,

@@ -230,6 +230,7 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("test_failed", stats.closed_test)
       .Add("reconnect", stats.closed_reconnect)
       .Add("demoted", stats.closed_demoted)
+      .Add("sick", stats.closed_sick)
       .Add("primary_changed", stats.closed_switched);
   RegisterPool(registry, stats);
   registry.AddCounter("nearcached_upstream_requests_total", "Requests given to a link.", {},
@@ -247,6 +248,18 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("queue_full", stats.refused_full)
       .Add("connection_lost", stats.lost)
       .Add("exclusive_exhausted", stats.exclusive_refused);
+  registry.AddCounter("nearcached_upstream_reads_retried_total",
+                      "Reads sent once more because their connection was lost.", {},
+                      &stats.repeated);
+  LabelledCounters(registry, "nearcached_upstream_retried_reads_ended_total",
+                   "What became of reads that were sent once more.", "result")
+      .Add("answered", stats.repeated_ok)
+      .Add("failed", stats.repeated_failed);
+  for (std::size_t i = 0; i < kSickReplies; ++i) {
+    registry.AddCounter("nearcached_upstream_sick_replies_total",
+                        "Errors by which the server said that something is wrong with it.",
+                        {{"error", std::string(kSickReplyNames[i])}}, &stats.sick[i]);
+  }
   registry.AddCounter("nearcached_upstream_late_replies_total",
                       "Replies that came after their timeout and were thrown away.", {},
                       &stats.late_replies);

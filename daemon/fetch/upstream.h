@@ -2,6 +2,7 @@
 // client alone. Implemented by upstream/pool. Loop thread only.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -23,6 +24,11 @@ struct SendRequest {
   Duration timeout{};                      // zero: waits for ever (blocking commands)
   bool answered_by_push = false;           // passthrough: (P|S)(UN)SUBSCRIBE, see Link
   bool discard_reply = false;              // nobody wants the reply: counted off, not handed on
+  // A read that changes nothing: should its connection be lost, it may be sent once more.
+  bool repeatable = false;
+  // Whose request it is: one that is repeated must not overtake a later one of the same client. 0:
+  // of nobody who sends anything that it could overtake.
+  std::uint64_t client = 0;
   bool follows = false;  // the second half of the request just taken: never refused
   // The script it calls by its SHA1, if that is remembered: a link that has not told its server
   // about it yet does so first. Not for what MULTI queues, nor where the command before reaches as

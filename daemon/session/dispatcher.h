@@ -71,6 +71,7 @@ class Dispatcher {
   [[nodiscard]] bool RulesAreNew() const {
     return context_.scheduler.Now() < context_.no_fill_before;
   }
+  static bool Repeatable(const CommandRow& row);
   static void Merge(std::unique_ptr<Footprint>& footprint, std::unique_ptr<Footprint> extra);
   void QueueInMulti(Session& session, const Footprint& footprint, PendingRequest::Kind kind);
   bool Transaction(Session& session, const Request& request);

@@ -46,6 +46,15 @@ std::unique_ptr<Footprint> Dispatcher::FootprintOf(const Request& request) {
   return footprint;
 }
 
+// Whether the command, should its connection be lost, may simply be asked again: it changes
+// nothing, and what it says does not depend on how often it is asked.
+bool Dispatcher::Repeatable(const CommandRow& row) {
+  return row.Is(CommandFlag::kReadOnly) && !row.Is(CommandFlag::kWrite) &&
+         !row.Is(CommandFlag::kVolatile) && !row.Is(CommandFlag::kWide) &&
+         !row.Is(CommandFlag::kBlocking) && !row.Is(CommandFlag::kAdmin) &&
+         !row.Is(CommandFlag::kPubSub) && !row.Is(CommandFlag::kBoundToLane);
+}
+
 bool Dispatcher::ForwardPlain(Session& session, const Request& request) {
   ForwardOptions options;
   options.timeout = context_.config->upstream.command_timeout;
@@ -132,11 +141,15 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   if (script != nullptr) {
     KeepScriptCall(session, request, seq, script, footprint.get());
   }
+  const bool repeatable =
+      session.pin.link == nullptr && script == nullptr && Repeatable(*request.row);
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
                   .sink = &session.sink(),
                   .token = {session.id(), seq},
                   .footprint = std::move(footprint),
                   .timeout = options.timeout,
+                  .repeatable = repeatable,
+                  .client = session.id(),
                   .script = std::move(script)};
   const std::string_view refused = link.Send(out);
   if (!refused.empty()) {

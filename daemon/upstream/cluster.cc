@@ -12,10 +12,11 @@
 // A request is kept (its bytes, in an Op) until it is answered for good, because a node may say
 // that it belongs elsewhere. MOVED and ASK prove that the node has not carried it out, so it may be
 // sent again, writes too, a bounded number of times and within the deadline that it began with.
-// After a loss nothing is sent again: it may have been carried out. The footprint goes with the
-// request to the link, which settles it when the redirection comes, in the same call in which the
-// request is sent again with a new one: no fill can slip in between. The new footprint is made from
-// the keys in the request; it may hold keys that no rule caches, which costs nothing.
+// After a loss only reads are sent again, by their link: a write may have been carried out. The
+// footprint goes with the request to the link, which settles it when the redirection comes, in the
+// same call in which the request is sent again with a new one: no fill can slip in between. The new
+// footprint is made from the keys in the request; it may hold keys that no rule caches, which costs
+// nothing.
 //
 // Fills go to the fill link of the slot's owner, and the entry's owner is the slot in its present
 // generation. One that is redirected is asked again by a GET on a lane, answers those who wait, and
@@ -119,6 +120,8 @@ void Cluster::OnMap(const ClusterMap& map) {
                         .token = op.token,
                         .footprint = std::move(op.footprint),
                         .timeout = op.deadline - deps_.scheduler.Now(),
+                        .repeatable = op.repeatable,
+                        .client = op.client,
                         .script = op.script};
     const std::string refused(request.timeout <= Duration::zero()
                                   ? proto::kErrTimeout

@@ -154,6 +154,8 @@ class Cluster final : public Upstream,
     MonoTime deadline{};
     proto::Protocol protocol = proto::Protocol::kResp2;
     std::uint64_t lane = 0;
+    std::uint64_t client = 0;
+    bool repeatable = false;
     Slot slot = 0;
     bool keyed = false;    // `slot` means something
     bool entered = false;  // counted in the slot table

@@ -106,6 +106,8 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
                       .token = {id, at | kReply},
                       .footprint = again ? FootprintAgain(op.bytes) : std::move(op.footprint),
                       .timeout = left,
+                      .repeatable = op.repeatable && !ask,
+                      .client = op.client,
                       .follows = ask,
                       .script = ask ? nullptr : op.script};
   const std::string_view refused = link.Send(request);

@@ -63,6 +63,8 @@ Cluster::Op Cluster::MakeOp(proto::Protocol protocol, std::uint64_t lane,
   op.protocol = protocol;
   op.lane = lane;
   op.script = request.script;
+  op.client = request.client;
+  op.repeatable = request.repeatable;
   const Duration timeout = request.timeout == Duration::zero()
                                ? Duration(deps_.config.command_timeout)
                                : request.timeout;

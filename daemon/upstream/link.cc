@@ -6,9 +6,9 @@
 // against it and never reaches anyone else. Abandoned requests are always a prefix of the queue,
 // because deadlines rise along it.
 //
-// The rest of the class: link_connection.cc makes and loses the connection, link_replies.cc takes
-// replies apart and hands them on, link_passthrough.cc is for a client that talks with the server
-// itself.
+// The rest of the class: link_connection.cc makes the connection, link_loss.cc loses it and says
+// what becomes of the requests, link_replies.cc takes replies apart and hands them on,
+// link_passthrough.cc is for a client that talks with the server itself.
 #include "daemon/upstream/link.h"
 
 #include <algorithm>
@@ -64,6 +64,12 @@ std::string_view Link::Send(SendRequest& request) {
   queued.sink = request.sink;
   queued.token = request.token;
   queued.footprint = std::move(request.footprint);
+  queued.client = request.client;
+  queued.follows = request.follows;
+  if (request.repeatable && spec_.retry && context_.config.retry_reads &&
+      replay_.Keep(request.bytes)) {
+    queued.kept = queued.bytes;
+  }
   queued.answered_by_push = request.answered_by_push;
   queued.abandoned = request.discard_reply;
   queued.sent_at = last_used_;
@@ -193,6 +199,9 @@ Link::Request Link::PopRequest() {
   context_.stats.inflight.Sub();
   owed_ -= renewing() ? 1 : 0;
   request_bytes_ -= request.bytes;
+  if (request.kept != 0) {
+    replay_.Drop(request.kept);
+  }
   if (first_waiting_ > 0) {
     --first_waiting_;
   }
@@ -234,6 +243,7 @@ void Link::OnDeadline() {
     ++first_waiting_;
     request.abandoned = true;
     context_.stats.timeouts.Add();
+    context_.stats.repeated_failed.Add(request.repeated ? 1 : 0);
     context_.topology.Suspect("a command timed out");
     context_.gate.OnTimeout(now);
     if (request.own != nullptr) {

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "config/config.h"
 #include "daemon/base/byte_stream.h"
@@ -28,6 +29,7 @@
 #include "daemon/upstream/backoff.h"
 #include "daemon/upstream/dial_gate.h"
 #include "daemon/upstream/handshake.h"
+#include "daemon/upstream/replay_log.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/upstream_stats.h"
 #include "proto/reply_scanner.h"
@@ -174,10 +176,15 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     std::uint32_t bytes = 0;                        // of the request
     MonoTime sent_at{};
     MonoTime deadline = MonoTime::max();
+    std::uint64_t client = 0;
+    std::uint32_t kept = 0;         // bytes of it in replay_: it may be sent once more
+    bool repeated = false;          // and was
+    bool follows = false;           // the second half of the one before it
     bool abandoned = false;         // its reply is thrown away
     bool settled = false;           // the footprint's second act is done
     bool begun = false;             // pieces of the reply were delivered
     bool answered_by_push = false;  // passthrough: its confirmation is no reply
+    [[nodiscard]] bool MayRepeat() const { return kept != 0 && !repeated && !begun && !abandoned; }
   };
 
   void OnOpen() override;
@@ -200,7 +207,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void DeliverPiece(std::string_view piece, bool last);
   void DeliverPassthrough(std::string_view piece, bool last);
   void Deliver(std::string_view bytes, bool last);
-  void TakeDoubt(std::string_view error);
+  void NoteSick(SickReply sign);
+  [[nodiscard]] bool StepsBack(SickReply sign) const;
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();
@@ -208,7 +216,13 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void FinishRenewal();
   void Reconnect();
-  void FailRequests(std::string_view error_line);
+  void WaitToReconnect(Duration delay);
+  enum class Repeat : std::uint8_t { kNo, kReads };
+  void FailRequests(std::string_view error_line, Repeat repeat);
+  void FailRequest(Request& request, std::string_view error_line);
+  void QueueAgain(Request&& request, std::string_view bytes);
+  [[nodiscard]] std::vector<bool> Repeatable() const;
+  void CloseFor(std::string_view why, Repeat repeat);
   void Pause(std::size_t backlog);
   void PauseIfBehind();
   void PausePassthroughIfBehind();
@@ -236,6 +250,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   OutBuffer out_;  // requests; waits while the link does not stand
   Ring<Request> requests_;
   std::uint64_t request_bytes_ = 0;  // of all of them
+  ReplayLog replay_;                 // of those that may be sent once more
   Counter* renew_reason_ = nullptr;  // set while renewing
   std::string renew_why_;
   // By Script::id: what the server knows once it has got what is in out_ (renewing: in held_).

@@ -1,8 +1,4 @@
-// A link's connection: made, shaken hands on, lost, and made again with backoff.
-//
-// Whatever goes wrong ends in Lose(): the stream is closed first, then the observer is told (a fill
-// link's entries go), then the requests; the order matters, because "the write may still be
-// executed" ends only when the connection is known closed (consistency.md R3).
+// A link's connection: made, shaken hands on, and made anew. How it is lost: link_loss.cc.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -15,9 +11,6 @@
 namespace nearcached {
 namespace {
 
-// A link that was lost this soon after it stood counts as a failed attempt, so that a server which
-// accepts and hangs up is not dialled in a tight loop.
-constexpr Duration kStableAfter = std::chrono::seconds(1);
 // A link that found as many others connecting as may asks again after this long.
 constexpr Duration kDialAgain = std::chrono::milliseconds(5);
 
@@ -89,14 +82,14 @@ void Link::OnBreakerOpen() {
   failing_ = true;
   dial_waits_ = false;
   timer_.reset();
-  FailRequests(RefusalLine());
+  if (!holding()) {
+    FailRequests(RefusalLine(), Repeat::kNo);
+  }
   if (state_ != State::kClosed || !spec_.retry) {
     return;
   }
-  state_ = State::kBackoff;
   const Duration until = context_.gate.retry_at() - context_.scheduler.Now();
-  timer_ = context_.scheduler.After(std::max<Duration>(until, context_.config.reconnect_delay_min),
-                                    [this] { StartConnecting(); });
+  WaitToReconnect(std::max<Duration>(until, context_.config.reconnect_delay_min));
 }
 
 void Link::EndDial(DialGate::End end) {
@@ -127,6 +120,9 @@ void Link::SendHandshake() {
 }
 
 void Link::OnHandshakeReply(std::string_view frame) {
+  if (const auto sick = frame.starts_with('-') ? SickReplyOf(frame) : std::nullopt) {
+    NoteSick(*sick);
+  }
   const auto reply = ParseUpstreamReply(frame);
   if (!reply) {
     Lose(context_.stats.connects_failed, "the upstream's handshake is not RESP", {});
@@ -232,118 +228,15 @@ void Link::OnPrimaryChanged() {
   if (state_ == State::kReady) {
     context_.stats.closed_switched.Add();
   }
-  Close(known ? "another node is the primary now" : "the node is no longer the primary");
+  if (!known && !down_since_) {
+    down_since_ = context_.scheduler.Now();
+  }
+  // Reads go to the new one, if there is one and nothing but the link stood in their way.
+  CloseFor(known ? "another node is the primary now" : "the node is no longer the primary",
+           known || holding() ? Repeat::kReads : Repeat::kNo);
   backoff_.Reset();
   if (state_ == State::kClosed && spec_.retry) {
     StartConnecting();
-  }
-}
-
-// ---- loss ---------------------------------------------------------------------------------------
-
-void Link::OnEnd(const Error& why) {
-  const bool standing = state_ == State::kReady;
-  Lose(standing ? context_.stats.closed_by_peer : context_.stats.connects_failed, why.message, {});
-}
-
-void Link::Close(std::string_view why) {
-  if (state_ == State::kClosed) {
-    return;
-  }
-  const bool standing = state_ == State::kReady;
-  EndDial(DialGate::End::kGivenUp);
-  timer_.reset();
-  deadline_timer_.reset();
-  stream_.reset();
-  state_ = State::kClosed;
-  closed_by_us_ = true;
-  failing_ = false;
-  if (standing) {
-    context_.stats.links_ready.Sub();
-    context_.gate.OnLinkGone(true, context_.scheduler.Now());
-    context_.observer.OnLinkDown(*this, why);
-  }
-  FailRequests(standing ? std::string(proto::kErrConnectionLost)
-                        : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why));
-}
-
-void Link::Lose(Counter& reason, std::string_view why, std::string_view error_line) {
-  const bool standing = state_ == State::kReady;
-  const std::string error =
-      standing ? std::string(error_line.empty() ? proto::kErrConnectionLost : error_line)
-               : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
-  (standing ? reason : context_.stats.connects_failed).Add();
-  down_why_.assign(why);
-  closed_by_us_ = false;
-  timer_.reset();
-  stream_.reset();
-  if (standing) {
-    context_.stats.links_ready.Sub();
-    context_.gate.OnLinkGone(false, context_.scheduler.Now());
-  }
-  if (!down_since_) {
-    down_since_ = context_.scheduler.Now();
-  }
-  if (!standing && !dialling_) {
-    context_.gate.OnNowhere(context_.scheduler.Now());
-  }
-  EndDial(DialGate::End::kFailed);
-  failing_ = !standing || context_.scheduler.Now() - ready_since_ < kStableAfter;
-  if (failing_) {
-    context_.stats.up.Set(0);
-  }
-  state_ = State::kClosed;
-  armed_ = false;
-  context_.observer.OnLinkDown(*this, down_why_);
-  FailRequests(error);
-  Reconnect();
-}
-
-void Link::Reconnect() {
-  if (state_ != State::kClosed || !spec_.retry) {
-    return;  // somebody opened it from a callback, or will when it is needed
-  }
-  if (!failing_) {
-    backoff_.Reset();
-    StartConnecting();  // the first attempt after a good connection is immediate
-    return;
-  }
-  state_ = State::kBackoff;
-  timer_ = context_.scheduler.After(backoff_.Next(context_.rng), [this] { StartConnecting(); });
-}
-
-void Link::FailRequests(std::string_view error_line) {
-  deadline_timer_.reset();
-  pause_.reset();
-  first_waiting_ = 0;
-  request_bytes_ = 0;
-  renew_reason_ = nullptr;
-  held_.Clear();
-  out_.Clear();
-  scripts_known_.clear();
-  carry_.clear();
-  streaming_ = false;
-  Ring<Request> lost = std::exchange(requests_, {});
-  while (!lost.empty()) {
-    Request request = std::move(lost.front());
-    lost.PopFront();
-    context_.stats.inflight.Sub();
-    Settle(request, Outcome::kLost);
-    if (request.abandoned) {
-      continue;
-    }
-    context_.stats.lost.Add();
-    if (request.own != nullptr) {
-      request.own(nullptr);
-    } else if (request.sink != nullptr) {
-      request.sink->OnReplyLost(request.token, error_line, request.begun);
-    }
-  }
-  if (spec_.purpose == Purpose::kExclusive) {
-    spent_ = true;
-    if (lent_to_ != nullptr) {
-      lent_to_->OnExclusiveLost(lent_session_, error_line);
-    }
   }
 }
 

@@ -130,6 +130,11 @@ void Link::DeliverPiece(std::string_view piece, bool last) {
 void Link::Deliver(std::string_view bytes, bool last) {
   const ReplyInfo info{scanner_.type(), scanner_.is_null(), scanner_.bulk_length()};
   Request& front = requests_.front();
+  const auto sick = info.type == '-' && last ? SickReplyOf(bytes) : std::nullopt;
+  if (sick && StepsBack(*sick) && front.MayRepeat()) {
+    NoteSick(*sick);  // the read is sent again when the server is ready
+    return;
+  }
   Settle(front, Outcome::kAnswered);
   if (!last) {
     front.begun = true;
@@ -147,30 +152,41 @@ void Link::Deliver(std::string_view bytes, bool last) {
     }
   } else {
     context_.stats.replies.Add();
+    context_.stats.repeated_ok.Add(request.repeated ? 1 : 0);
     context_.stats.latency.Observe(context_.scheduler.Now() - request.sent_at);
     request.sink->OnReplyPart(request.token, bytes, info, true);
   }
-  if (info.type == '-' && context_.topology.changes()) {
-    TakeDoubt(bytes);
+  if (sick) {
+    NoteSick(*sick);
   }
 }
 
-// Errors by which a node says that it is not, or not now, what it was taken for. One that calls
-// itself a replica is left at once, so that nothing is read from its older data either; the client
-// has its error, and what else was under way there gets one.
-void Link::TakeDoubt(std::string_view error) {
-  for (const std::string_view sign : {"-LOADING ", "-MASTERDOWN "}) {
-    if (error.starts_with(sign)) {
-      context_.topology.Suspect(sign.substr(1, sign.size() - 2));
-    }
+// The server says that something is wrong with it. A node that calls itself a replica, where the
+// primary may be another one, is left at once, so that nothing is read from its older data either;
+// the client has its error, and what else was under way there gets one.
+void Link::NoteSick(SickReply sign) {
+  context_.stats.sick[static_cast<std::size_t>(sign)].Add();
+  const bool demoted = sign == SickReply::kReadOnly && context_.topology.changes();
+  if (demoted || (context_.topology.changes() &&
+                  (sign == SickReply::kLoading || sign == SickReply::kMasterDown))) {
+    context_.topology.Suspect(kSickReplyNames[static_cast<std::size_t>(sign)]);
   }
-  if (!error.starts_with("-READONLY ")) {
+  if (state_ != State::kReady) {
     return;
   }
-  context_.topology.Suspect("READONLY");
-  if (state_ == State::kReady) {
+  if (demoted) {
     Lose(context_.stats.closed_demoted, "the node is a replica now", proto::kErrConnectionLost);
+  } else if (StepsBack(sign)) {
+    Lose(context_.stats.closed_sick, "the server is not ready", proto::kErrConnectionLost);
   }
+}
+
+// Where requests may be held, a server that is not ready for any of them is treated as one that is
+// away: a link stands again when the PING of its handshake is answered.
+bool Link::StepsBack(SickReply sign) const {
+  return (sign == SickReply::kLoading || sign == SickReply::kMasterDown) &&
+         spec_.purpose != Purpose::kExclusive &&
+         context_.config.max_hold != config::Duration::zero();
 }
 
 // Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any

@@ -152,7 +152,8 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, Re
                     .sink = &sink,
                     .token = {flight, kValue},
                     .footprint = nullptr,
-                    .timeout = timeout};
+                    .timeout = timeout,
+                    .repeatable = true};
   const std::string_view refused = link.Send(value);
   if (!refused.empty()) {
     return refused;
@@ -162,6 +163,7 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, Re
                   .token = {flight, kTtl},
                   .footprint = nullptr,
                   .timeout = timeout,
+                  .repeatable = true,
                   .follows = true};
   const std::string_view second = link.Send(ttl);
   NC_CHECK(second.empty());

@@ -98,7 +98,7 @@ class Pool final : public Upstream,
   void Flush();
 
   // TopologyObserver: leaves the primary of before at once, and forgets what it said (R7). What was
-  // under way there gets one error and is never sent again.
+  // under way there gets one error; only reads are sent again, to the new one.
   void OnPrimaryChanged() override;
 
   // Replaces every connection, each as soon as nothing is unanswered on it.

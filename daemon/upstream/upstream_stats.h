@@ -8,6 +8,7 @@
 
 #include "daemon/base/counter.h"
 #include "daemon/base/tracking_state.h"
+#include "daemon/upstream/sick_reply.h"
 
 namespace nearcached {
 
@@ -23,6 +24,7 @@ struct UpstreamStats {
   Counter closed_protocol;  // standing links closed because the bytes were not what was due
   // Links closed by us, while they stood: exclusive ones, unless it says otherwise.
   Counter closed_demoted;    // the node said that it is a replica
+  Counter closed_sick;       // the server said LOADING or MASTERDOWN; also lanes and fill links
   Counter closed_switched;   // another node became the primary
   Counter closed_idle;       // nobody needed it for pool.idle_timeout; also lanes
   Counter closed_returned;   // came back with a client's state on it, or a command under way
@@ -37,12 +39,16 @@ struct UpstreamStats {
   Counter replies;           // replies delivered
   Counter bytes_sent;
   Counter bytes_received;
-  Counter timeouts;      // requests answered with a timeout error
-  Counter late_replies;  // replies that came after that, and were thrown away
-  Counter refused_down;  // requests refused at once because the upstream is away
-  Counter refused_full;  // requests refused because a link's queue is full
-  Counter lost;          // requests whose link was lost before the reply
-  Counter script_loads;  // SCRIPT LOAD sent ahead of an EVALSHA, see ScriptMemory
+  Counter timeouts;                        // requests answered with a timeout error
+  Counter late_replies;                    // replies that came after that, and were thrown away
+  Counter refused_down;                    // requests refused at once because the upstream is away
+  Counter refused_full;                    // requests refused because a link's queue is full
+  Counter lost;                            // requests whose link was lost before the reply
+  Counter repeated;                        // reads sent once more because their connection was lost
+  Counter repeated_ok;                     // of those, the ones that were answered
+  Counter repeated_failed;                 // and the ones that got an error of ours after all
+  std::array<Counter, kSickReplies> sick;  // errors that say something is wrong with the server
+  Counter script_loads;                    // SCRIPT LOAD sent ahead of an EVALSHA, see ScriptMemory
   Counter pings;
   Counter exclusive_exhausted;    // times a client found every exclusive link lent
   Counter exclusive_refused;      // of those, the ones that got an error, at once or after max_wait

@@ -301,6 +301,7 @@ TEST_CASE_FIXTURE(WorkerFixture,
 }
 
 TEST_CASE_FIXTURE(WorkerFixture, "an MGET whose reads are lost is told so once") {
+  config.upstream.retry_reads = false;
   Start();
   FakeConnection& client = Connect();
   Wait(2s);
@@ -309,6 +310,24 @@ TEST_CASE_FIXTURE(WorkerFixture, "an MGET whose reads are lost is told so once")
   Turn();
   CHECK(client.TakeWritten() == "-" + std::string(proto::kErrConnectionLost) + "\r\n");
   CHECK(Ask(client, "PING") == "+PONG\r\n");
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "reads that were on their way when their links died are repeated") {
+  Start();
+  FakeConnection& client = Connect();
+  Wait(2s);
+  CHECK(Ask(client, "GET a\r\nLLEN l").empty());
+  server.tracking_connection().End(Code::kUnavailable);
+  server.ConnectionOf("LLEN l").End(Code::kUnavailable);
+  Turn();
+  CHECK(client.TakeWritten().empty());
+  CHECK(server.Times("GET a") == 2);
+  CHECK(server.Times("LLEN l") == 2);
+  CHECK(Answer(client, "GET a", Bulk("1")).empty());
+  CHECK(Answer(client, "PTTL a", ":-1\r\n") == Bulk("1"));
+  CHECK(Answer(client, "LLEN l", ":3\r\n") == ":3\r\n");
+  CHECK(Ask(client, "GET a").empty());  // and has not filled
 }
 
 // ---- reload -------------------------------------------------------------------------------------
