@@ -470,5 +470,22 @@ TEST_CASE_FIXTURE(Rig, "a switch of protocol is the link's own affair") {
   CHECK(passed == "+OK\r\n");
 }
 
+TEST_CASE_FIXTURE(Rig, "a switch of protocol does not wait for what nobody waits for any more") {
+  FakeConnection& connection = MakeReady(Purpose::kExclusive);
+  Lend();
+  CHECK(Send(1, nullptr, 5s).empty());
+  link->Flush();
+  scheduler.Advance(5s);
+  CHECK(TakeHeard() == Heard{Lost(1, proto::kErrTimeout)});
+  link->SwitchProtocol(proto::Protocol::kResp3);
+  link->SwitchProtocol(proto::Protocol::kResp2);
+  CHECK(Send(2).empty());
+  link->Flush();
+  CHECK(connection.TakeWritten() ==
+        Wire({"GET", "1"}) + Wire({"HELLO", "3"}) + Wire({"HELLO", "2"}) + Wire({"GET", "2"}));
+  connection.Feed("+late\r\n%1\r\n$5\r\nproto\r\n:3\r\n*2\r\n$5\r\nproto\r\n:2\r\n+two\r\n");
+  CHECK(TakeHeard() == Heard{"2: +two\r\n"});
+}
+
 }  // namespace
 }  // namespace nearcached
