@@ -66,7 +66,7 @@ class Result:
 class Scenario:
     name: str
     work: Work
-    targets: tuple       # of "redis", "nutcracker", "hit 100 %", "hit 50 %", "hit 0 %", "fill", "set"
+    targets: tuple       # of "floor", "redis", "nutcracker", "hit 100 %", "hit 50 %", "hit 0 %", "fill", "set"
     delay_us: int = 0    # each way between everything and the upstream
     pinned: bool = True
 
@@ -93,10 +93,12 @@ def _work(command, size, connections, pipeline, scale, keys=None):
 def bar_scenarios(scale):
     """Those that the bars are about."""
     all_ = ("redis", "nutcracker", "hit 100 %", "hit 0 %")
+    with_floor = ("floor", *all_)
     return [
-        Scenario("GET 64 B, 50 connections, pipeline 1, 10k keys", _work("get", 64, 50, 1, scale), all_),
+        Scenario("GET 64 B, 50 connections, pipeline 1, 10k keys",
+                 _work("get", 64, 50, 1, scale), with_floor),
         Scenario("GET 64 B, 50 connections, pipeline 16, 10k keys",
-                 _work("get", 64, 50, 16, scale), all_),
+                 _work("get", 64, 50, 16, scale), with_floor),
         Scenario("GET 64 B, 50 connections, pipeline 16, 1M keys",
                  _work("get", 64, 50, 16, scale, 1_000_000), all_),
         Scenario("GET 1 MiB, 1 connection, pipeline 1", _work("get", 1 << 20, 1, 1, scale), all_),
@@ -168,6 +170,8 @@ def _measure(target, port_owner, redis, work, placement):
 def _start(bench, kind, redis, upstream, work):
     if kind == "redis":
         return redis
+    if kind == "floor":
+        return bench.floor(work.size)
     if kind == "nutcracker":
         return bench.nutcracker(upstream)
     if not os.access(BINARY, os.X_OK):

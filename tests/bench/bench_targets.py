@@ -143,6 +143,15 @@ class Target:
         self.process.wait()
 
 
+def _helper(name):
+    """The program of tests/bench/NAME.cc, built when it is not there or older than its source."""
+    binary = os.path.join(tempfile.gettempdir(), f"nearcached-{name}-{os.getuid()}")
+    source = os.path.join(_ROOT, "tests/bench", name + ".cc")
+    if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
+        subprocess.run(["g++", "-std=c++20", "-O2", "-o", binary, source], check=True)
+    return binary
+
+
 class Bench:
     """Owns the processes of one run."""
 
@@ -182,12 +191,14 @@ class Bench:
                       f"metrics:\n  address: 127.0.0.1:{metrics}\n" + "\n".join(lines) + "\n")
         return self._start(name, [BINARY, "--config", path], port)
 
+    def floor(self, value_bytes):
+        """What answers every request with the same value and does nothing else."""
+        port = free_port()
+        return self._start("floor", [_helper("floor_server"), str(port), str(value_bytes)], port)
+
     def relay(self, upstream, delay_us):
         """A port behind which `upstream` is `delay_us` away in each direction."""
-        binary = os.path.join(tempfile.gettempdir(), f"nearcached-delay-relay-{os.getuid()}")
-        source = os.path.join(_ROOT, "tests/bench/delay_relay.cc")
-        if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
-            subprocess.run(["g++", "-std=c++20", "-O2", "-o", binary, source], check=True)
+        binary = _helper("delay_relay")
         port = free_port()
         return self._start("relay", [binary, str(port), str(upstream.port), str(delay_us)], port)
 

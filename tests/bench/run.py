@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench_scenarios as scenarios  # noqa: E402
 from bench_targets import BINARY, Placement  # noqa: E402
 
-_NAMES = {"redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
+_NAMES = {"floor": "floor (epoll, recv, send)", "redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
           "hit 50 %": "nearcached, hit 50 %", "hit 0 %": "nearcached, L1 off (forward)",
           "fill": "nearcached, miss and fill", "set": "nearcached"}
 
