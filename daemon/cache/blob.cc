@@ -21,8 +21,8 @@ std::uint64_t RoundUp(std::uint64_t n, std::uint64_t to) {
 
 }  // namespace
 
-std::uint64_t BlobHeap::ChargeFor(std::size_t key_and_value) {
-  const std::uint64_t n = sizeof(Blob) + key_and_value;
+std::uint64_t BlobHeap::ChargeFor(std::size_t bytes) {
+  const std::uint64_t n = sizeof(Blob) + bytes;
   if (n >= kMapFrom) {
     return RoundUp(n, kPage);
   }
@@ -32,8 +32,9 @@ std::uint64_t BlobHeap::ChargeFor(std::size_t key_and_value) {
   return RoundUp(n, std::bit_ceil(n) / 8);
 }
 
-Blob* BlobHeap::Make(std::string_view key, std::string_view value, bool cached) {
-  const std::size_t size = key.size() + value.size();
+Blob* BlobHeap::Make(std::string_view key, std::string_view variant, std::string_view value,
+                     bool cached) {
+  const std::size_t size = key.size() + variant.size() + value.size();
   const std::uint64_t charge = ChargeFor(size);
   void* memory = nullptr;
   std::uint64_t mapped = 0;
@@ -48,15 +49,12 @@ Blob* BlobHeap::Make(std::string_view key, std::string_view value, bool cached) 
   blob->heap = this;
   blob->size = size;
   blob->mapped = mapped;
-  blob->key_size = static_cast<std::uint32_t>(key.size());
+  blob->head_size = static_cast<std::uint32_t>(key.size() + variant.size());
   blob->refs = 1;
   blob->cached = cached;
-  if (!key.empty()) {
-    std::memcpy(blob->data(), key.data(), key.size());
-  }
-  if (!value.empty()) {
-    std::memcpy(blob->data() + key.size(), value.data(), value.size());
-  }
+  char* at = std::copy(key.begin(), key.end(), blob->data());
+  at = std::copy(variant.begin(), variant.end(), at);
+  std::copy(value.begin(), value.end(), at);
   ++blobs_;
   (cached ? cached_bytes_ : pinned_bytes_) += charge;
   return blob;

@@ -18,16 +18,15 @@ class BlobHeap;
 struct Blob {
   BlobHeap* heap = nullptr;
   Blob* next_dying = nullptr;
-  std::uint64_t size = 0;    // of key and value together
-  std::uint64_t mapped = 0;  // bytes of its own mapping, 0 if it came from malloc
-  std::uint32_t key_size = 0;
+  std::uint64_t size = 0;       // of key, variant and value together
+  std::uint64_t mapped = 0;     // bytes of its own mapping, 0 if it came from malloc
+  std::uint32_t head_size = 0;  // of key and variant
   std::uint32_t refs = 0;
   bool cached = false;  // an entry owns it
 
   [[nodiscard]] const char* data() const { return reinterpret_cast<const char*>(this + 1); }
   [[nodiscard]] char* data() { return reinterpret_cast<char*>(this + 1); }
-  [[nodiscard]] std::string_view key() const { return {data(), key_size}; }
-  [[nodiscard]] std::string_view value() const { return {data() + key_size, size - key_size}; }
+  [[nodiscard]] std::string_view value() const { return {data() + head_size, size - head_size}; }
 };
 
 class BlobHeap {
@@ -41,12 +40,14 @@ class BlobHeap {
   BlobHeap(const BlobHeap&) = delete;
   BlobHeap& operator=(const BlobHeap&) = delete;
 
-  // What a blob with this much key and value takes in memory: the size class of jemalloc (four per
-  // doubling), also charged under other allocators so that decisions never depend on which is used.
-  [[nodiscard]] static std::uint64_t ChargeFor(std::size_t key_and_value);
+  // What a blob with this much key, variant and value takes in memory: the size class of jemalloc
+  // (four per doubling), also charged under other allocators so that decisions never depend on
+  // which is used.
+  [[nodiscard]] static std::uint64_t ChargeFor(std::size_t bytes);
 
   // Makes a blob with one count. `cached`: an entry will own that count; else it is a pin.
-  [[nodiscard]] Blob* Make(std::string_view key, std::string_view value, bool cached);
+  [[nodiscard]] Blob* Make(std::string_view key, std::string_view variant, std::string_view value,
+                           bool cached);
 
   static void AddRef(Blob* blob) { ++blob->refs; }
   // Drops a ValueRef's count.

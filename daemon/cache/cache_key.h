@@ -14,6 +14,10 @@ struct CacheKey {
   DbIndex db = 0;
   std::string_view key;
   std::uint64_t hash = 0;
+  // Which read of the key it answers. Empty: GET. Else bytes by which whoever reads tells one
+  // request from another (session/read_request.h), opaque here. All that is held under one key,
+  // whatever its variant, is dropped together.
+  std::string_view variant{};
 };
 
 // Which fill link filled an entry, and under which epoch of its connection (R6).

@@ -1,12 +1,12 @@
 // One cached entry as it lies in memory: 32 bytes of header, then the key and the value.
 //
-//   inline    header [extension] key value            in one slot of the slab arena
-//   outlined  header [extension] Blob* -> key value   for what does not fit the largest slot
+//   inline    header [extension] key [variant] value            in one slot of the slab arena
+//   outlined  header [extension] Blob* -> key [variant] value   for what does not fit a slot
 //
 // The extension (8 bytes) is there only for what is rare: a database other than 0, a key of 256
-// bytes or more. Entries are named by 4-byte ids, not pointers, so that the four links of the two
-// lists every entry is on (eviction queue, timing wheel) cost 16 bytes, and so that compaction may
-// move them. Loop thread only.
+// bytes or more, a variant (cache_key.h). Entries are named by 4-byte ids, not pointers, so that
+// the four links of the two lists every entry is on (eviction queue, timing wheel) cost 16 bytes,
+// and so that compaction may move them. Loop thread only.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 
 #include "daemon/base/time.h"
 #include "daemon/cache/blob.h"
+#include "daemon/cache/cache_key.h"
 
 namespace nearcached {
 
@@ -31,7 +32,8 @@ struct Entry {
   static constexpr std::uint8_t kQueueMask = 0x0c;
   static constexpr std::uint8_t kExtended = 0x10;
   static constexpr std::uint8_t kOutlined = 0x20;
-  static constexpr std::uint8_t kLive = 0x40;  // clear in a free slot
+  static constexpr std::uint8_t kLive = 0x40;     // clear in a free slot
+  static constexpr std::uint8_t kVariant = 0x80;  // the reply to another read than GET; extended
 
   std::uint32_t hash = 0;  // the upper half of the key's hash; in a free slot the next free one
   EntryId queue_prev = kNoEntry;
@@ -48,6 +50,7 @@ struct Entry {
   [[nodiscard]] bool live() const { return (flags & kLive) != 0; }
   [[nodiscard]] bool outlined() const { return (flags & kOutlined) != 0; }
   [[nodiscard]] bool extended() const { return (flags & kExtended) != 0; }
+  [[nodiscard]] bool variant() const { return (flags & kVariant) != 0; }
   [[nodiscard]] unsigned frequency() const { return flags & kFrequencyMask; }
   void set_frequency(unsigned f) {
     flags = static_cast<std::uint8_t>((flags & ~kFrequencyMask) | std::min(f, 3U));
@@ -77,7 +80,8 @@ static_assert(sizeof(Entry) == 32 && alignof(Entry) == 4);
 // The rare part, between the header and the rest.
 struct EntryExtension {
   std::uint32_t db = 0;
-  std::uint32_t key_size = 0;
+  std::uint16_t key_size = 0;
+  std::uint16_t variant_size = 0;
 };
 
 // The deadline as an entry keeps it: rounded down, so that an entry can only live shorter, and cut
@@ -119,32 +123,40 @@ inline Blob* BlobOf(const Entry& e) {
   return blob;
 }
 
+// Where the key begins.
+inline const char* HeadOf(const Entry& e) {
+  return e.outlined() ? BlobOf(e)->data() : BodyOf(e);
+}
+
 inline std::string_view KeyOf(const Entry& e) {
-  if (e.outlined()) {
-    return BlobOf(e)->key();
-  }
-  return {BodyOf(e), ExtensionOf(e).key_size};
+  return {HeadOf(e), ExtensionOf(e).key_size};
+}
+
+// Empty for GET's value.
+inline std::string_view VariantOf(const Entry& e) {
+  const EntryExtension x = ExtensionOf(e);
+  return {HeadOf(e) + x.key_size, x.variant_size};
 }
 
 inline std::string_view ValueOf(const Entry& e) {
   if (e.outlined()) {
     return BlobOf(e)->value();
   }
-  return {BodyOf(e) + ExtensionOf(e).key_size, e.value_size};
+  const EntryExtension x = ExtensionOf(e);
+  return {BodyOf(e) + x.key_size + x.variant_size, e.value_size};
 }
 
-inline bool NeedsExtension(std::uint32_t db, std::size_t key_size) {
-  return db != 0 || key_size > 0xff;
+inline bool NeedsExtension(const CacheKey& key) {
+  return key.db != 0 || key.key.size() > 0xff || !key.variant.empty();
 }
 
 // Bytes of slot an entry takes.
-inline std::size_t InlineBytes(std::uint32_t db, std::size_t key_size, std::size_t value_size) {
-  return sizeof(Entry) + (NeedsExtension(db, key_size) ? sizeof(EntryExtension) : 0) + key_size +
-         value_size;
+inline std::size_t InlineBytes(const CacheKey& key, std::size_t value_size) {
+  return sizeof(Entry) + (NeedsExtension(key) ? sizeof(EntryExtension) : 0) + key.key.size() +
+         key.variant.size() + value_size;
 }
-inline std::size_t OutlinedBytes(std::uint32_t db, std::size_t key_size) {
-  return sizeof(Entry) + (NeedsExtension(db, key_size) ? sizeof(EntryExtension) : 0) +
-         kBlobPointerBytes;
+inline std::size_t OutlinedBytes(const CacheKey& key) {
+  return sizeof(Entry) + (NeedsExtension(key) ? sizeof(EntryExtension) : 0) + kBlobPointerBytes;
 }
 
 }  // namespace nearcached

@@ -153,7 +153,7 @@ void L1::EvictFrom(QueueKind kind) {
     }
     if (kind == QueueKind::kSmall) {
       ghost_.Adapt(Queue(QueueKind::kSmall).size() + Queue(QueueKind::kMain).size());
-      ghost_.Remember(e.hash);
+      ghost_.Remember(HistoryHash(e));
     }
     Remove(id, Removal::kForSize);
     return;

@@ -12,6 +12,7 @@
 // same memory. Loop thread only. Knows nothing of entries but their ids.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -34,6 +35,12 @@ inline std::uint8_t IndexTag(std::uint64_t hash) {
   const auto tag = static_cast<std::uint8_t>(hash);
   return tag == 0 ? std::uint8_t{1} : tag;  // 0 marks an empty slot
 }
+// The tag of one of several entries that share a hash. Half of it is the key's, so that all of them
+// can be found together; the other half tells most of them apart.
+inline std::uint8_t VariantTag(std::uint8_t key_tag, std::uint64_t variant_hash) {
+  const auto tag = static_cast<std::uint8_t>((key_tag & 0x0fU) | (variant_hash & 0xf0U));
+  return tag == 0 ? std::uint8_t{0x10} : tag;
+}
 
 class HashIndex {
  public:
@@ -46,6 +53,22 @@ class HashIndex {
       for (unsigned mask = b->Matching(tag); mask != 0; mask &= mask - 1) {
         const EntryId id = b->ids[static_cast<unsigned>(std::countr_zero(mask))];
         if (match(id)) {
+          return id;
+        }
+      }
+      if (b->next == 0) {
+        return kNoEntry;
+      }
+    }
+  }
+
+  // The same among all ids whose tag has the same low half, VariantTag() of the tag included.
+  template <typename Match>
+  [[nodiscard]] EntryId FindRelated(std::uint32_t hash, std::uint8_t tag, Match&& match) const {
+    for (const Bucket* b = &Home(hash);; b = &overflow_.At(b->next)) {
+      for (unsigned mask = b->MatchingLowHalf(tag); mask != 0; mask &= mask - 1) {
+        const EntryId id = b->ids[static_cast<unsigned>(std::countr_zero(mask))];
+        if (id != kNoEntry && match(id)) {
           return id;
         }
       }
@@ -132,15 +155,23 @@ class HashIndex {
     std::uint32_t next = 0;  // overflow bucket, 0: none
     std::array<EntryId, kSlots> ids{};
 
+    static constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+
     // One bit for each slot with this tag.
     [[nodiscard]] unsigned Matching(std::uint8_t tag) const {
       std::uint64_t low = 0;
       std::uint32_t high = 0;
       std::memcpy(&low, tags.data(), sizeof low);
       std::memcpy(&high, tags.data() + sizeof low, sizeof high);
-      constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
       return ZeroBytes(low ^ (kOnes * tag)) |
              (ZeroBytes((high ^ (kOnes * tag & 0xffffffffU)) | 0xffffffff00000000ULL) << 8U);
+    }
+    // One bit for each slot whose tag has this one's low half; perhaps also for empty slots.
+    [[nodiscard]] unsigned MatchingLowHalf(std::uint8_t tag) const {
+      Bucket halves;
+      std::transform(tags.begin(), tags.end(), halves.tags.begin(),
+                     [](std::uint8_t t) { return static_cast<std::uint8_t>(t & 0x0fU); });
+      return halves.Matching(tag & 0x0fU);
     }
     // One bit for each zero byte: exact, unlike the shorter trick with a subtraction.
     [[nodiscard]] static unsigned ZeroBytes(std::uint64_t x) {

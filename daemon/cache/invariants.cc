@@ -19,11 +19,13 @@ void L1::CheckInvariants() const {
     all.bytes += tally.bytes;
     all.blob_bytes += tally.blob_bytes;
     all.dropped += tally.dropped;
+    all.variants += tally.variants;
   }
   NC_CHECK(all.entries == entries());
   NC_CHECK(all.blob_bytes == blobs_->cached_bytes());
   NC_CHECK(all.bytes == arena_.live_bytes() + all.blob_bytes);
   NC_CHECK(all.dropped == cohorts_.dropped_entries());
+  NC_CHECK(all.variants == variants_);
   CheckStats();
 }
 
@@ -39,6 +41,8 @@ L1::Tally L1::TallyOf(const EntryQueue& queue) const {
     tally.bytes += ChargeOf(id);
     tally.blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
     tally.dropped += cohorts_.alive(e.cohort) ? 0 : 1;
+    tally.variants += e.variant() ? 1 : 0;
+    NC_CHECK(e.variant() == !VariantOf(e).empty());
     prev = id;
   }
   NC_CHECK(queue.back() == prev);
@@ -56,6 +60,7 @@ void L1::CheckStats() const {
   NC_CHECK(is(stats_.pinned_bytes, blobs_->pinned_bytes()));
   NC_CHECK(is(stats_.negative_bytes, negative_bytes()));
   NC_CHECK(is(stats_.dropped_entries, cohorts_.dropped_entries()));
+  NC_CHECK(is(stats_.variants, variants_));
   NC_CHECK(stats_.inserts.value() ==
            entries() + stats_.evictions_size.value() + stats_.evictions_expired.value() +
                stats_.evictions_erased.value() + stats_.evictions_dropped.value());

@@ -46,6 +46,7 @@ std::size_t ShadowCapacityFor(std::uint64_t bytes_max) {
 L1::L1(const L1Options& options)
     : bytes_max_(options.bytes_max),
       negative_share_(std::clamp(options.negative_share, 0.0, 1.0)),
+      variants_max_(std::max(options.variants_max, 1U)),
       blobs_(new BlobHeap(stats_)),
       arena_(ChunkBytesFor(options.bytes_max), options.bytes_max),
       queues_{EntryQueue(arena_, QueueKind::kSmall), EntryQueue(arena_, QueueKind::kMain),
@@ -80,7 +81,7 @@ void L1::PrefetchEntry(std::uint64_t hash) const {
   PrefetchLine(at + 124);  // entries lie across lines: the end of a usual one may be in a third
 }
 
-EntryId L1::Locate(const CacheKey& key) const {
+EntryId L1::LocateValue(const CacheKey& key) const {
   return index_.Find(IndexHash(key.hash), IndexTag(key.hash), [this, &key](EntryId id) {
     const Entry& e = arena_.At(id);
     PrefetchLine(reinterpret_cast<const char*>(&e) + 64);  // the value, while the key is compared
@@ -88,7 +89,7 @@ EntryId L1::Locate(const CacheKey& key) const {
       return key.db == 0 && e.key_size == key.key.size() &&
              SameBytes(BodyOf(e), key.key.data(), key.key.size());
     }
-    return ExtensionOf(e).db == key.db && KeyOf(e) == key.key;
+    return !e.variant() && ExtensionOf(e).db == key.db && KeyOf(e) == key.key;
   });
 }
 
@@ -106,7 +107,7 @@ void L1::NoteTime(MonoTime now) {
 }
 
 std::optional<L1Hit> L1::Find(const CacheKey& key, MonoTime now) {
-  auto hit = FindHit(key, now);
+  auto hit = key.variant.empty() ? FindHit(key, now) : FindVariantHit(key, now);
   if (!hit) {
     CountMiss(key, now);
   }
@@ -129,14 +130,16 @@ void L1::CountMiss(const CacheKey& key, MonoTime now) {
 }
 
 std::optional<L1Hit> L1::FindHit(const CacheKey& key, MonoTime now) {
-  const EntryId id = Locate(key);
-  if (id == kNoEntry) {
+  const EntryId id = LocateValue(key);
+  if (id == kNoEntry || !Servable(arena_.At(id), now)) [[unlikely]] {
     return std::nullopt;
   }
+  return Hit(id, key.hash);
+}
+
+// Counts a hit. `hash` is the history's.
+L1Hit L1::Hit(EntryId id, std::uint64_t hash) {
   Entry& e = arena_.At(id);
-  if (!Servable(e, now)) [[unlikely]] {
-    return std::nullopt;
-  }
   if (e.frequency() < 3) {
     e.set_frequency(e.frequency() + 1);
   }
@@ -144,7 +147,7 @@ std::optional<L1Hit> L1::FindHit(const CacheKey& key, MonoTime now) {
     stats_.hits_negative.Add();
   } else {
     stats_.hits_value.Add();
-    tuner_.Observe(key.hash);
+    tuner_.Observe(hash);
   }
   return L1Hit{ValueOf(e), e.negative(), e.deadline(), id};
 }
@@ -155,7 +158,7 @@ ValueRef L1::Pin(const L1Hit& hit) {
     BlobHeap::AddRef(BlobOf(e));
     return ValueRef(BlobOf(e));
   }
-  ValueRef copy(blobs_->Make({}, hit.value, false));
+  ValueRef copy(blobs_->Make({}, {}, hit.value, false));
   Publish();
   return copy;
 }
@@ -166,11 +169,11 @@ std::uint64_t L1::negative_bytes_max() const {
 
 L1::Shape L1::ShapeOf(const CacheKey& key, std::size_t value_size) const {
   Shape shape;
-  std::size_t slot = InlineBytes(key.db, key.key.size(), value_size);
+  std::size_t slot = InlineBytes(key, value_size);
   if (slot > arena_.slot_bytes_max()) {
     shape.outlined = true;
-    shape.blob_bytes = BlobHeap::ChargeFor(key.key.size() + value_size);
-    slot = OutlinedBytes(key.db, key.key.size());
+    shape.blob_bytes = BlobHeap::ChargeFor(key.key.size() + key.variant.size() + value_size);
+    slot = OutlinedBytes(key);
   }
   shape.slab_class = arena_.ClassFor(slot);
   shape.charge = arena_.ClassSlotBytes(shape.slab_class) + shape.blob_bytes;
@@ -233,7 +236,8 @@ L1::InsertResult L1::Insert(const CacheKey& key, std::string_view value, bool ne
 
 L1::InsertResult L1::Store(const Fill& fill, Standing standing) {
   const CacheKey& key = fill.key;
-  if (key.key.size() > kKeyBytesMax || key.key.size() + fill.value.size() > bytes_max_ / 4) {
+  if (key.key.size() > kKeyBytesMax || key.variant.size() > kKeyBytesMax ||
+      key.key.size() + key.variant.size() + fill.value.size() > bytes_max_ / 4) {
     return InsertResult::kTooLarge;
   }
   const std::optional<CohortId> cohort = cohorts_.Join(fill.owner);
@@ -242,17 +246,20 @@ L1::InsertResult L1::Store(const Fill& fill, Standing standing) {
   }
   Shape shape = ShapeOf(key, fill.value.size());
   const bool negative = standing.queue == QueueKind::kNegative;
-  if (!negative && !standing.proven && ghost_.Take(IndexHash(key.hash))) {
+  if (!negative && !standing.proven && ghost_.Take(IndexHash(HistoryHash(key)))) {
     standing.proven = true;
     standing.queue = QueueKind::kMain;
   }
   if (!Admit(shape, standing)) {
     if (!negative) {
       ghost_.Adapt(entries());
-      ghost_.Remember(IndexHash(key.hash));  // the next time it will be known
-      (void)Shrink();                        // the ghost may have grown
+      ghost_.Remember(IndexHash(HistoryHash(key)));  // the next time it will be known
+      (void)Shrink();                                // the ghost may have grown
     }
     return InsertResult::kNotAdmitted;
+  }
+  if (!key.variant.empty()) {
+    MakeVariantRoom(key);
   }
   if (!MakeRoom(shape, negative)) {
     return InsertResult::kNoRoom;
@@ -266,13 +273,13 @@ L1::InsertResult L1::Store(const Fill& fill, Standing standing) {
   e.cohort = *cohort;
   e.set_deadline_us(fill.deadline_us);
   e.set_frequency(standing.frequency);
-  index_.Insert(e.hash, IndexTag(key.hash), id);
+  index_.Insert(e.hash, TagOf(key), id);
   Queue(standing.queue).PushFront(id, shape.charge);
   wheel_.Add(id);
   cohorts_.AddEntry(*cohort);
   ResizeIndex(kResizeStepsPerInsert);
   if (!negative) {
-    tuner_.Observe(key.hash);
+    tuner_.Observe(HistoryHash(key));
   }
   return standing.replaces ? InsertResult::kReplaced : InsertResult::kStored;
 }
@@ -284,23 +291,29 @@ EntryId L1::Place(const CacheKey& key, std::string_view value, const Shape& shap
   }
   Entry& e = arena_.At(id);
   char* at = PayloadOf(e);
-  if (NeedsExtension(key.db, key.key.size())) {
+  if (NeedsExtension(key)) {
     e.flags |= Entry::kExtended;
-    const EntryExtension x{key.db, static_cast<std::uint32_t>(key.key.size())};
+    const EntryExtension x{key.db, static_cast<std::uint16_t>(key.key.size()),
+                           static_cast<std::uint16_t>(key.variant.size())};
     std::memcpy(at, &x, sizeof x);
     at += sizeof x;
   } else {
     e.key_size = static_cast<std::uint8_t>(key.key.size());
   }
+  if (!key.variant.empty()) {
+    e.flags |= Entry::kVariant;
+    ++variants_;
+  }
   if (shape.outlined) {
     e.flags |= Entry::kOutlined;
-    const Blob* blob = blobs_->Make(key.key, value, true);
+    const Blob* blob = blobs_->Make(key.key, key.variant, value, true);
     std::memcpy(at, &blob, kBlobPointerBytes);
     return id;
   }
   e.value_size = static_cast<std::uint16_t>(value.size());
-  std::copy(key.key.begin(), key.key.end(), at);
-  std::copy(value.begin(), value.end(), at + key.key.size());
+  at = std::copy(key.key.begin(), key.key.end(), at);
+  at = std::copy(key.variant.begin(), key.variant.end(), at);
+  std::copy(value.begin(), value.end(), at);
   return id;
 }
 
@@ -310,6 +323,7 @@ void L1::Remove(EntryId id, Removal why) {
   Queue(e.queue()).Remove(id, ChargeOf(id));
   wheel_.Remove(id);
   cohorts_.RemoveEntry(e.cohort);
+  variants_ -= e.variant() ? 1 : 0;
   if (e.outlined()) {
     blobs_->LeaveCache(BlobOf(e));
   }
@@ -345,13 +359,7 @@ bool L1::Erase(const CacheKey& key) {
 
 std::size_t L1::EraseInAllDatabases(std::string_view key, std::uint64_t hash) {
   std::size_t erased = 0;
-  for (;;) {
-    const EntryId id = index_.Find(IndexHash(hash), IndexTag(hash), [this, key](EntryId other) {
-      return KeyOf(arena_.At(other)) == key;
-    });
-    if (id == kNoEntry) {
-      break;
-    }
+  for (EntryId id = LocateAny(key, hash); id != kNoEntry; id = LocateAny(key, hash)) {
     Remove(id, Removal::kErased);
     ++erased;
   }
@@ -405,6 +413,7 @@ void L1::Publish() {
   const std::uint64_t used = bytes_used();
   set(stats_.entries, entries());
   set(stats_.negative_entries, negative_entries());
+  set(stats_.variants, variants_);
   set(stats_.dropped_entries, cohorts_.dropped_entries());
   set(stats_.bytes, used);
   set(stats_.bytes_max, bytes_max_);

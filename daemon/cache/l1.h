@@ -32,11 +32,12 @@ namespace nearcached {
 struct L1Options {
   std::uint64_t bytes_max = 0;  // 256 KiB and above is sensible; below, most inserts find no room
   double negative_share = 0.1;  // of bytes_max, the most that negative entries may take (R11)
+  std::uint32_t variants_max = 128;  // entries of one key beside GET's; at least 1
 };
 
 struct L1Hit {
   std::string_view value;    // valid until the next non-const call on the L1
-  bool negative = false;     // the upstream said "no such key"; value is the encoded nil given then
+  bool negative = false;     // the key does not exist; value is what was given then
   MonoTime deadline;         // the entry is never served at or after this time
   std::uint32_t handle = 0;  // for Pin; valid as long as `value`
 };
@@ -46,7 +47,7 @@ class L1 {
   enum class InsertResult : std::uint8_t {
     kStored,       // new
     kReplaced,     // the key was there; it now has this value, deadline and owner
-    kTooLarge,     // key above 64 KiB, or key and value above a quarter of bytes_max
+    kTooLarge,     // key or variant above 64 KiB, or all of it above a quarter of bytes_max
     kNotAdmitted,  // large and not seen before, so not worth what it would push out
     kNoRoom,       // the work allowed to one insert did not free enough
     kExpired,      // the deadline is not after `now`, or the owner has been dropped
@@ -67,9 +68,11 @@ class L1 {
   [[nodiscard]] std::optional<L1Hit> Find(const CacheKey& key, MonoTime now);
 
   // Find in two halves, for a caller who will know only after a failed lookup whether the key could
-  // have been here at all. FindHit counts hits and nothing else; CountMiss, called where FindHit
-  // has just failed, counts why.
+  // have been here at all. FindHit and FindVariantHit count hits and nothing else; CountMiss,
+  // called where one of them has just failed, counts why. FindHit is for GET, FindVariantHit for
+  // other reads: REQUIRES an empty variant, and one that is not empty.
   [[nodiscard]] std::optional<L1Hit> FindHit(const CacheKey& key, MonoTime now);
+  [[nodiscard]] std::optional<L1Hit> FindVariantHit(const CacheKey& key, MonoTime now);
   void CountMiss(const CacheKey& key, MonoTime now);
 
   // Keeps the bytes of a hit alive beyond the next call. Large values (stored outside the slabs)
@@ -78,15 +81,17 @@ class L1 {
   [[nodiscard]] ValueRef Pin(const L1Hit& hit);
 
   // Stores a value (an encoded reply). Any result but kStored and kReplaced leaves no entry of
-  // that key behind, so a refused fill can never leave an older value in place.
+  // that key and variant behind, so a refused fill can never leave an older value in place. A key
+  // that has as many variants as it may have loses the one of them that was hit least.
   InsertResult Insert(const CacheKey& key, std::string_view value, bool negative, MonoTime deadline,
                       MonoTime now, FillOwner owner);
 
-  // Removes one key of one database. True if it was there and, at the latest time the store has
-  // been told, could still have been served.
+  // Removes one entry. True if it was there and, at the latest time the store has been told, could
+  // still have been served.
   bool Erase(const CacheKey& key);
 
-  // Removes a key in every database: what an invalidation push means (R7). Returns how many.
+  // Removes all that is held under a key, in every database and variant: what an invalidation push
+  // means (R7). Returns how many entries.
   std::size_t EraseInAllDatabases(std::string_view key, std::uint64_t hash);
 
   // Makes everything that `owner` filled unservable at once, in constant time; later inserts under
@@ -111,6 +116,8 @@ class L1 {
 
   // Changes the limit. A smaller one takes effect step by step through Tick and Insert.
   void SetBytesMax(std::uint64_t bytes_max);
+  // The same; a key above a smaller limit comes below it as its variants end.
+  void SetVariantsMax(std::uint32_t variants_max) { variants_max_ = variants_max; }
 
   // Housekeeping, called once a loop turn: at most 32 expiries, then bounded shares of shrinking,
   // reclaiming, index resizing and releasing. False when nothing more is due, true when another
@@ -166,7 +173,21 @@ class L1 {
   [[nodiscard]] const EntryQueue& Queue(QueueKind kind) const {
     return queues_[static_cast<std::size_t>(kind)];
   }
-  [[nodiscard]] EntryId Locate(const CacheKey& key) const;
+  [[nodiscard]] EntryId Locate(const CacheKey& key) const {
+    return key.variant.empty() ? LocateValue(key) : LocateVariant(key);
+  }
+  [[nodiscard]] EntryId LocateValue(const CacheKey& key) const;
+  [[nodiscard]] L1Hit Hit(EntryId id, std::uint64_t hash);
+
+  // Variants (variants.cc).
+  [[nodiscard]] static std::uint64_t VariantHash(std::string_view variant);
+  [[nodiscard]] static std::uint64_t HistoryHash(const CacheKey& key);
+  [[nodiscard]] static std::uint32_t HistoryHash(const Entry& entry);
+  [[nodiscard]] static std::uint8_t TagOf(const CacheKey& key);
+  [[nodiscard]] EntryId LocateVariant(const CacheKey& key) const;
+  [[nodiscard]] EntryId LocateAny(std::string_view key, std::uint64_t hash) const;
+  void MakeVariantRoom(const CacheKey& key);
+
   [[nodiscard]] bool Servable(const Entry& entry, MonoTime now) const;
   [[nodiscard]] std::uint64_t ChargeOf(EntryId id) const;
   [[nodiscard]] Shape ShapeOf(const CacheKey& key, std::size_t value_size) const;
@@ -204,6 +225,7 @@ class L1 {
     std::uint64_t bytes = 0;
     std::uint64_t blob_bytes = 0;
     std::uint64_t dropped = 0;
+    std::uint64_t variants = 0;
   };
   [[nodiscard]] Tally TallyOf(const EntryQueue& queue) const;
   void CheckStats() const;
@@ -211,6 +233,8 @@ class L1 {
   L1Stats stats_;
   std::uint64_t bytes_max_;
   const double negative_share_;
+  std::uint32_t variants_max_;
+  std::uint64_t variants_ = 0;  // entries that are variants
   MonoTime latest_now_;
   std::uint32_t sweep_cursor_ = 0;  // where in the index reclaiming goes on
   std::uint64_t evictions_ = 0;     // since the start; paces the tuner

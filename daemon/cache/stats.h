@@ -27,8 +27,11 @@ struct L1Stats {
   Counter evictions_erased;  // invalidated, own writes, ErasePrefix
   Counter evictions_dropped;
 
+  Counter variants_displaced;  // of evictions_size: a key had as many variants as it may have
+
   Gauge entries;  // all entries held, negative and not yet reclaimed ones included
   Gauge negative_entries;
+  Gauge variants;         // entries that answer another read than GET
   Gauge dropped_entries;  // of those, the ones that a drop or Clear made unservable
   Gauge bytes;            // everything charged against bytes_max
   Gauge bytes_max;

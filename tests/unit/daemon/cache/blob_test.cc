@@ -54,13 +54,13 @@ TEST_CASE("key and value come back whole, empty ones too, however they are kept"
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{5000}, 2 * kMib}) {
     CAPTURE(size);
     const std::string value(size, 'v');
-    Blob* blob = h.heap->Make("key", value, true);
-    CHECK(blob->key() == "key");
+    Blob* blob = h.heap->Make("key", {}, value, true);
+    CHECK(std::string_view(blob->data(), 3) == "key");
     CHECK(blob->value() == value);
     CHECK((blob->mapped != 0) == (size >= BlobHeap::kMapFrom));
     h.heap->LeaveCache(blob);
-    Blob* nameless = h.heap->Make("", value, true);
-    CHECK(nameless->key().empty());
+    Blob* nameless = h.heap->Make("", {}, value, true);
+    CHECK(nameless->head_size == 0);
     CHECK(nameless->value() == value);
     h.heap->LeaveCache(nameless);
   }
@@ -70,7 +70,7 @@ TEST_CASE("key and value come back whole, empty ones too, however they are kept"
 
 TEST_CASE("a cached blob that is referred to moves from cached to pinned, then away") {
   Heap h;
-  Blob* blob = h.heap->Make("k", std::string(1000, 'x'), true);
+  Blob* blob = h.heap->Make("k", {}, std::string(1000, 'x'), true);
   const std::uint64_t charge = BlobHeap::ChargeFor(1001);
   BlobHeap::AddRef(blob);
   BlobHeap::AddRef(blob);
@@ -90,7 +90,7 @@ TEST_CASE("a cached blob that is referred to moves from cached to pinned, then a
 
 TEST_CASE("a reference that goes before the entry changes nothing in the books") {
   Heap h;
-  Blob* blob = h.heap->Make("k", "v", true);
+  Blob* blob = h.heap->Make("k", {}, "v", true);
   BlobHeap::AddRef(blob);
   BlobHeap::Unref(blob);
   CHECK(h.heap->cached_bytes() == BlobHeap::ChargeFor(2));
@@ -101,7 +101,7 @@ TEST_CASE("a reference that goes before the entry changes nothing in the books")
 
 TEST_CASE("the gauges follow when the last reference to a pinned value goes") {
   Heap h;
-  Blob* blob = h.heap->Make("k", std::string(500, 'x'), false);
+  Blob* blob = h.heap->Make("k", {}, std::string(500, 'x'), false);
   const auto charge = static_cast<std::int64_t>(BlobHeap::ChargeFor(501));
   h.stats.bytes.Set(10'000 + charge);
   h.stats.pinned_bytes.Set(charge);
@@ -112,7 +112,7 @@ TEST_CASE("the gauges follow when the last reference to a pinned value goes") {
 
 TEST_CASE("a large mapping is given back piece by piece and counts until it is") {
   Heap h;
-  Blob* blob = h.heap->Make("k", std::string(kMib, 'x'), true);
+  Blob* blob = h.heap->Make("k", {}, std::string(kMib, 'x'), true);
   const std::uint64_t mapped = blob->mapped;
   CHECK_FALSE(h.heap->release_pending());
   h.heap->LeaveCache(blob);
@@ -134,7 +134,7 @@ TEST_CASE("a large mapping is given back piece by piece and counts until it is")
 TEST_CASE("one release goes on to the next mapping when the first is gone") {
   Heap h;
   for (int i = 0; i < 3; ++i) {
-    h.heap->LeaveCache(h.heap->Make("k", std::string(BlobHeap::kMapFrom, 'x'), true));
+    h.heap->LeaveCache(h.heap->Make("k", {}, std::string(BlobHeap::kMapFrom, 'x'), true));
   }
   const std::uint64_t all = h.heap->bytes();
   h.heap->Release(all / 2);
@@ -147,13 +147,13 @@ TEST_CASE("one release goes on to the next mapping when the first is gone") {
 TEST_CASE("an abandoned heap lives as long as its last blob, small or mapped") {
   L1Stats stats;
   auto* heap = new BlobHeap(stats);
-  Blob* small = heap->Make("a", "small", true);
-  Blob* large = heap->Make("b", std::string(kMib, 'x'), true);
+  Blob* small = heap->Make("a", {}, "small", true);
+  Blob* large = heap->Make("b", {}, std::string(kMib, 'x'), true);
   BlobHeap::AddRef(small);
   BlobHeap::AddRef(large);
   heap->LeaveCache(small);
   heap->LeaveCache(large);
-  heap->LeaveCache(heap->Make("c", std::string(kMib, 'y'), true));  // dying when the owner goes
+  heap->LeaveCache(heap->Make("c", {}, std::string(kMib, 'y'), true));  // dying when the owner goes
   heap->Abandon();
   CHECK(small->value() == "small");
   BlobHeap::Unref(small);

@@ -35,7 +35,7 @@ class Script {
         keys_(keys),
         value_max_(value_max),
         bytes_max_(bytes_max),
-        l1_({bytes_max, 0.1}) {}
+        l1_({.bytes_max = bytes_max, .negative_share = 0.1, .variants_max = 4}) {}
 
   void Run(int steps) {
     for (int i = 0; i < steps; ++i) {
@@ -53,7 +53,12 @@ class Script {
   std::uint64_t hits() const { return l1_.stats().hits_value.value(); }
 
  private:
-  using Name = std::pair<DbIndex, std::string>;
+  struct Name {
+    DbIndex db = 0;
+    std::string key;
+    std::string variant;  // empty for two entries of three
+    auto operator<=>(const Name&) const = default;
+  };
 
   Name RandomName() {
     const std::uint64_t one = rng_.Below(keys_);
@@ -62,9 +67,13 @@ class Script {
     if (n % 37 == 5) {
       key.append(300, 'k');  // does not fit one byte of length
     }
-    return {static_cast<DbIndex>(rng_.Below(8) == 0 ? 70000 : 0), key};
+    const std::uint64_t variant = rng_.Below(3 * kVariants);
+    return {static_cast<DbIndex>(rng_.Below(8) == 0 ? 70000 : 0), key,
+            variant >= kVariants ? "" : "read " + std::to_string(variant)};
   }
-  CacheKey Key(const Name& name) const { return {name.first, name.second, hasher_(name.second)}; }
+  CacheKey Key(const Name& name) const {
+    return {name.db, name.key, hasher_(name.key), name.variant};
+  }
   FillOwner RandomOwner() {
     const auto link = static_cast<std::uint16_t>(rng_.Below(3));
     return {link, epochs_[link]};
@@ -85,8 +94,8 @@ class Script {
       model_.erase(name);
     } else if (dice < 880) {
       const Name name = RandomName();
-      l1_.EraseInAllDatabases(name.second, hasher_(name.second));
-      std::erase_if(model_, [&name](const auto& e) { return e.first.second == name.second; });
+      l1_.EraseInAllDatabases(name.key, hasher_(name.key));
+      std::erase_if(model_, [&name](const auto& e) { return e.first.key == name.key; });
     } else if (dice < 900) {
       now_ += milliseconds(rng_.Below(100));
     } else if (dice < 980) {
@@ -109,8 +118,8 @@ class Script {
 
   void Find() {
     const Name name = RandomName();
-    l1_.Prefetch(hasher_(name.second));
-    l1_.PrefetchEntry(hasher_(name.second));
+    l1_.Prefetch(hasher_(name.key));
+    l1_.PrefetchEntry(hasher_(name.key));
     const std::optional<L1Hit> hit = l1_.Find(Key(name), now_);
     if (!hit) {
       return;
@@ -165,9 +174,11 @@ class Script {
     const std::string prefix = "key:" + std::to_string(rng_.Below(100));
     l1_.ErasePrefix(DbIndex{0}, prefix);
     std::erase_if(model_, [&prefix](const auto& e) {
-      return e.first.first == 0 && e.first.second.starts_with(prefix);
+      return e.first.db == 0 && e.first.key.starts_with(prefix);
     });
   }
+
+  static constexpr std::uint64_t kVariants = 6;  // two more than a key may have
 
   Rng rng_;
   KeyHasher hasher_;
