@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/cached_commands.h"
 #include "config/suggest.h"
 #include "config/value.h"
 
@@ -196,11 +197,17 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
   if (node.kind == Node::Kind::kNothing) {
     return;  // all items commented out; [] is how an empty list is written
   }
+  if (row.type == Type::kCached && node.kind == Node::Kind::kScalar && node.text == kAllCommands) {
+    SetList(row, path, {node.text});  // the one word that stands for a list
+    Remember(path, node);
+    return;
+  }
   if (node.kind != Node::Kind::kList) {
     problems_.Add(At(node), path,
                   "is " + std::string(KindName(node.kind)) + ", must be a list, as in " +
                       (row.type == Type::kHosts      ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
                        : row.type == Type::kCommands ? "[\"flushall\", \"config|set\"]"
+                       : row.type == Type::kCached   ? "[\"get\", \"hgetall\"], or all"
                                                      : "[\"lock:*\", \"*:lock\"]"));
     return;
   }
@@ -218,8 +225,17 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
     }
     items.push_back(item.text);
   }
-  std::get<Access<std::vector<std::string>>>(row.field).mutate(config_, 0) = std::move(items);
+  SetList(row, path, std::move(items));
   Remember(path, node);
+}
+
+void Assigner::SetList(const Row& row, const std::string& path, std::vector<std::string> items) {
+  if (const auto* of_element =
+          std::get_if<Access<std::optional<std::vector<std::string>>>>(&row.field)) {
+    of_element->mutate(config_, IndexOf(path)) = std::move(items);
+  } else {
+    std::get<Access<std::vector<std::string>>>(row.field).mutate(config_, 0) = std::move(items);
+  }
 }
 
 void Assigner::AssignElements(const Row& row, const std::string& path, const Node& node) {

@@ -47,6 +47,7 @@ class Assigner {
   void AssignMap(const std::string& path, const Node& node);
   void AssignEntry(const std::string& path, const Entry& entry);
   void AssignItems(const Row& row, const std::string& path, const Node& node);
+  void SetList(const Row& row, const std::string& path, std::vector<std::string> items);
   void AssignElements(const Row& row, const std::string& path, const Node& node);
   void AssignElement(const Row& row, const std::string& path, const Node& node);
   void CheckRequired(const Row& list, const std::string& element, const Node& node);

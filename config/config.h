@@ -122,6 +122,9 @@ struct L1Config {
   Duration negative_ttl{1'000};            // "no such key" is remembered this long; 0: never
   double negative_share = 0.1;             // fraction of `bytes` that missing keys may use
   std::uint32_t mget_fill_keys_max = 256;  // an MGET that misses more keys than this fills nothing
+  // Commands whose replies are cached, out of kCachedCommands, or "all", in any case.
+  std::vector<std::string> commands = {"get"};
+  std::uint32_t variants_max = 128;  // replies kept of one key beside GET's
   // Keys that are never cached: "prefix*", "*suffix" or "*substring*".
   std::vector<std::string> never_cache = DefaultNeverCache();
 
@@ -140,13 +143,14 @@ struct RuleConfig {
   std::optional<double> ttl_jitter;
   std::optional<Duration> negative_ttl;
   std::optional<std::uint64_t> entry_bytes_max;
+  std::optional<std::vector<std::string>> commands;
   std::size_t line = 0;  // in the configuration file, for EXPLAIN; 0: not from a file
 
   // The same rule, wherever it was written: `line` does not count.
   friend bool operator==(const RuleConfig& a, const RuleConfig& b) {
     return a.prefix == b.prefix && a.cache == b.cache && a.allow_locks == b.allow_locks &&
            a.ttl == b.ttl && a.ttl_jitter == b.ttl_jitter && a.negative_ttl == b.negative_ttl &&
-           a.entry_bytes_max == b.entry_bytes_max;
+           a.entry_bytes_max == b.entry_bytes_max && a.commands == b.commands;
   }
 };
 

@@ -464,6 +464,18 @@ constexpr Row kRows[] = {
      Count(0, 1'048'576), kFree, kLive, kPublic, kOptional,
      "An MGET with more missing keys than this is answered but fills nothing: a bulk read is no "
      "sign that its keys will be read again."},
+    {"l1.commands", Type::kCached, At<&Config::l1, &L1Config::commands>(), kAny, kFree, kLive,
+     kPublic, kOptional,
+     "The commands whose replies are cached, as in `[\"get\", \"hgetall\"]`; `all` stands for all "
+     "that can be, but for scripts (EVAL_RO, FCALL_RO), which only their author knows to read "
+     "nothing but their key. `get` and `mget` stand for each other. Anything written to a key "
+     "drops all replies that are kept of it, so a key that is written as often as it is read is "
+     "better not cached. Commands other than `get` are cached only while the server tracks our "
+     "keys. CACHED_COMMANDS.md says what is kept of each."},
+    {"l1.variants_max", Type::kCount, At<&Config::l1, &L1Config::variants_max>(), Count(1, 256),
+     kFree, kLive, kPublic, kOptional,
+     "Of one key, so many replies to commands other than GET are kept at once (each `HGET` of "
+     "another field is one). The next one takes the place of the one that was asked for least."},
     {"l1.never_cache", Type::kPattern, At<&Config::l1, &L1Config::never_cache>(), kAny, kFree,
      kLive, kPublic, kOptional,
      "Keys that are never cached: `prefix*`, `*suffix` or `*substring*`, compared byte for byte. "
@@ -494,6 +506,8 @@ constexpr Row kRows[] = {
     {"rules[].entry_bytes_max", Type::kBytes, Each<&Config::rules, &RuleConfig::entry_bytes_max>(),
      Size(1, 512 * kMib), kFree, kLive, kPublic, kOptional,
      "As `l1.entry_bytes_max`, for these keys."},
+    {"rules[].commands", Type::kCached, Each<&Config::rules, &RuleConfig::commands>(), kAny, kFree,
+     kLive, kPublic, kOptional, "As `l1.commands`, for these keys."},
 
     {"tracking.mode", Type::kChoice, At<&Config::tracking, &TrackingConfig::mode>(), kAny,
      kTrackingModes, kTracking, kPublic, kOptional,

@@ -36,6 +36,7 @@ enum class Type : std::uint8_t {
   kHosts,     // a list of "host:port", ParseHostPort()
   kPattern,   // a list of "prefix*", "*suffix", "*substring*"
   kCommands,  // a list of command names: "flushall", "config|set"
+  kCached,    // a list of names out of kCachedCommands, or "all"
   kPrefix,    // the first bytes of a key
   kChoice,    // one of Row::choices
   kMode,      // permission bits in octal
@@ -44,7 +45,8 @@ enum class Type : std::uint8_t {
 
 // Rows whose value is a list of texts, each checked by CheckItem().
 constexpr bool IsTextList(Type type) {
-  return type == Type::kHosts || type == Type::kPattern || type == Type::kCommands;
+  return type == Type::kHosts || type == Type::kPattern || type == Type::kCommands ||
+         type == Type::kCached;
 }
 
 // How the value of a row is reached. `index` is the place in the list, for paths with "[]".
@@ -64,6 +66,7 @@ using Field = std::variant<Access<bool>, Access<std::uint32_t>, Access<std::uint
                            Access<double>, Access<Duration>, Access<std::string>,
                            Access<std::vector<std::string>>, Access<std::optional<double>>,
                            Access<std::optional<Duration>>, Access<std::optional<std::uint64_t>>,
+                           Access<std::optional<std::vector<std::string>>>,
                            Access<TrackingConfig::Mode>, Access<TopologyKind>, ElementsAccess>;
 
 // Inclusive; in the unit of the type (counts, bytes, milliseconds, a fraction of 1).

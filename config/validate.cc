@@ -303,6 +303,7 @@ class Checker {
     refuse(rule.ttl_jitter.has_value(), "ttl_jitter");
     refuse(rule.negative_ttl.has_value(), "negative_ttl");
     refuse(rule.entry_bytes_max.has_value(), "entry_bytes_max");
+    refuse(rule.commands.has_value(), "commands");
     refuse(rule.allow_locks, "allow_locks");
   }
 

@@ -9,8 +9,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "config/cached_commands.h"
 #include "config/listen_address.h"
 #include "config/quote.h"
+#include "config/suggest.h"
 #include "config/units.h"
 #include "config/upstream_url.h"
 
@@ -290,6 +292,9 @@ std::string SetValue(const Row& row, std::size_t index, std::string_view text, C
   return std::visit(
       Overloaded{[](const ElementsAccess&) { return std::string("is a list"); },
                  [](const Access<std::vector<std::string>>&) { return std::string("is a list"); },
+                 [](const Access<std::optional<std::vector<std::string>>>&) {
+                   return std::string("is a list");
+                 },
                  [&](const auto& access) { return Read(row, text, access.mutate(config, index)); }},
       row.field);
 }
@@ -300,6 +305,9 @@ std::string CheckItem(const Row& row, std::string_view item) {
   }
   if (row.type == Type::kCommands) {
     return CheckCommandName(item);
+  }
+  if (row.type == Type::kCached) {
+    return CheckCachedCommand(item);
   }
   std::string error = ParseHostPort(item, 0).error;
   return error.empty() ? error : QuotedForMessage(item) + ": " + error;
@@ -313,6 +321,21 @@ std::string CheckCommandName(std::string_view name) {
            " is no command: write \"flushall\", or \"config|set\" for a subcommand";
   }
   return {};
+}
+
+std::string CheckCachedCommand(std::string_view name) {
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (lower == kAllCommands || std::ranges::binary_search(kCachedCommands, lower)) {
+    return {};
+  }
+  const std::vector<std::string> names(kCachedCommands.begin(), kCachedCommands.end());
+  const std::string meant = NearestName(lower, names);
+  return QuotedForMessage(name) + " is no command whose replies can be cached: " +
+         (meant.empty() ? "CACHED_COMMANDS.md lists them, \"all\" stands for all"
+                        : "did you mean \"" + meant + "\"?");
 }
 
 std::string CheckPattern(std::string_view pattern) {
@@ -396,6 +419,8 @@ std::string_view TypeName(Type type) {
       return "list of patterns";
     case Type::kCommands:
       return "list of commands";
+    case Type::kCached:
+      return "list of cached commands";
     case Type::kPrefix:
       return "prefix";
     case Type::kChoice:

@@ -24,6 +24,8 @@ namespace nearcached::config {
 [[nodiscard]] std::string CheckItem(const Row& row, std::string_view item);
 // What is wrong with one item of a list of patterns, and what would be right; or nothing.
 [[nodiscard]] std::string CheckPattern(std::string_view pattern);
+// The same for an item of l1.commands.
+[[nodiscard]] std::string CheckCachedCommand(std::string_view name);
 // The same for the name of a command.
 [[nodiscard]] std::string CheckCommandName(std::string_view name);
 

@@ -108,7 +108,19 @@ void RegisterReads(MetricRegistry& registry, const SessionStats& session, const 
       .Add("own_write", session.bypass_own_write)
       .Add("transaction", session.bypass_transaction)
       .Add("not_armed", session.bypass_not_armed)
-      .Add("disabled", session.bypass_disabled);
+      .Add("disabled", session.bypass_disabled)
+      .Add("variants", session.bypass_variants);
+  for (const CommandRow& row : BuiltinRows()) {
+    if (row.cache_class == CacheClass::kReply) {
+      const std::string name(row.name);
+      registry.AddCounter("nearcached_l1_command_hits_total",
+                          "Requests other than GET and MGET answered from memory, by command.",
+                          {{"command", name}}, &session.variant_hits[row.id]);
+      registry.AddCounter("nearcached_l1_command_misses_total",
+                          "Those that had to be asked for, by command.", {{"command", name}},
+                          &session.variant_misses[row.id]);
+    }
+  }
 }
 
 void RegisterStore(MetricRegistry& registry, const L1Stats& l1) {
@@ -116,6 +128,12 @@ void RegisterStore(MetricRegistry& registry, const L1Stats& l1) {
                     &l1.entries);
   registry.AddGauge("nearcached_l1_negative_entries", "Entries that say a key does not exist.", {},
                     &l1.negative_entries);
+  registry.AddGauge("nearcached_l1_variants",
+                    "Of the entries, replies to other commands than GET and MGET.", {},
+                    &l1.variants);
+  registry.AddCounter("nearcached_l1_variants_displaced_total",
+                      "Such replies that gave way because their key had l1.variants_max of them.",
+                      {}, &l1.variants_displaced);
   registry.AddGauge("nearcached_l1_bytes", "Bytes charged against l1.bytes, everything counted.",
                     {}, &l1.bytes);
   registry.AddGauge("nearcached_l1_bytes_max", "The limit l1.bytes.", {}, &l1.bytes_max);

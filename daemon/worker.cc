@@ -36,7 +36,9 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       hasher_(seed),
       rng_(seed + 1),
       topology_(MakeTopology({scheduler_, dialer, config_.upstream, topology_stats_})),
-      l1_(L1Options{.bytes_max = config_.l1.bytes, .negative_share = config_.l1.negative_share}),
+      l1_(L1Options{.bytes_max = config_.l1.bytes,
+                    .negative_share = config_.l1.negative_share,
+                    .variants_max = config_.l1.variants_max}),
       pool_({scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
              commands_}),
       cluster_(MakeCluster(dialer)),
@@ -144,6 +146,7 @@ void Worker::Reload(const config::Config& config) {
   }
   context_.policy = MakePolicy(config_);
   l1_.SetBytesMax(config_.l1.bytes);
+  l1_.SetVariantsMax(config_.l1.variants_max);
   coherence_.Flush(FlushReason::kAdmin);
   // Writes under way were judged by the old rules and hold nothing that only the new ones cache.
   context_.no_fill_before = scheduler_.Now() + Duration(config_.upstream.command_timeout);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "daemon/command/key_spec.h"
+#include "proto/resp2_writer.h"
 
 namespace nearcached {
 
@@ -19,6 +20,7 @@ enum class Handling : std::uint8_t {
   kLocal,        // the sidecar answers it, or has a part in it: connection state, NEARCACHE
   kGet,          // GET: the L1 path of one key
   kMget,         // MGET: the L1 path of many keys
+  kRead,         // another read of one key: the L1 path of its variants
   kTransaction,  // MULTI EXEC DISCARD WATCH UNWATCH: state of the client and of one link
   kBlocking,     // may wait upstream for as long as an argument says, see blocking_wait.h
   kSubscribe,    // turns the connection into a subscriber, or back
@@ -33,6 +35,21 @@ enum class CacheClass : std::uint8_t {
   kNever,
   kString,      // GET: one bulk string or nil, the same in both protocols but for the nil
   kStringMany,  // MGET: an array of what GET would answer, key by key
+  kReply,       // any other read of one key: the whole reply, for equal requests in one protocol
+};
+
+// What a command answers for a key that does not exist. Only such a reply may be remembered when
+// the upstream says that there is no key (PTTL -2), and it is right then whatever else was there a
+// moment ago. daemon/command/absent_reply.h tells whether a reply is it.
+enum class AbsentReply : std::uint8_t {
+  kUnknown,      // depends on the arguments, or on a script: never remembered
+  kNil,          // HGET
+  kZero,         // STRLEN, EXISTS
+  kEmpty,        // HGETALL, LRANGE: an aggregate of nothing
+  kEmptyString,  // GETRANGE
+  kNone,         // TYPE: "+none"
+  kEachNil,      // HMGET: an array of nils
+  kEachZero,     // SMISMEMBER
 };
 
 // Which argument of a command has to do with a script, and how: ScriptMemory.
@@ -120,6 +137,8 @@ struct CommandRow {
   CommandFlags flags{};
   Handling handling = Handling::kForward;
   CacheClass cache_class = CacheClass::kNever;
+  AbsentReply absent = AbsentReply::kUnknown;                         // of kReply
+  proto::Resp2Writer::Form resp2 = proto::Resp2Writer::Form::kPlain;  // of kReply
   KeyScan key_scan = KeyScan::kSpecs;
   std::span<const KeySpec> keys{};  // lives as long as the row
   TimeoutArgument timeout{};

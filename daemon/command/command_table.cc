@@ -258,7 +258,8 @@ void CommandTable::Widen(CommandRow& row) {
   row.keys = specs;
   row.flags = row.flags.Without(CommandFlag::kReadOnly) | CommandFlag::kWrite;
   row.cache_class = CacheClass::kNever;
-  if (row.handling == Handling::kGet || row.handling == Handling::kMget) {
+  if (row.handling == Handling::kGet || row.handling == Handling::kMget ||
+      row.handling == Handling::kRead) {
     row.handling = Handling::kForward;
   }
 }

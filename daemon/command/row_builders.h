@@ -11,6 +11,8 @@
 namespace nearcached::rows {
 
 using enum CommandFlag;
+using Absent = AbsentReply;
+using Resp2 = proto::Resp2Writer::Form;
 
 // One specification, in the words of KeySpec.
 constexpr KeySpec Range(KeyAccess access, int begin, int last, int step = 1) {
@@ -116,6 +118,13 @@ constexpr CommandRow Urgent(const CommandRow& row) {
 constexpr CommandRow Cached(CommandRow row, Handling handling, CacheClass cache_class) {
   row.cache_class = cache_class;
   return Handled(row, handling);
+}
+// A read of one key whose reply depends on nothing but the key's value and the arguments.
+constexpr CommandRow Reply(CommandRow row, AbsentReply absent,
+                           proto::Resp2Writer::Form resp2 = proto::Resp2Writer::Form::kPlain) {
+  row.absent = absent;
+  row.resp2 = resp2;
+  return Cached(row, Handling::kRead, CacheClass::kReply);
 }
 constexpr CommandRow Waits(CommandRow row, TimeoutArgument timeout) {
   row.timeout = timeout;

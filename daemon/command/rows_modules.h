@@ -103,7 +103,7 @@ inline constexpr CommandRow kModuleRows[] = {
     Read("json.debug", -2, kReadSecond),
     Write("json.del", -2, kWriteFirst),
     Write("json.forget", -2, kWriteFirst),
-    Read("json.get", -2, kReadFirst),
+    Reply(Read("json.get", -2, kReadFirst), Absent::kNil),
     Write("json.merge", -4, kWriteFirst),
     Read("json.mget", -3, kReadAllButLast),
     Write("json.mset", -4, kWriteTriples),

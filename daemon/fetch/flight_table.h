@@ -5,14 +5,16 @@
 // poisons it. A poisoned flight still answers those who wait, fills nothing, and is *detached*: it
 // leaves the table, so that whoever asks afterwards starts a new one (R2). Replies of GET have one
 // form in RESP2 and RESP3 except for nil, which is encoded when it is released, so clients of both
-// protocols share flights and entries. There is one upstream identity per worker, so the user is
-// not part of the key.
+// protocols share flights and entries. Other reads of a key fly, and are kept, for each request and
+// protocol apart (CacheKey::variant); what concerns a key concerns all of them. There is one
+// upstream identity per worker, so the user is not part of the key.
 //
 // Owned by the worker's Coherence; loop thread only. Bounded by the clients' own bounds (each
 // client has at most pipeline_max requests open) and by waiters_max per flight.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,7 +23,9 @@
 #include "daemon/base/scheduler.h"
 #include "daemon/cache/l1.h"
 #include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/read_request.h"
 #include "daemon/fetch/reply_sink.h"
+#include "proto/resp2_writer.h"
 
 namespace nearcached {
 
@@ -67,6 +71,14 @@ struct FillTerms {
   bool may_fill = true;  // false: a write of the key is unanswered, answer only (R3)
 };
 
+// Which flight under way a request may wait for.
+enum class Joining : std::uint8_t {
+  kNone,      // none: it starts its own
+  kYoungest,  // only one that was sent after all others of its key, since the client waits for
+              // another read of the key: what it is told last must not be the older
+  kAny,
+};
+
 class FlightTable final : public ReplySink {
  public:
   FlightTable(Scheduler& scheduler, L1& l1, FillChannel& channel)
@@ -79,10 +91,13 @@ class FlightTable final : public ReplySink {
   void SetSink(FlightSink& sink) { sink_ = &sink; }
 
   // Joins the key's flight, or starts one. Returns an error line (valid until the next call) when
-  // the upstream cannot be asked; then nobody waits. `join` false always starts a flight of its
-  // own.
-  std::string_view Join(const CacheKey& key, const FillTerms& terms, const FlightWaiter& waiter,
-                        bool join, std::uint32_t waiters_max);
+  // the upstream cannot be asked; then nobody waits. REQUIRES: `read` is empty if and only if
+  // key.variant is.
+  std::string_view Join(const CacheKey& key, const ReadRequest& read, const FillTerms& terms,
+                        const FlightWaiter& waiter, Joining joining, std::uint32_t waiters_max);
+
+  // How many flights of keys with this hash others could find.
+  [[nodiscard]] std::size_t UnderWay(std::uint64_t hash) const { return by_hash_.count(hash); }
 
   // Poisons and detaches the flights of `key` in every database (R1, R2; invalidations do not name
   // the database).
@@ -105,11 +120,16 @@ class FlightTable final : public ReplySink {
     DbIndex db = 0;
     std::uint64_t hash = 0;
     std::string key;
+    std::string variant;                                 // empty: GET
+    std::string request;                                 // the same
+    const CommandRow* row = nullptr;                     // not of GET
+    proto::Protocol protocol = proto::Protocol::kResp2;  // the same
     FillTerms terms;
     std::uint64_t order = 0;  // of sending; flights of one key share a link, so also of replies
     FillOwner owner{};
     MonoTime sent_at{};
-    std::string value;  // the reply so far, unless it streams
+    std::string value;                         // the reply so far, unless it streams
+    std::optional<proto::Resp2Writer> writer;  // where it has to be put into RESP2
     ReplyInfo info;
     std::vector<FlightWaiter> waiters;
     bool open = false;       // in use
@@ -117,15 +137,27 @@ class FlightTable final : public ReplySink {
     bool joinable = false;   // others may wait for it too
     bool streaming = false;  // too large to keep: pieces go straight to the waiters
     bool answered = false;   // the value has come
+    bool failed = false;     // the value is of no use: its waiters have been told
     int replies_due = 0;     // of the two that the channel owes
+
+    [[nodiscard]] bool IsOf(const CacheKey& k) const {
+      return db == k.db && key == k.key && variant == k.variant;
+    }
+    // Says that there is no such key.
+    [[nodiscard]] bool SaysNoKey() const;
+    [[nodiscard]] bool IsError() const { return info.type == '-' || info.type == '!'; }
+    [[nodiscard]] CacheKey Key() const { return {db, key, hash, variant}; }
   };
 
-  std::uint64_t Open(const CacheKey& key, const FillTerms& terms);
+  std::uint64_t Open(const CacheKey& key, const ReadRequest& read, const FillTerms& terms);
+  Flight* FindJoinable(const CacheKey& key, Joining joining, std::uint32_t waiters_max);
   void Close(std::uint64_t index);
   void Unlist(std::uint64_t index);
   void PoisonOne(std::uint64_t index);
   void SupersedeOlder(const CacheKey& key);
   void OnValuePart(std::uint64_t index, std::string_view bytes, const ReplyInfo& info, bool last);
+  void TakeValue(std::uint64_t index, std::string_view bytes, bool last);
+  void LoseWaiters(Flight& flight, std::string_view error_line, bool mid_reply);
   void OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info);
   void TryFill(Flight& flight, std::int64_t pttl_ms);
   void Answer(std::uint64_t index);
@@ -133,6 +165,8 @@ class FlightTable final : public ReplySink {
   static std::vector<FlightWaiter> TakeRepeated(Flight& flight);
   static std::vector<FlightWaiter> TakeTooLate(Flight& flight, std::int64_t pttl_ms);
   void AskAgain(const Flight& asked, const std::vector<FlightWaiter>& waiters);
+  void Rejoin(const Flight& asked, FlightWaiter waiter);
+  void FollowUp(const Flight& asked, const std::vector<FlightWaiter>& ahead, std::uint64_t reached);
   void SendToWaiters(std::uint64_t index, std::string_view bytes, bool last);
 
   Scheduler& scheduler_;

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "config/cached_commands.h"
+#include "daemon/command/ascii.h"
+#include "daemon/command/command_table.h"
 #include "daemon/command/key_extract.h"
 
 namespace nearcached {
@@ -66,6 +69,42 @@ Reason ReasonOf(const config::L1Config& l1, const config::RuleConfig* rule,
   return rule != nullptr && rule->ttl ? Reason::kCacheable : Reason::kNoTrackingNoRule;
 }
 
+// The bit of a command that can be cached; GET and MGET, which share their entries, have one.
+std::uint64_t BitOf(std::string_view command) {
+  const auto& names = config::kCachedCommands;
+  const auto* const at =
+      std::lower_bound(names.begin(), names.end(), command == "mget" ? "get" : command);
+  return at != names.end() && (*at == command || command == "mget")
+             ? std::uint64_t{1} << static_cast<unsigned>(at - names.begin())
+             : 0;
+}
+
+std::vector<std::uint64_t> BitsById() {
+  std::vector<std::uint64_t> bits(CommandTable::IdCount());
+  for (const CommandRow& row : BuiltinRows()) {
+    if (row.cache_class != CacheClass::kNever) {
+      bits[row.id] = BitOf(row.name);
+    }
+  }
+  return bits;
+}
+
+std::uint64_t BitsOf(std::span<const std::string> commands) {
+  std::uint64_t bits = 0;
+  for (const std::string& command : commands) {
+    if (!EqualsIgnoringCase(command, config::kAllCommands)) {
+      std::string lower = command;
+      std::transform(lower.begin(), lower.end(), lower.begin(), AsciiLower);
+      bits |= BitOf(lower);
+      continue;
+    }
+    for (const std::string_view name : config::kCachedCommands) {
+      bits |= config::IsScriptRead(name) ? 0 : BitOf(name);
+    }
+  }
+  return bits;
+}
+
 std::string CommandSentence(const CommandRow& row, std::size_t arguments) {
   if (!row.ArityHolds(arguments)) {
     return "the server refuses this number of arguments";
@@ -86,6 +125,9 @@ std::string CommandSentence(const CommandRow& row, std::size_t arguments) {
   if (row.MayWrite()) {
     return "the command writes: its keys are dropped from L1";
   }
+  if (row.cache_class == CacheClass::kReply) {
+    return "replies of this command are cached only where it names one key";
+  }
   if (row.Is(CommandFlag::kVolatile)) {
     return "two equal calls of the command may have different answers";
   }
@@ -103,6 +145,7 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
   policy.negative_ttl = l1.negative_ttl;
   policy.ttl_jitter = l1.ttl_jitter;
   policy.entry_bytes_max = l1.entry_bytes_max;
+  policy.commands = BitsOf(rule != nullptr && rule->commands ? *rule->commands : l1.commands);
   RuleSet set;
   set.text = "defaults of l1";
   if (rule != nullptr) {
@@ -125,11 +168,14 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
 
 CachePolicy::CachePolicy(const config::L1Config& l1, std::span<const config::RuleConfig> rules,
                          config::TrackingConfig::Mode mode)
-    : never_cache_(l1.never_cache), prefixes_(PrefixesOf(rules)) {
+    : command_bits_(BitsById()), never_cache_(l1.never_cache), prefixes_(PrefixesOf(rules)) {
   sets_.reserve(rules.size() + 1);
   sets_.push_back(MakeRuleSet(l1, nullptr, -1, mode));
   for (const config::RuleConfig& rule : rules) {
     sets_.push_back(MakeRuleSet(l1, &rule, static_cast<std::int32_t>(sets_.size()) - 1, mode));
+  }
+  for (const RuleSet& set : sets_) {
+    any_commands_ |= set.lock_like.commands;
   }
 }
 
@@ -148,7 +194,8 @@ Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::str
   std::vector<KeyVisit> visits;
   const KeysVerdict verdict = ExtractKeys(row, args, visits);
   const bool command_cacheable = row.cache_class != CacheClass::kNever &&
-                                 row.ArityHolds(args.size()) && verdict == KeysVerdict::kKeys;
+                                 row.ArityHolds(args.size()) && verdict == KeysVerdict::kKeys &&
+                                 (row.cache_class != CacheClass::kReply || visits.size() == 1);
   explanation.reason = command_cacheable ? Reason::kCacheable : Reason::kCommandNotCacheable;
   explanation.why = command_cacheable ? std::string(ReasonSentence(Reason::kCacheable))
                                       : CommandSentence(row, args.size());
@@ -160,14 +207,29 @@ Explanation CachePolicy::Explain(const CommandRow& row, std::span<const std::str
       key.why = "the key matches the pattern " + Printable(never_cache_.FindPattern(visit.key)) +
                 " of l1.never_cache";
     }
-    if (explanation.reason == Reason::kCacheable && !policy.cache) {
-      explanation.reason = policy.reason;
-      explanation.why = key.why;
+    if (const Reason reason = ReasonFor(row, policy, state);
+        explanation.reason == Reason::kCacheable && reason != Reason::kCacheable) {
+      explanation.reason = reason;
+      explanation.why = reason == policy.reason ? key.why : std::string(ReasonSentence(reason));
     }
     explanation.keys.push_back(std::move(key));
   }
   explanation.cacheable = explanation.reason == Reason::kCacheable;
   return explanation;
+}
+
+// What speaks against keeping the command's replies under a key, the key's own reason first.
+Reason CachePolicy::ReasonFor(const CommandRow& row, const KeyPolicy& policy,
+                              TrackingState state) const {
+  if (!policy.cache) {
+    return policy.reason;
+  }
+  if (!Keeps(policy, row)) {
+    return Reason::kCommandNotListed;
+  }
+  return row.cache_class == CacheClass::kReply && state != TrackingState::kArmed
+             ? Reason::kReadNeedsTracking
+             : Reason::kCacheable;
 }
 
 Duration ShortenedTtl(Duration ttl, double jitter, double jitter_unit) {

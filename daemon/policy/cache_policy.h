@@ -30,6 +30,7 @@ struct KeyPolicy {
   Duration negative_ttl{0};  // 0: missing keys are not remembered
   double ttl_jitter = 0;     // the largest fraction of a ttl that is taken off, 0 … 1
   std::uint64_t entry_bytes_max = 0;
+  std::uint64_t commands = 0;  // whose replies are kept, see CachePolicy::Keeps()
 };
 
 // The answer to NEARCACHE EXPLAIN.
@@ -57,6 +58,15 @@ class CachePolicy {
   // allocation.
   [[nodiscard]] const KeyPolicy& ForKey(std::string_view key, TrackingState state) const;
 
+  // Whether replies of this command are kept under keys of this policy, if they are cached at all.
+  [[nodiscard]] bool Keeps(const KeyPolicy& policy, const CommandRow& row) const {
+    return (policy.commands & command_bits_[row.id]) != 0;
+  }
+  // Whether any key's policy keeps replies of the command: if not, nothing else need be asked.
+  [[nodiscard]] bool MayKeep(const CommandRow& row) const {
+    return (any_commands_ & command_bits_[row.id]) != 0;
+  }
+
   // Says in words what would become of the call, for a client without a transaction. `row` is the
   // row of `args`.
   [[nodiscard]] Explanation Explain(const CommandRow& row, std::span<const std::string_view> args,
@@ -72,12 +82,17 @@ class CachePolicy {
   };
   static RuleSet MakeRuleSet(const config::L1Config& l1, const config::RuleConfig* rule,
                              std::int32_t index, config::TrackingConfig::Mode mode);
+  [[nodiscard]] Reason ReasonFor(const CommandRow& row, const KeyPolicy& policy,
+                                 TrackingState state) const;
 
   // The policies of a rule, or of the defaults for -1.
   [[nodiscard]] const RuleSet& SetOf(std::int32_t rule) const {
     return sets_[static_cast<std::size_t>(rule) + 1];  // -1 wraps around to 0, as it should
   }
 
+  // By CommandRow::id: a bit for each command whose replies can be cached, 0 for all others.
+  std::vector<std::uint64_t> command_bits_;
+  std::uint64_t any_commands_ = 0;
   KeyPatterns never_cache_;
   PrefixIndex prefixes_;
   std::vector<RuleSet> sets_;  // [0] the defaults, [i + 1] rule i

@@ -39,6 +39,10 @@ constexpr std::array kWords{
     Words{Reason::kKeyExpired, "key_expired", "the key's time to live had run out"},
     Words{Reason::kNegativeOff, "negative_off", "the key does not exist, and negative_ttl is 0"},
     Words{Reason::kNoMemory, "no_memory", "L1 had no room for it"},
+    Words{Reason::kCommandNotListed, "command_not_listed",
+          "the command is not among those that l1.commands, or the key's rule, names"},
+    Words{Reason::kReadNeedsTracking, "read_needs_tracking",
+          "the server does not report changed keys, and without that only GET and MGET are cached"},
 };
 
 constexpr bool InOrder() {

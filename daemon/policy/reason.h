@@ -28,9 +28,12 @@ enum class Reason : std::uint8_t {
   kKeyExpired,           // the key's time upstream had run out when the reply came (R5)
   kNegativeOff,          // the key does not exist and negative_ttl is 0
   kNoMemory,             // L1 had no room
+  kCommandNotListed,     // neither l1.commands nor the key's rule names the command
+  kReadNeedsTracking,    // the server has no tracking, and the command is none of GET and MGET
 };
 
-inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kNoMemory) + 1;
+inline constexpr std::size_t kReasonCount =
+    static_cast<std::size_t>(Reason::kReadNeedsTracking) + 1;
 
 // "lock_like_key": the label of a metric. Static storage.
 [[nodiscard]] std::string_view ReasonName(Reason reason);

@@ -39,6 +39,8 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
       return Get(session, request);
     case Handling::kMget:
       return Mget(session, request);
+    case Handling::kRead:
+      return Read(session, request);
     case Handling::kForward:
       return ForwardPlain(session, request);
     case Handling::kLocal:

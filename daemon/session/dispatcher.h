@@ -44,11 +44,18 @@ class Dispatcher {
   // read_path.cc: GET and MGET.
   bool Get(Session& session, const Request& request);
   bool Mget(Session& session, const Request& request);
-  bool GetMissed(Session& session, const Request& request, const CacheKey& key);
+  // L1 does not have it: `read` is empty for GET.
+  bool Missed(Session& session, const Request& request, const CacheKey& key,
+              const ReadRequest& read);
   bool GatherMget(Session& session, const Request& request, std::unique_ptr<MgetGather> gather,
                   const std::vector<std::uint32_t>& missing);
-  std::string_view JoinFlight(const CacheKey& key, const KeyPolicy& policy,
-                              const FlightWaiter& waiter);
+  std::string_view JoinFlight(const CacheKey& key, const ReadRequest& read, const KeyPolicy& policy,
+                              const FlightWaiter& waiter, Joining joining);
+
+  // variant_path.cc: other reads of one key.
+  bool Read(Session& session, const Request& request);
+  bool NamesOneKey(const Request& request);
+  void NameVariant(proto::Protocol protocol, const Request& request, std::string_view key);
 
   // forward_path.cc: everything that goes upstream as it is.
   struct ForwardOptions {
@@ -115,6 +122,7 @@ class Dispatcher {
   SessionContext& context_;
   std::vector<KeyVisit> visits_;       // reused
   std::vector<std::uint64_t> hashes_;  // reused
+  std::string variant_;                // reused
 };
 
 }  // namespace nearcached

@@ -18,6 +18,8 @@ class OpenRequests {
     Account& account = AccountOf(request);
     ++account.open;
     wide_ += request.wide ? 1 : 0;
+    variants_ += request.variant ? 1 : 0;
+    in_the_way_ += InTheWay(request) ? 1 : 0;
     if (request.hashed) {
       account.keys.Add(request.hash);
     }
@@ -31,6 +33,8 @@ class OpenRequests {
     Account& account = AccountOf(request);
     --account.open;
     wide_ -= request.wide ? 1 : 0;
+    variants_ -= request.variant ? 1 : 0;
+    in_the_way_ -= InTheWay(request) ? 1 : 0;
     if (request.hashed) {
       account.keys.Remove(request.hash);
     }
@@ -48,6 +52,15 @@ class OpenRequests {
   // Nothing of this client is on a lane.
   [[nodiscard]] bool no_forwards() const { return forwards_.open == 0; }
 
+  // A GET of this key may be answered at once: nothing that is unanswered concerns the key, but for
+  // other GETs. Mostly that takes one comparison.
+  [[nodiscard]] bool MayHit(std::uint64_t hash) const {
+    return in_the_way_ == 0 || (!MayBeForwarded(hash) && !MayAwaitVariant(hash));
+  }
+  // Another read of this key than GET may be on a fill link: a GET must not show an older moment.
+  [[nodiscard]] bool MayAwaitVariant(std::uint64_t hash) const {
+    return variants_ != 0 && MayBeFilling(hash);
+  }
   // A read of this key may be on a fill link: what touches the key must not overtake it.
   [[nodiscard]] bool MayBeFilling(std::uint64_t hash) const { return fills_.keys.MayContain(hash); }
   // Something unanswered on a lane may concern this key: a read of it must follow there.
@@ -67,15 +80,20 @@ class OpenRequests {
     std::uint32_t open = 0;
   };
 
-  Account& AccountOf(const PendingRequest& request) {
-    const bool fill = request.kind == PendingRequest::Kind::kFlight ||
-                      request.kind == PendingRequest::Kind::kMget;
-    return fill ? fills_ : forwards_;
+  static bool IsFill(const PendingRequest& request) {
+    return request.kind == PendingRequest::Kind::kFlight ||
+           request.kind == PendingRequest::Kind::kMget;
   }
+  static bool InTheWay(const PendingRequest& request) {
+    return !IsFill(request) || request.variant;
+  }
+  Account& AccountOf(const PendingRequest& request) { return IsFill(request) ? fills_ : forwards_; }
 
   Account fills_;
   Account forwards_;
-  std::uint32_t wide_ = 0;  // of the forwards, those that may touch any key
+  std::uint32_t wide_ = 0;        // of the forwards, those that may touch any key
+  std::uint32_t variants_ = 0;    // of the fills, those that are no GET
+  std::uint32_t in_the_way_ = 0;  // all but the fills of GET and MGET
 };
 
 }  // namespace nearcached

@@ -32,34 +32,44 @@ bool Dispatcher::Get(Session& session, const Request& request) {
     return ForwardPlain(session, request);
   }
   const CacheKey key{session.client.db, request.args[1], request.hash};
-  const bool must_follow_lane = session.open.MayBeForwarded(key.hash);
-  if (context_.cache_enabled && !must_follow_lane) {
+  if (context_.cache_enabled && session.open.MayHit(key.hash)) {
     if (const auto hit = context_.l1.FindHit(key, context_.scheduler.Now())) {
       context_.stats.hits.Add();
       session.AnswerValue(*hit);
       return true;
     }
   }
-  if (!context_.policy->ForKey(key.key, TrackingState::kArmed).cache) {
+  const KeyPolicy& policy = context_.policy->ForKey(key.key, TrackingState::kArmed);
+  if (!policy.cache || !context_.policy->Keeps(policy, *request.row)) {
     context_.stats.bypass_policy.Add();
     return ForwardPlain(session, request);
   }
+  return Missed(session, request, key, {});
+}
+
+bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey& key,
+                        const ReadRequest& read) {
   if (!context_.cache_enabled) {
     context_.stats.bypass_disabled.Add();
     return ForwardPlain(session, request);
   }
-  if (must_follow_lane || (RulesAreNew() && !session.open.no_forwards())) {
+  if (session.open.MayBeForwarded(key.hash) || (RulesAreNew() && !session.open.no_forwards())) {
     context_.stats.bypass_own_write.Add();
     return ForwardPlain(session, request);
   }
-  return GetMissed(session, request, key);
-}
-
-bool Dispatcher::GetMissed(Session& session, const Request& request, const CacheKey& key) {
-  context_.l1.CountMiss(key, context_.scheduler.Now());
-  const KeyPolicy& policy = context_.policy->ForKey(key.key, context_.fills.StateFor(key));
+  const bool variant = !key.variant.empty();
+  // It may be there, and be passed over because the client waits for another read of the key: what
+  // it is told now must not be older than what it will be told before.
+  const bool behind =
+      variant ? session.open.MayBeFilling(key.hash) : session.open.MayAwaitVariant(key.hash);
+  if (!behind) {
+    context_.l1.CountMiss(key, context_.scheduler.Now());
+  }
+  const TrackingState state = context_.fills.StateFor(key);
+  const KeyPolicy& policy = context_.policy->ForKey(key.key, state);
   // (A key that could never be stored is not asked for on the fill link, and so not tracked.)
-  if (!policy.cache || key.key.size() > policy.entry_bytes_max) {
+  if (!policy.cache || key.key.size() + key.variant.size() > policy.entry_bytes_max ||
+      (variant && state != TrackingState::kArmed)) {
     context_.stats.bypass_not_armed.Add();
     return ForwardPlain(session, request);
   }
@@ -71,22 +81,28 @@ bool Dispatcher::GetMissed(Session& session, const Request& request, const Cache
     return false;
   }
   context_.stats.misses.Add();
+  if (variant) {
+    context_.stats.variant_misses[request.row->id].Add();
+  }
   PendingRequest pending;
   pending.kind = PendingRequest::Kind::kFlight;
   pending.command = request.row->id;
   pending.hash = key.hash;
   pending.hashed = true;
+  pending.variant = variant;
   const std::uint64_t seq = session.Wait(std::move(pending));
   const std::string_view refused =
-      JoinFlight(key, policy, {{session.id(), seq}, 0, context_.scheduler.Now()});
+      JoinFlight(key, read, policy, {{session.id(), seq}, 0, context_.scheduler.Now()},
+                 behind ? Joining::kYoungest : Joining::kAny);
   if (!refused.empty()) {
     session.FailSlot(seq, refused);
   }
   return true;
 }
 
-std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& policy,
-                                        const FlightWaiter& waiter) {
+std::string_view Dispatcher::JoinFlight(const CacheKey& key, const ReadRequest& read,
+                                        const KeyPolicy& policy, const FlightWaiter& waiter,
+                                        Joining joining) {
   const double luck = context_.rng.Unit();
   FillTerms terms;
   terms.ttl = ShortenedTtl(policy.ttl, policy.ttl_jitter, luck);
@@ -95,7 +111,8 @@ std::string_view Dispatcher::JoinFlight(const CacheKey& key, const KeyPolicy& po
   terms.may_fill =
       !context_.coherence.Held(key.hash) && context_.scheduler.Now() >= context_.no_fill_before;
   const auto& coalescing = context_.config->coalescing;
-  return context_.coherence.flights().Join(key, terms, waiter, coalescing.enabled,
+  return context_.coherence.flights().Join(key, read, terms, waiter,
+                                           coalescing.enabled ? joining : Joining::kNone,
                                            coalescing.waiters_max);
 }
 
@@ -110,8 +127,9 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
   for (const std::string_view key : request.args.subspan(1)) {
     const std::uint64_t hash = context_.hasher(key);
     hashes_.push_back(hash);
-    if (!context_.policy->ForKey(key, TrackingState::kArmed).cache ||
-        session.open.MayBeForwarded(hash)) {
+    const KeyPolicy& policy = context_.policy->ForKey(key, TrackingState::kArmed);
+    if (!policy.cache || !context_.policy->Keeps(policy, *request.row) ||
+        !session.open.MayHit(hash)) {
       context_.stats.bypass_policy.Add();
       return ForwardPlain(session, request);
     }
@@ -175,7 +193,7 @@ bool Dispatcher::GatherMget(Session& session, const Request& request,
     const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
     const KeyPolicy& policy = context_.policy->ForKey(key.key, context_.fills.StateFor(key));
     const FlightWaiter waiter{{session.id(), seq}, i, context_.scheduler.Now()};
-    const std::string_view refused = JoinFlight(key, policy, waiter);
+    const std::string_view refused = JoinFlight(key, {}, policy, waiter, Joining::kAny);
     if (!refused.empty()) {
       session.OnFlightLost(waiter, refused, false);
     }

@@ -32,8 +32,9 @@ struct PendingRequest {
     kScriptLoad,   // SCRIPT LOAD ahead of an EVALSHA in MULTI; nobody hears the reply
   };
   Kind kind = Kind::kLocal;
-  bool muted = false;  // CLIENT REPLY OFF or SKIP: nobody hears the reply
-  bool wide = false;   // kForward: may touch keys it does not name
+  bool muted = false;    // CLIENT REPLY OFF or SKIP: nobody hears the reply
+  bool wide = false;     // kForward: may touch keys it does not name
+  bool variant = false;  // kFlight: another read than GET
   std::uint16_t command = 0;
   std::uint32_t db = 0;    // kSelect
   std::uint64_t hash = 0;  // the one key, if `hashed`

@@ -51,20 +51,27 @@ struct SessionStats {
   Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
-  Counter hits;                // GET answered from L1, and keys of MGET
+  Counter hits;                // reads answered from L1, and keys of MGET
   Counter misses;              // those that had to be asked for
   Counter bypass_policy;       // cacheable command, key not cached by rule or lock-like
   Counter bypass_own_write;    // read behind the client's own unanswered request of that key
   Counter bypass_transaction;  // read inside MULTI or WATCH
   Counter bypass_not_armed;    // nothing is filled at the moment
   Counter bypass_disabled;     // NEARCACHE DISABLE
+  Counter bypass_variants;     // as many reads of the key under way as it may have entries
   Gauge active;
   Gauge resp3;              // active clients that speak RESP3
   Gauge pinned;             // active clients that hold an exclusive link
   Histogram upstream_wait;  // request decoded to reply released, for those the upstream answered
   std::vector<Counter> commands;        // by command id
   std::vector<Counter> command_errors;  // error replies, by command id
-  SessionStats() : commands(CommandTable::IdCount()), command_errors(CommandTable::IdCount()) {}
+  std::vector<Counter> variant_hits;    // of `hits`, those of other reads than GET, by command id
+  std::vector<Counter> variant_misses;  // of `misses`
+  SessionStats()
+      : commands(CommandTable::IdCount()),
+        command_errors(CommandTable::IdCount()),
+        variant_hits(CommandTable::IdCount()),
+        variant_misses(CommandTable::IdCount()) {}
 };
 
 // One address clients connect to.

@@ -88,7 +88,8 @@ class Cluster final : public Upstream,
   [[nodiscard]] std::string_view server_version() const override;
 
   // FillChannel
-  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
+  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, const ReadRequest& read,
+                                                     ReplySink& sink,
                                                      std::uint64_t flight) override;
   TrackingState StateFor(const CacheKey& key) override;
 
@@ -160,7 +161,7 @@ class Cluster final : public Upstream,
     bool keyed = false;    // `slot` means something
     bool entered = false;  // counted in the slot table
     bool fill = false;     // a flight's; `token.owner` is the flight
-    bool plain = false;    // fill: asked again without hope of filling, by GET alone
+    bool plain = false;    // fill: asked again without hope of filling, the read alone
     bool begun = false;    // pieces were delivered
     bool finished = false;
     NodeIndex node = kNoNode;

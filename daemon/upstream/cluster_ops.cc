@@ -121,8 +121,9 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
   return refused;
 }
 
-std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key, ReplySink& sink,
-                                                            std::uint64_t flight) {
+std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
+                                                            const ReadRequest& read,
+                                                            ReplySink& sink, std::uint64_t flight) {
   if (shut_down_ || !mapped_) {
     return shut_down_ ? proto::kErrDraining : NoMap();
   }
@@ -135,8 +136,13 @@ std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
   op.lane = key.hash;  // should it have to be asked on a lane: all reads of a key on the same one
   op.deadline = deps_.scheduler.Now() + Duration(deps_.config.command_timeout);
   op.node = slots_.owner(op.slot);
-  const std::array<std::string_view, 2> get = {"GET", key.key};
-  proto::AppendCommand(op.bytes, get);
+  if (read.bytes.empty()) {
+    const std::array<std::string_view, 2> get = {"GET", key.key};
+    proto::AppendCommand(op.bytes, get);
+  } else {
+    op.bytes.assign(read.bytes);
+    op.protocol = read.protocol;  // of the lane, should it have to be asked there
+  }
   const Slot slot = op.slot;
   const NodeIndex node = op.node;
   const OpId id = NewOp(std::move(op));
@@ -147,7 +153,7 @@ std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
   } else if (node == kNoNode) {
     refused = kErrNotServed;
   } else {
-    const auto sent = nodes_.pool(node).SendFill(key, *this, id);
+    const auto sent = nodes_.pool(node).SendFill(key, read, *this, id);
     if (const auto* line = std::get_if<std::string_view>(&sent)) {
       refused = *line;
     } else {

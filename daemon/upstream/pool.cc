@@ -133,22 +133,27 @@ TrackingState Pool::StateFor(const CacheKey& key) {
   return link.armed() ? TrackingState::kArmed : TrackingState::kDown;
 }
 
-std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, ReplySink& sink,
+std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key,
+                                                         const ReadRequest& read, ReplySink& sink,
                                                          std::uint64_t flight) {
   if (shut_down_) {
     return proto::kErrDraining;
   }
   Link& link = FillLink(key.db, key.hash);
   fill_request_.clear();
-  const std::array<std::string_view, 2> get = {"GET", key.key};
-  proto::AppendCommand(fill_request_, get);
-  const std::size_t get_bytes = fill_request_.size();
+  if (read.bytes.empty()) {
+    const std::array<std::string_view, 2> get = {"GET", key.key};
+    proto::AppendCommand(fill_request_, get);
+  } else {
+    fill_request_.append(read.bytes);
+  }
+  const std::size_t read_bytes = fill_request_.size();
   const std::array<std::string_view, 2> pttl = {"PTTL", key.key};
   proto::AppendCommand(fill_request_, pttl);
   const std::string_view both = fill_request_;
 
   const Duration timeout = deps_.config.command_timeout;
-  SendRequest value{.bytes = both.substr(0, get_bytes),
+  SendRequest value{.bytes = both.substr(0, read_bytes),
                     .sink = &sink,
                     .token = {flight, kValue},
                     .footprint = nullptr,
@@ -158,7 +163,7 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key, Re
   if (!refused.empty()) {
     return refused;
   }
-  SendRequest ttl{.bytes = both.substr(get_bytes),
+  SendRequest ttl{.bytes = both.substr(read_bytes),
                   .sink = &sink,
                   .token = {flight, kTtl},
                   .footprint = nullptr,

@@ -87,7 +87,8 @@ class Pool final : public Upstream,
   [[nodiscard]] std::string_view server_version() const override { return server_version_; }
 
   // FillChannel
-  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
+  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, const ReadRequest& read,
+                                                     ReplySink& sink,
                                                      std::uint64_t flight) override;
   TrackingState StateFor(const CacheKey& key) override;
   bool Crowded(DbIndex db, std::uint64_t hash, std::size_t own) override {

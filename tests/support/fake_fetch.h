@@ -21,18 +21,20 @@ class FakeFillChannel final : public FillChannel {
     DbIndex db = 0;
     ReplySink* sink = nullptr;
     std::uint64_t flight = 0;
+    std::string request{};  // empty: GET
   };
   std::vector<Fill> sent;
   FillOwner owner{0, 1};
   std::string_view refusal;  // not empty: nothing can be sent
   TrackingState state = TrackingState::kArmed;
 
-  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, ReplySink& sink,
+  std::variant<FillOwner, std::string_view> SendFill(const CacheKey& key, const ReadRequest& read,
+                                                     ReplySink& sink,
                                                      std::uint64_t flight) override {
     if (!refusal.empty()) {
       return refusal;
     }
-    sent.push_back({std::string(key.key), key.db, &sink, flight});
+    sent.push_back({std::string(key.key), key.db, &sink, flight, std::string(read.bytes)});
     return owner;
   }
   TrackingState StateFor(const CacheKey& /*key*/) override { return state; }

@@ -72,6 +72,8 @@ inline std::string OtherValue(const Row& row) {
       return "[\"db.example:7001\"]";
     case Type::kCommands:
       return "[\"flushall\", \"config|set\"]";
+    case Type::kCached:
+      return "[\"hgetall\", \"zrange\"]";
     case Type::kPattern:
       return "[\"a*\", \"*b\"]";
     case Type::kPrefix:

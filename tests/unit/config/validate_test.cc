@@ -99,9 +99,25 @@ TEST_CASE("a prefix has one rule") {
                   "test.yaml:4: rules[2].prefix: ", {"\"a\"", "line 2", "one rule"});
 }
 
+TEST_CASE("commands are those whose replies can be cached, or all") {
+  const LoadResult result = Load(
+      "l1:\n  commands: all\nrules:\n- {prefix: a, commands: [GET, HGetAll]}\n- {prefix: b}\n");
+  REQUIRE(result.ok());
+  CHECK(result.config.l1.commands == std::vector<std::string>{"all"});
+  CHECK(result.config.rules[0].commands == std::vector<std::string>{"GET", "HGetAll"});
+  CHECK_FALSE(result.config.rules[1].commands.has_value());
+  CHECK(Load("rules:\n- {prefix: a, commands: []}\n").config.rules[0].commands->empty());
+  CheckOneProblem(Load("rules:\n- {prefix: a, commands: [hgetal]}\n"),
+                  "test.yaml:2: rules[0].commands: ", {"did you mean \"hgetall\"?"});
+  CheckOneProblem(Load("l1:\n  commands: [set]\n"),
+                  "test.yaml:2: l1.commands: ", {"can be cached"});
+  CheckOneProblem(Load("l1:\n  commands: hgetall\n"),
+                  "test.yaml:2: l1.commands: ", {"must be a list", "or all"});
+}
+
 TEST_CASE("a rule that does not cache has no settings of a cache") {
   for (const char* setting : {"ttl: 5s", "ttl_jitter: 0", "negative_ttl: 1s",
-                              "entry_bytes_max: 1kb", "allow_locks: true"}) {
+                              "entry_bytes_max: 1kb", "allow_locks: true", "commands: all"}) {
     const std::string file =
         "rules:\n- prefix: a\n  cache: false\n  " + std::string(setting) + "\n";
     const std::string key = std::string(setting).substr(0, std::string(setting).find(':'));

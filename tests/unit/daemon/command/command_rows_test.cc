@@ -101,14 +101,23 @@ TEST_CASE("what looks like a read and writes is a write") {
   }
 }
 
-TEST_CASE("only GET and MGET are cached") {
-  std::set<std::string_view> cached;
+TEST_CASE("what is cached is read by the path of its cache class, and nothing else is") {
+  std::set<std::string_view> strings;
+  std::size_t replies = 0;
   for (const CommandRow& row : BuiltinRows()) {
-    if (row.cache_class != CacheClass::kNever) {
-      cached.insert(row.name);
+    CAPTURE(row.name);
+    const bool reply = row.cache_class == CacheClass::kReply;
+    CHECK(reply == (row.handling == Handling::kRead));
+    replies += reply ? 1 : 0;
+    if (row.cache_class != CacheClass::kNever && !reply) {
+      strings.insert(row.name);
+    }
+    if (!reply) {
+      CHECK(row.absent == AbsentReply::kUnknown);
     }
   }
-  CHECK(cached == std::set<std::string_view>{"get", "mget"});
+  CHECK(strings == std::set<std::string_view>{"get", "mget"});
+  CHECK(replies == 43);
 }
 
 TEST_CASE("handling follows the command, subcommands included") {

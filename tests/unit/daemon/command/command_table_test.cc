@@ -236,7 +236,7 @@ TEST_CASE("the server can make a built-in read a write, and nothing else of it")
 TEST_CASE("the server cannot make a built-in write a read, nor anything cached or handled here") {
   CommandTable table;
   const std::array commands{Upstream("set", {"readonly"}), Upstream("eval", {"readonly"}),
-                            Upstream("monitor", {"readonly"}), Upstream("hget", {"readonly"})};
+                            Upstream("monitor", {"readonly"}), Upstream("lpos", {"readonly"})};
   const CommandTable::MergeReport report = table.MergeUpstream(commands);
   CHECK(report.added == 0);
   CHECK(report.widened == 0);
@@ -244,7 +244,7 @@ TEST_CASE("the server cannot make a built-in write a read, nor anything cached o
   CHECK(table.FindByName("set").Is(CommandFlag::kWrite));
   CHECK(table.FindByName("eval").MayWrite());
   CHECK(table.FindByName("monitor").handling == Handling::kOwnLink);
-  CHECK(table.FindByName("hget").cache_class == CacheClass::kNever);
+  CHECK(table.FindByName("lpos").cache_class == CacheClass::kNever);
 }
 
 TEST_CASE("subcommands are learned under known and new containers") {

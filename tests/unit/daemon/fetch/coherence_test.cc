@@ -59,7 +59,7 @@ class Rig {
   void StartFill(std::string_view key) {
     const FillTerms terms{
         .ttl = 60s, .entry_bytes_max = 1000, .may_fill = !coherence.Held(hasher(key))};
-    REQUIRE(coherence.flights().Join(Key(key), terms, {}, true, 100).empty());
+    REQUIRE(coherence.flights().Join(Key(key), {}, terms, {}, Joining::kAny, 100).empty());
   }
   void AnswerFill(std::size_t i) {
     channel.Value(i, "$1\r\nx\r\n");

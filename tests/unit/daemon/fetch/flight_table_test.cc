@@ -28,7 +28,7 @@ class Flights {
   RecordingSink sink;
   FlightTable table{scheduler, l1, channel};
   FillTerms terms{.ttl = 10s, .negative_ttl = 2s, .entry_bytes_max = 1 << 20, .may_fill = true};
-  bool join = true;
+  Joining joining = Joining::kAny;
   std::uint32_t waiters_max = 100;
 
   Flights() { table.SetSink(sink); }
@@ -44,12 +44,13 @@ class Flights {
     return {db, key, hasher(key)};
   }
   std::string_view Join(std::string_view key, std::uint64_t waiter, DbIndex db = 0) {
-    return table.Join(Key(key, db), terms, {{1, waiter}, 0, scheduler.Now()}, join, waiters_max);
+    return table.Join(Key(key, db), {}, terms, {{1, waiter}, 0, scheduler.Now()}, joining,
+                      waiters_max);
   }
   // The same for request `waiter` of another client.
   std::string_view JoinAs(std::uint64_t client, std::string_view key, std::uint64_t waiter,
                           std::uint32_t part = 0) {
-    return table.Join(Key(key), terms, {{client, waiter}, part, scheduler.Now()}, join,
+    return table.Join(Key(key), {}, terms, {{client, waiter}, part, scheduler.Now()}, joining,
                       waiters_max);
   }
   void Poison(std::string_view key) { table.Poison(hasher(key), key); }
@@ -119,11 +120,11 @@ TEST_CASE_FIXTURE(Flights, "different keys, and one key in different databases, 
 }
 
 TEST_CASE_FIXTURE(Flights, "where nothing is coalesced every request has a read of its own") {
-  join = false;
+  joining = Joining::kNone;
   (void)Join("k", 1);
   (void)Join("k", 2);
   CHECK(channel.sent.size() == 2);
-  join = true;
+  joining = Joining::kAny;
   (void)Join("k", 3);
   CHECK(channel.sent.size() == 3);
   for (std::size_t i = 0; i < 3; ++i) {

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "config/cached_commands.h"
 #include "daemon/base/rng.h"
 #include "daemon/command/command_table.h"
 
@@ -152,6 +153,40 @@ TEST_CASE("for random rules the key's policy is that of the longest prefix") {
   }
 }
 
+TEST_CASE("the commands of a rule stand in for those of l1") {
+  const CommandTable table;
+  config::L1Config l1;
+  std::vector<config::RuleConfig> rules = {Rule("all:"), Rule("none:"), Rule("scripts:")};
+  rules[0].commands = {"ALL"};
+  rules[1].commands = std::vector<std::string>{};
+  rules[2].commands = {"eval_ro"};
+  const CachePolicy policy(l1, rules, Mode::kAuto);
+  const auto keeps = [&](std::string_view key, std::string_view command) {
+    return policy.Keeps(policy.ForKey(key, TrackingState::kArmed), table.FindByName(command));
+  };
+  for (const CommandRow& row : BuiltinRows()) {
+    CAPTURE(row.name);
+    const bool get = row.name == "get" || row.name == "mget";
+    const bool script = row.name == "eval_ro" || row.name == "fcall_ro";
+    const bool can_be = row.cache_class != CacheClass::kNever;
+    CHECK(keeps("x", row.name) == get);
+    CHECK(keeps("all:x", row.name) == (can_be && !script));
+    CHECK_FALSE(keeps("none:x", row.name));
+    CHECK(keeps("scripts:x", row.name) == (row.name == "eval_ro"));
+    CHECK(policy.MayKeep(row) == (can_be && row.name != "fcall_ro"));
+  }
+}
+
+TEST_CASE("what configuration may name is what the command table can cache") {
+  std::vector<std::string_view> cached;
+  for (const CommandRow& row : BuiltinRows()) {
+    if (row.cache_class != CacheClass::kNever) {
+      cached.push_back(row.name);
+    }
+  }
+  CHECK(std::ranges::equal(cached, config::kCachedCommands));
+}
+
 TEST_CASE("jitter takes at most its share off a ttl, and never adds to it") {
   CHECK(ShortenedTtl(10s, 0.2, 0.5) == 9s);
   CHECK(ShortenedTtl(10s, 0.2, 0.0) == 10s);
@@ -174,6 +209,20 @@ struct Explained {
     return CachePolicy({}, rules, Mode::kAuto).Explain(table.Find(args), args, state);
   }
 };
+
+TEST_CASE("EXPLAIN says why another read than GET is cached, or not") {
+  Explained explain;
+  explain.rules = {RuleWithTtl("h:", 30s)};
+  explain.rules[0].commands = {"HGETALL", "Hget"};
+  CHECK(explain({"hgetall", "h:1"}).cacheable);
+  CHECK(explain({"HGET", "h:1", "f"}).cacheable);
+  CHECK(explain({"HLEN", "h:1"}).reason == Reason::kCommandNotListed);
+  CHECK(explain({"GET", "h:1"}).reason == Reason::kCommandNotListed);  // the list counts alone
+  CHECK(explain({"HGETALL", "x"}).reason == Reason::kCommandNotListed);
+  CHECK(explain({"GET", "x"}).cacheable);
+  CHECK(explain({"HGETALL", "h:1"}, TrackingState::kTtlOnly).reason == Reason::kReadNeedsTracking);
+  CHECK(explain({"HGETALL", "h:1"}, TrackingState::kDown).reason == Reason::kTrackingDown);
+}
 
 TEST_CASE("EXPLAIN names the rule and the times of a key that would be cached") {
   Explained explain;
@@ -212,7 +261,9 @@ TEST_CASE("EXPLAIN tells reads that are not cached from writes, and those from t
     CHECK(e.reason == Reason::kCommandNotCacheable);
     return e.why;
   };
-  CHECK(why({"HGET", "k", "f"}) == "the replies of this command are never cached");
+  CHECK(why({"LPOS", "k", "e"}) == "the replies of this command are never cached");
+  CHECK(why({"EXISTS", "a", "b"}).find("one key") != std::string::npos);
+  CHECK(why({"EVAL_RO", "s", "2", "a", "b"}).find("one key") != std::string::npos);
   CHECK(why({"SRANDMEMBER", "k"}).find("different answers") != std::string::npos);
   CHECK(why({"SET", "k", "v"}).find("writes") != std::string::npos);
   CHECK(why({"FLUSHALL"}).find("all of L1") != std::string::npos);

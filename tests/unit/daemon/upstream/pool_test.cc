@@ -94,8 +94,8 @@ class Rig : private ExclusiveOwner {
   }
   void StartFill(std::string_view key) {
     REQUIRE(coherence->flights()
-                .Join(Key(key), {.ttl = 60s, .negative_ttl = 1s, .entry_bytes_max = 1000}, {}, true,
-                      100)
+                .Join(Key(key), {}, {.ttl = 60s, .negative_ttl = 1s, .entry_bytes_max = 1000}, {},
+                      Joining::kAny, 100)
                 .empty());
     Turn();
   }
@@ -578,7 +578,7 @@ TEST_CASE_FIXTURE(Rig, "a shut down pool tells everyone, refuses, and dials no m
   CHECK(Borrow() == nullptr);
   CHECK(error_line == proto::kErrDraining);
   CHECK(State() == TrackingState::kDown);
-  const auto refused = pool->SendFill(Key("k"), coherence->flights(), 0);
+  const auto refused = pool->SendFill(Key("k"), {}, coherence->flights(), 0);
   CHECK(std::get<std::string_view>(refused) == proto::kErrDraining);
   scheduler.Advance(1h);
   CHECK(dialer.dials() == dials);
