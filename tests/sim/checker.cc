@@ -105,7 +105,7 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
       }
       break;
     case Expect::kRead:
-      good = JudgeRead(client, request, 0, Upper(request.args[0]), reply.bytes);
+      good = JudgeRead(client, request, 0, request.args, reply.bytes);
       break;
     case Expect::kMget:
       good = JudgeMget(client, request, reply);
@@ -186,7 +186,7 @@ void Checker::JudgeError(ClientState& client, const Request& request, const RawR
 }
 
 bool Checker::JudgeRead(ClientState& client, const Request& request, std::size_t i,
-                        const std::string& command, const std::string& bytes) {
+                        const Args& read, const std::string& bytes) {
   const KeyId& id = request.reads[i];
   const std::vector<Version>& versions = model_.store().History(id);
   const std::uint64_t floor = std::max(request.floors[i], client.seen[id]);
@@ -211,21 +211,21 @@ bool Checker::JudgeRead(ClientState& client, const Request& request, std::size_t
         *expire_at < request.expiry_horizon && !MayHaveWrongEnd(versions, n)) {
       continue;
     }
-    if (Encode(RenderRead(command, version.value), request.protocol) == bytes) {
+    if (Encode(RenderRead(read, version.value), request.protocol) == bytes) {
       if (!MayRunLate(request) && SeesLaterWrite(client, request, id, bytes)) {
         Fail("I2", client, request, {bytes, bytes[0]},
              "sees a write that this connection sent later");
         return false;
       }
       Raise(client, request, id, version.op);
-      if (request.watched_read && command == "GET") {
+      if (request.watched_read && Upper(read[0]) == "GET") {
         client.watch_reads.emplace_back(id, bytes);
       }
       return true;
     }
   }
   if (bytes[0] != '-') {
-    Fail("I2", client, request, {bytes, bytes[0]}, Explain(request, id, command, bytes, floor));
+    Fail("I2", client, request, {bytes, bytes[0]}, Explain(request, id, read, bytes, floor));
   }
   return false;
 }
@@ -245,12 +245,12 @@ bool Checker::SeesLaterWrite(const ClientState& client, const Request& request, 
          std::count(marks->second.begin(), marks->second.end(), id) != 0;
 }
 
-std::string Checker::Explain(const Request& request, const KeyId& id, const std::string& command,
+std::string Checker::Explain(const Request& request, const KeyId& id, const Args& read,
                              const std::string& bytes, std::uint64_t floor) const {
   const std::vector<Version>& versions = model_.store().History(id);
   for (std::size_t n = versions.size(); n-- > 0;) {
     const Version& version = versions[n];
-    if (Encode(RenderRead(command, version.value), request.protocol) != bytes) {
+    if (Encode(RenderRead(read, version.value), request.protocol) != bytes) {
       continue;
     }
     const bool last = n + 1 == versions.size();
@@ -301,7 +301,7 @@ bool Checker::JudgeMget(ClientState& client, const Request& request, const RawRe
   }
   bool good = true;
   for (std::size_t i = 0; i < items.size() && good; ++i) {
-    good = JudgeRead(client, request, i, "MGET", items[i].bytes);
+    good = JudgeRead(client, request, i, {"MGET"}, items[i].bytes);
   }
   return good;
 }
@@ -510,7 +510,7 @@ void Checker::JudgeTransaction(ClientState& client, const Request& request,
     for (const auto& [id, bytes] : client.watch_reads) {
       const Version* before = model_.store().Before(id, executed.op);
       const Value value = before == nullptr ? Value{} : before->value;
-      if (Encode(RenderRead("GET", value), request.protocol) != bytes) {
+      if (Encode(RenderRead({"GET"}, value), request.protocol) != bytes) {
         Fail("I2", client, request, reply,
              "EXEC succeeded although the watched " + Name(id) + " was read as " +
                  Printable(bytes) + " and had changed before (R9: lost update)");

@@ -71,8 +71,8 @@ class Checker {
     MonoTime at;
   };
 
-  bool JudgeRead(ClientState& client, const Request& request, std::size_t i,
-                 const std::string& command, const std::string& bytes);
+  bool JudgeRead(ClientState& client, const Request& request, std::size_t i, const Args& read,
+                 const std::string& bytes);
   [[nodiscard]] bool MayHaveWrongEnd(const std::vector<Version>& versions, std::size_t n) const;
   bool JudgeMget(ClientState& client, const Request& request, const RawReply& reply);
   // Executions before this cannot be the request's: of what the client has been answered before.
@@ -93,9 +93,8 @@ class Checker {
   bool JudgeHello(const Request& request, const RawReply& reply) const;
   [[nodiscard]] std::string Candidates(ClientState& client, const Request& request) const;
   void Acknowledge(ClientState& client, const Request& request, const Executed& executed);
-  [[nodiscard]] std::string Explain(const Request& request, const KeyId& id,
-                                    const std::string& command, const std::string& bytes,
-                                    std::uint64_t floor) const;
+  [[nodiscard]] std::string Explain(const Request& request, const KeyId& id, const Args& read,
+                                    const std::string& bytes, std::uint64_t floor) const;
   void Fail(std::string_view invariant, const ClientState& client, const Request& request,
             const RawReply& reply, const std::string& why);
   [[nodiscard]] static bool SeesLaterWrite(const ClientState& client, const Request& request,

@@ -36,9 +36,9 @@ void Put(const Call& call, const KeyId& id, Value value) {
   call.model.Modified(call.session, id);
 }
 
-Reply Read(const Call& call, const char* command) {
+Reply ReadText(const Call& call) {
   const Value* value = Find(call, call.Key());
-  return RenderRead(command, value == nullptr ? Value{} : *value);
+  return RenderRead({"GET"}, value == nullptr ? Value{} : *value);
 }
 
 Reply Step(const Call& call, std::int64_t by) {
@@ -154,18 +154,6 @@ SetOptions ParseOptions(const Args& args, std::size_t from) {
 
 }  // namespace
 
-Reply Get(const Call& call) {
-  return Read(call, "GET");
-}
-Reply Strlen(const Call& call) {
-  return Read(call, "STRLEN");
-}
-Reply Type(const Call& call) {
-  return Read(call, "TYPE");
-}
-Reply Llen(const Call& call) {
-  return Read(call, "LLEN");
-}
 Reply Incr(const Call& call) {
   return Step(call, 1);
 }
@@ -195,7 +183,7 @@ Reply Mget(const Call& call) {
   std::vector<Reply> items;
   for (std::size_t i = 1; i < call.args.size(); ++i) {
     const Value* value = Find(call, call.Key(i));
-    items.push_back(RenderRead("MGET", value == nullptr ? Value{} : *value));
+    items.push_back(RenderRead({"MGET"}, value == nullptr ? Value{} : *value));
   }
   return Reply::Array(std::move(items));
 }
@@ -264,7 +252,7 @@ Reply Append(const Call& call) {
 }
 
 Reply Getdel(const Call& call) {
-  Reply reply = Read(call, "GET");
+  Reply reply = ReadText(call);
   if (reply.kind == Reply::Kind::kBulk) {
     Put(call, call.Key(), {});
   }
@@ -276,7 +264,7 @@ Reply Getex(const Call& call) {
   if (!options.valid) {
     return Syntax();
   }
-  Reply reply = Read(call, "GET");
+  Reply reply = ReadText(call);
   if (reply.kind == Reply::Kind::kBulk && (options.ttl_ms || options.persist)) {
     Value next = *Find(call, call.Key());
     const bool had = next.expire_at.has_value();

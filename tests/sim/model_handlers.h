@@ -23,11 +23,9 @@ Reply Exists(const Call& call);
 Reply Expire(const Call& call);
 Reply Flushall(const Call& call);
 Reply Flushdb(const Call& call);
-Reply Get(const Call& call);
 Reply Getdel(const Call& call);
 Reply Getex(const Call& call);
 Reply Incr(const Call& call);
-Reply Llen(const Call& call);
 Reply Lpop(const Call& call);
 Reply Lpush(const Call& call);
 Reply Mget(const Call& call);
@@ -40,10 +38,17 @@ Reply Rpush(const Call& call);
 Reply Script(const Call& call);
 Reply Set(const Call& call);
 Reply Setnx(const Call& call);
-Reply Strlen(const Call& call);
 Reply Swapdb(const Call& call);
 Reply Ttl(const Call& call);
-Reply Type(const Call& call);
+
+// model_collections.cc
+Reply Hdel(const Call& call);
+Reply Hset(const Call& call);
+Reply ReadOne(const Call& call);  // any read of one key that has no handler of its own
+Reply Sadd(const Call& call);
+Reply Srem(const Call& call);
+Reply Zadd(const Call& call);
+Reply Zrem(const Call& call);
 
 // model_connection.cc
 Reply Asking(const Call& call);

@@ -3,14 +3,6 @@
 #include <algorithm>
 
 namespace nearcached::sim {
-namespace {
-
-Reply WrongType() {
-  return Reply::Error("WRONGTYPE Operation against a key holding the wrong kind of value");
-}
-
-}  // namespace
-
 Value* Store::Find(const KeyId& id) {
   const auto it = live_.find(id);
   if (it == live_.end()) {
@@ -141,31 +133,6 @@ void Store::Expire(const KeyId& id) {
   env_.Note("redis", "expired " + std::to_string(id.db) + ":" + id.name);
   Put(id, {});
   deleted_(id);
-}
-
-Reply RenderRead(const std::string& command, const Value& value) {
-  const bool absent = value.type == Value::Type::kNone;
-  const bool list = value.type == Value::Type::kList;
-  if (command == "EXISTS") {
-    return Reply::Integer(absent ? 0 : 1);
-  }
-  if (command == "TYPE") {
-    return Reply::Simple(absent ? "none" : list ? "list" : "string");
-  }
-  if (command == "LLEN") {
-    return absent || list ? Reply::Integer(static_cast<std::int64_t>(value.list.size()))
-                          : WrongType();
-  }
-  if (command == "MGET") {
-    return absent || list ? Reply::Nil() : Reply::Bulk(value.text);
-  }
-  if (list) {
-    return WrongType();
-  }
-  if (command == "STRLEN") {
-    return Reply::Integer(static_cast<std::int64_t>(value.text.size()));
-  }
-  return absent ? Reply::Nil() : Reply::Bulk(value.text);  // GET
 }
 
 }  // namespace nearcached::sim

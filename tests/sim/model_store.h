@@ -20,13 +20,14 @@ namespace nearcached::sim {
 
 // What a key holds.
 struct Value {
-  enum class Type : std::uint8_t { kNone, kString, kList };
+  enum class Type : std::uint8_t { kNone, kString, kList, kHash, kSet, kZset };
   Type type = Type::kNone;
   std::string text;
   std::deque<std::string> list;
+  std::map<std::string, std::string> fields;  // of a hash; members of a set; scores of a zset
   std::optional<MonoTime> expire_at;
 
-  static Value Text(std::string text) { return {Type::kString, std::move(text), {}, {}}; }
+  static Value Text(std::string text) { return {Type::kString, std::move(text), {}, {}, {}}; }
 };
 
 // A key in a database.
@@ -97,7 +98,8 @@ class Store {
   bool frozen_ = false;
 };
 
-// What the read `command` (upper case: GET, STRLEN, EXISTS, TYPE, LLEN) answers for a value.
-[[nodiscard]] Reply RenderRead(const std::string& command, const Value& value);
+// What a read of one key answers for a value (model_reads.cc). `read` is the call, or for GET and
+// MGET the name alone.
+[[nodiscard]] Reply RenderRead(const Args& read, const Value& value);
 
 }  // namespace nearcached::sim

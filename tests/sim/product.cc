@@ -48,6 +48,10 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.l1.bytes = setup.l1_bytes;
   config.l1.ttl = Millis(setup.l1_ttl);
   config.l1.negative_ttl = Millis(setup.l1_ttl / 2);
+  config.l1.variants_max = static_cast<std::uint32_t>(setup.variants_max);
+  if (setup.all_reads) {
+    config.l1.commands = {"all"};
+  }
   // A rule with a TTL of its own is what permits caching where the server does not track.
   config::RuleConfig rule;
   rule.ttl = Millis(setup.l1_ttl);

@@ -26,6 +26,8 @@ struct ProductSetup {
   std::size_t links = 2;
   std::size_t fill_links = 1;
   bool coalescing = true;
+  bool all_reads = false;  // l1.commands: all
+  std::size_t variants_max = 128;
   std::size_t exclusive_links_max = 64;
   Duration exclusive_max_wait = std::chrono::seconds(5);
   Duration link_max_lifetime{};  // zero: for ever

@@ -115,6 +115,19 @@ std::string Encode(const Reply& reply, Protocol protocol) {
       out = resp3 ? count('%', reply.items.size() / 2) : count('*', reply.items.size());
       EncodeItems(reply, protocol, out);
       break;
+    case Reply::Kind::kSet:
+      out = count(resp3 ? '~' : '*', reply.items.size());
+      EncodeItems(reply, protocol, out);
+      break;
+    case Reply::Kind::kDouble:
+      out = resp3 ? "," + reply.text + "\r\n" : count('$', reply.text.size()) + reply.text + "\r\n";
+      break;
+    case Reply::Kind::kPairs:
+      out = count('*', resp3 ? reply.items.size() / 2 : reply.items.size());
+      for (std::size_t i = 0; i < reply.items.size(); ++i) {
+        out += (resp3 && i % 2 == 0 ? count('*', 2) : "") + Encode(reply.items[i], protocol);
+      }
+      break;
     case Reply::Kind::kPush:
       out = count(resp3 ? '>' : '*', reply.items.size());
       EncodeItems(reply, protocol, out);

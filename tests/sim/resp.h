@@ -25,8 +25,11 @@ struct Reply {
     kNil,       // "$-1" or "_"
     kNilArray,  // "*-1" or "_"
     kArray,
-    kMap,   // items are key, value, key, value; a flat array in RESP2
-    kPush,  // an array in RESP2
+    kMap,     // items are key, value, key, value; a flat array in RESP2
+    kPush,    // an array in RESP2
+    kSet,     // an array in RESP2
+    kDouble,  // a bulk in RESP2
+    kPairs,   // items are member, score, member, score; each pair an array of its own in RESP3
   };
   Kind kind = Kind::kNone;
   std::string text;  // of kSimple, kError (without the sign), kInteger, kBulk
@@ -42,6 +45,9 @@ struct Reply {
   static Reply NilArray() { return {Kind::kNilArray, {}, {}}; }
   static Reply Array(std::vector<Reply> items) { return {Kind::kArray, {}, std::move(items)}; }
   static Reply Map(std::vector<Reply> items) { return {Kind::kMap, {}, std::move(items)}; }
+  static Reply Set(std::vector<Reply> items) { return {Kind::kSet, {}, std::move(items)}; }
+  static Reply Double(std::string text) { return {Kind::kDouble, std::move(text), {}}; }
+  static Reply Pairs(std::vector<Reply> items) { return {Kind::kPairs, {}, std::move(items)}; }
   static Reply Push(std::vector<Reply> items) { return {Kind::kPush, {}, std::move(items)}; }
 
   [[nodiscard]] bool IsError() const { return kind == Kind::kError; }

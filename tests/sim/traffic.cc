@@ -47,7 +47,7 @@ void Traffic::Finish(ClientState& client, Request& request) const {
 
 const Traffic::Kind& Traffic::Draw(bool for_multi) {
   const double churn = profile_.churn;
-  const std::array<Kind, 21> kinds = {{
+  const std::array<Kind, 23> kinds = {{
       {read_mostly_ ? 2000.0 : 40.0, &Traffic::Read, true},
       {6, &Traffic::ReadOther, true},
       {read_mostly_ ? 200.0 : 6.0, &Traffic::Mget, true},
@@ -69,6 +69,11 @@ const Traffic::Kind& Traffic::Draw(bool for_multi) {
       {3, &Traffic::Local, false},
       {1.5, &Traffic::Odd, false},
       {1, &Traffic::Publish, false},
+      {!all_reads_    ? 0.0
+       : read_mostly_ ? 1500.0
+                      : 40.0,
+       &Traffic::ReadCollection, true},
+      {all_reads_ ? 12.0 : 0.0, &Traffic::Collection, true},
   }};
   static thread_local Kind chosen{};
   double total = 0;
@@ -179,6 +184,11 @@ Args Traffic::DirectWrite(int& db) {
   token = "d" + std::to_string(env_.rng.Next() % 1000000000) + ";";
   const std::string key = Key('k');
   const double churn = profile_.churn;
+  if (all_reads_ && env_.Chance(0.4)) {
+    const std::string member = "m" + std::to_string(env_.rng.Below(3));
+    return env_.Chance(0.5) ? Args{"HSET", Key('h'), member, token}
+                            : Args{"ZADD", Key('z'), std::to_string(env_.rng.Below(100)), member};
+  }
   const double at = env_.rng.Unit() * (10 + 2 * churn);
   if (at < 6) {
     return {"SET", key, token};
@@ -279,6 +289,61 @@ void Traffic::ReadOther(ClientState& client, Request& request) {
   request.args = {command, std::string(command) == "LLEN" ? Key('l') : AnyKey()};
   request.expect = Expect::kRead;
   request.reads = {{client.db, request.args[1]}};
+}
+
+// Several reads of few keys, so that replies to different ones of a key meet.
+void Traffic::ReadCollection(ClientState& client, Request& request) {
+  const std::string member = "m" + std::to_string(env_.rng.Below(3));
+  const std::string text = Key('k');
+  const std::string list = Key('l');
+  const std::string hash = Key('h');
+  const std::string set = Key('s');
+  const std::string zset = Key('z');
+  const std::array<Args, 15> reads = {{
+      {"HGET", hash, member},
+      {"hget", hash, member},
+      {"HGETALL", hash},
+      {"HLEN", hash},
+      {"SMEMBERS", set},
+      {"SISMEMBER", set, member},
+      {"ZRANGE", zset, "0", "-1"},
+      {"ZRANGE", zset, "0", "-1", "WITHSCORES"},
+      {"ZSCORE", zset, member},
+      {"ZCARD", zset},
+      {"LRANGE", list, std::to_string(env_.rng.Below(3)), "-1"},
+      {"LLEN", list},
+      {"GETRANGE", text, "0", std::to_string(env_.rng.Below(12))},
+      {"STRLEN", text},
+      {"TYPE", env_.Chance(0.3) ? AnyKey() : hash},
+  }};
+  request.args = reads[env_.rng.Below(reads.size())];
+  if (env_.Chance(0.03)) {
+    request.args[1] = AnyKey();  // of the wrong type, mostly
+  }
+  request.expect = Expect::kRead;
+  request.reads = {{client.db, request.args[1]}};
+}
+
+void Traffic::Collection(ClientState& client, Request& request) {
+  const std::string member = "m" + std::to_string(env_.rng.Below(3));
+  const double at = env_.rng.Unit();
+  if (at < 0.35) {
+    request.args = {"HSET", Key('h'), member, TokenOf(client.number, request.index) + "x"};
+  } else if (at < 0.45) {
+    request.args = {"HDEL", Key('h'), member};
+  } else if (at < 0.55) {
+    request.args = {"SADD", Key('s'), member};
+  } else if (at < 0.65) {
+    request.args = {"SREM", Key('s'), member};
+  } else if (at < 0.85) {
+    request.args = {"ZADD", Key('z'), std::to_string(env_.rng.Below(100)), member};
+  } else if (at < 0.9) {
+    request.args = {"ZREM", Key('z'), member};
+  } else {
+    request.args = {"PEXPIRE", Key(at < 0.95 ? 'h' : 'z'), ShortTtl()};
+  }
+  request.expect = Expect::kExecuted;
+  request.writes = {{client.db, request.args[1]}};
 }
 
 void Traffic::Mget(ClientState& client, Request& request) {

@@ -17,8 +17,9 @@ namespace nearcached::sim {
 
 class Traffic {
  public:
-  Traffic(Env& env, const Profile& profile)
-      : env_(env), profile_(profile), read_mostly_(env.Chance(0.35)) {}
+  // `all_reads`: the product caches other reads than GET, so these are what clients do most.
+  Traffic(Env& env, const Profile& profile, bool all_reads)
+      : env_(env), profile_(profile), all_reads_(all_reads), read_mostly_(env.Chance(0.35)) {}
 
   // In such worlds writes are rare, so that the cache has something to do.
   [[nodiscard]] bool read_mostly() const { return read_mostly_; }
@@ -59,6 +60,8 @@ class Traffic {
   // Each fills in one request.
   void Read(ClientState& client, Request& request);
   void ReadOther(ClientState& client, Request& request);
+  void ReadCollection(ClientState& client, Request& request);
+  void Collection(ClientState& client, Request& request);
   void Mget(ClientState& client, Request& request);
   void Set(ClientState& client, Request& request);
   void Mset(ClientState& client, Request& request);
@@ -84,6 +87,7 @@ class Traffic {
 
   Env& env_;
   const Profile& profile_;
+  const bool all_reads_;
   const bool read_mostly_;
   int pinned_ = kNoTag;
 };

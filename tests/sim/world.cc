@@ -21,7 +21,7 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                {[this](const Endpoint& to) { return DrawDial(to); }, [this] { return DrawPath(); },
                 [this](SimConnection& connection, const Endpoint& to) { Accept(connection, to); }}),
       checker_(env_, model_, network_, MakePromises()),
-      traffic_(env_, profile_) {
+      traffic_(env_, profile_, setup_.all_reads) {
   model_.SetObserver({[this](const SimConnection& connection, const KeyId& id) {
                         checker_.TrackedRead(connection, id);
                       },
@@ -93,6 +93,8 @@ ProductSetup World::DrawSetup() {
   setup.max_hold = milliseconds(aside.Below(4) == 0 ? 100 + aside.Below(700) : 0);
   setup.meddle_every = milliseconds(aside.Below(3) == 0 ? 50 + aside.Below(500) : 0);
   setup.test_on_borrow = aside.Below(4) == 0;
+  setup.all_reads = aside.Below(2) == 0;
+  setup.variants_max = aside.Below(4) == 0 ? 1 + aside.Below(3) : 128;
   return setup;
 }
 
@@ -124,7 +126,9 @@ Promises World::MakePromises() const {
   Promises promises;
   promises.no_faults = !profile_.faults && !profile_.failover;
   promises.tracking = profile_.tracking && profile_.server_tracks;
-  promises.coalescing = setup_.coalescing;
+  // A client that waits for two reads of a key is told of the later one last, and that may take a
+  // second fetch (flight_table.cc): I3 is judged where GET alone is cached.
+  promises.coalescing = setup_.coalescing && !setup_.all_reads;
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
   promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;
