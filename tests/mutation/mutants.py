@@ -17,15 +17,18 @@ class Mutant:
 
 
 _FLIGHTS = "daemon/fetch/flight_table.cc"
+_REPLIES = "daemon/fetch/flight_replies.cc"
+_AGAIN = "daemon/fetch/flight_again.cc"
 _COHERENCE = "daemon/fetch/coherence.cc"
 _COHERENCE_H = "daemon/fetch/coherence.h"
 _READS = "daemon/session/read_path.cc"
+_VARIANTS = "daemon/session/variant_path.cc"
 _FORWARD = "daemon/session/forward_path.cc"
 _CLUSTER = "daemon/upstream/cluster.cc"
 _OPS = "daemon/upstream/cluster_ops.cc"
 
 MUTANTS = [
-    Mutant("ticket", "R1: what an invalidation meets on its way fills nothing", _FLIGHTS,
+    Mutant("ticket", "R1: what an invalidation meets on its way fills nothing", _REPLIES,
            "  if (!flight.terms.may_fill || !flight.answered) {\n    return;  // counted",
            "  if (!flight.answered) {\n    return;  // counted"),
     Mutant("push-spares-flights", "R1: a push poisons the flights of its key", _COHERENCE,
@@ -43,18 +46,19 @@ MUTANTS = [
            "    return flush_holds_ != 0 || (!holds_.empty() && holds_.contains(hash));",
            "    return false && hash == 0;"),
     Mutant("own-order", "R4: a read behind the client's own write follows it", _READS,
-           "  if (must_follow_lane || (RulesAreNew() && !session.open.no_forwards())) {",
-           "  if (must_follow_lane && session.id() == 0) {"),
+           "  if (session.open.MayBeForwarded(key.hash) || (RulesAreNew() && "
+           "!session.open.no_forwards())) {",
+           "  if (session.open.MayBeForwarded(key.hash) && session.id() == 0) {"),
     Mutant("parking", "R4: a write does not overtake the client's own read of the key", _FORWARD,
            "      conflict = conflict || session.open.MayBeFilling(key.hash);",
            "      conflict = conflict && session.open.MayBeFilling(key.hash);"),
     Mutant("no-pttl", "R5: no entry outlives its key", "daemon/fetch/entry_deadline.h",
            "    if (pttl_ms < std::chrono::ceil<std::chrono::milliseconds>(ttl).count()) {",
            "    if (pttl_ms < 0) {"),
-    Mutant("ttl-from-arrival", "R5: a life is counted from the sending of its read", _FLIGHTS,
+    Mutant("ttl-from-arrival", "R5: a life is counted from the sending of its read", _REPLIES,
            "EntryDeadline(flight.sent_at, negative ?", "EntryDeadline(scheduler_.Now(), negative ?"),
     Mutant("late-joiner", "G4: a reply that may be older than the key's end is not for those who came "
-           "after it", _FLIGHTS,
+           "after it", _AGAIN,
            "    return w.since > flight.sent_at && w.since >= alive_until;",
            "    return w.since > alive_until && w.since < flight.sent_at;"),
     Mutant("owner", "R6: what a lost fill link had filled is gone", _COHERENCE,
@@ -73,8 +77,8 @@ MUTANTS = [
            "    const bool write = visit.write || unknown;"),
     Mutant("exec", "R9: what MULTI queued acts again at EXEC", _FORWARD,
            "    options.extra = std::move(queued);", "    queued.reset();"),
-    Mutant("database", "G5: a value of one database is not shown in another", _FLIGHTS,
-           "!flight.answered && flight.db == key.db && ", "!flight.answered && "),
+    Mutant("database", "G5: a value of one database is not shown in another",
+           "daemon/fetch/flight_table.h", "      return db == k.db && key == k.key", "      return key == k.key"),
     Mutant("read-past-l1", "R15: a reply read past L1 is not older than what L1 shows next",
            _COHERENCE, "  DropKeys(*footprint);\n  if (footprint->write && outcome",
            "  if (footprint->write) {\n    DropKeys(*footprint);\n  }\n"
@@ -82,6 +86,36 @@ MUTANTS = [
     Mutant("older-flight", "R15: of several flights of a key only the youngest fills", _FLIGHTS,
            "  SupersedeOlder(key);\n  const std::uint64_t index",
            "  const std::uint64_t index"),
+    Mutant("variants-outlive", "R1: an invalidation drops every reply kept under the key",
+           "daemon/cache/variants.cc", "return KeyOf(arena_.At(id)) == key; };",
+           "return KeyOf(arena_.At(id)) == key && !arena_.At(id).variant(); };"),
+    Mutant("variant-arguments", "G5: a reply is kept for the arguments it was asked with",
+           _VARIANTS, "    variant_.append(arg.substr(0, kVariantBytesMax));",
+           "    variant_.append(arg.substr(0, 0));"),
+    Mutant("variant-protocol", "G5: a reply is kept for the protocol it was asked in", _VARIANTS,
+           "variant_.push_back(protocol == proto::Protocol::kResp3 ? '3' : '2');",
+           "variant_.push_back(protocol == proto::Protocol::kResp3 ? '2' : '2');"),
+    Mutant("get-behind-variant", "G2: who waits for a read of the key gets no older GET from L1",
+           "daemon/session/open_requests.h",
+           "(!MayBeForwarded(hash) && !MayAwaitVariant(hash))", "!MayBeForwarded(hash)"),
+    Mutant("variant-behind-read", "G2: who waits for a read of the key gets no older reply from L1",
+           _VARIANTS,
+           "!session.open.MayBeForwarded(key.hash) && !session.open.MayBeFilling(key.hash);",
+           "!session.open.MayBeForwarded(key.hash);"),
+    Mutant("join-older", "G2: who waits for a read of the key joins no older flight of it", _FLIGHTS,
+           "(joining == Joining::kAny || found->order == youngest)", "youngest != 0"),
+    Mutant("follow-up", "G2: what asks again takes its client's later reads of the key along", _AGAIN,
+           "  for (const auto& [of, waiter] : behind) {\n    Rejoin(of, waiter);",
+           "  for (const auto& [of, waiter] : behind) {\n"
+           "    for (const auto& flight : flights_) {\n"
+           "      if (flight->open && flight->order == of.order) {\n"
+           "        flight->waiters.push_back(waiter);\n"
+           "      }\n"
+           "    }"),
+    Mutant("absent-reply", "G4: what PTTL calls gone is kept only if the reply says so too",
+           _REPLIES, "!negative || flight.SaysNoKey();", "true;"),
+    Mutant("variant-untracked", "G2: without tracking no two reads of a key are kept", _READS,
+           "      (variant && state != TrackingState::kArmed)) {", "      false) {"),
     Mutant("role", "I8: a node is the primary when it says so itself, not when somebody names it",
            "daemon/upstream/role.cc",
            "    role.offset = parts[4].integer;\n    return role;",

@@ -44,6 +44,10 @@ class FakeFillChannel final : public FillChannel {
   void ValuePiece(std::size_t i, std::string_view bytes, std::int64_t bulk_length, bool last) {
     Part(i, kValue, bytes, {'$', false, bulk_length}, last);
   }
+  // A piece of a reply of another type.
+  void Piece(std::size_t i, std::string_view bytes, char type, bool last) {
+    Part(i, kValue, bytes, {type, false, -1}, last);
+  }
   void Ttl(std::size_t i, std::string_view bytes) { Part(i, kTtl, bytes, InfoOf(bytes), true); }
   void LoseValue(std::size_t i, bool mid_reply = false) {
     sent.at(i).sink->OnReplyLost({sent.at(i).flight, kValue}, "ERR lost", mid_reply);
