@@ -1,5 +1,8 @@
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <set>
 #include <string>
 
@@ -118,6 +121,53 @@ TEST_CASE("what is cached is read by the path of its cache class, and nothing el
   }
   CHECK(strings == std::set<std::string_view>{"get", "mget"});
   CHECK(replies == 43);
+}
+
+// The last column of a row: what of a missing key is kept.
+std::string_view AbsentText(const CommandRow& row) {
+  switch (row.absent) {
+    case AbsentReply::kUnknown:
+      return row.cache_class == CacheClass::kReply ? "not kept" : "nil";  // GET and MGET: nil
+    case AbsentReply::kNil:
+      return "nil";
+    case AbsentReply::kZero:
+      return "`:0`";
+    case AbsentReply::kEmpty:
+      return "empty";
+    case AbsentReply::kEmptyString:
+      return "empty string";
+    case AbsentReply::kNone:
+      return "`none`";
+    case AbsentReply::kEachNil:
+      return "nils";
+    case AbsentReply::kEachZero:
+      return "zeros";
+  }
+  return {};
+}
+
+TEST_CASE("CACHED_COMMANDS.md has a row for each command that is cached, and says what it is") {
+  std::ifstream file(std::filesystem::path(__FILE__).parent_path() /
+                     "../../../../CACHED_COMMANDS.md");
+  REQUIRE(file.is_open());
+  std::map<std::string, std::string> rows;  // the last column by command
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t name_end = line.find(" | ");
+    const std::size_t last = line.rfind(" | ");
+    if (line.starts_with("| ") && line.ends_with(" |") && last > name_end) {
+      rows[line.substr(2, name_end - 2)] = line.substr(last + 3, line.size() - last - 5);
+    }
+  }
+  rows.erase("command");
+  std::size_t cached = 0;
+  for (const CommandRow& row : BuiltinRows()) {
+    if (row.cache_class != CacheClass::kNever) {
+      CAPTURE(row.name);
+      CHECK(rows[std::string(row.name)] == AbsentText(row));
+      ++cached;
+    }
+  }
+  CHECK(rows.size() == cached);
 }
 
 TEST_CASE("handling follows the command, subcommands included") {
