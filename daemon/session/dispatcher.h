@@ -91,7 +91,12 @@ class Dispatcher {
 
   // script_path.cc: EVAL, EVALSHA, SCRIPT.
   ScriptRef NoteScript(Session& session, const Request& request);
-  bool ServerKnowsScript(Session& session, const Request& request);
+  enum class ScriptState : std::uint8_t {
+    kKnown,      // or none is called, or none that we know
+    kBeingTold,  // the request is parked meanwhile
+    kUntold,     // it could not be told: pin.script_untold
+  };
+  ScriptState ScriptStateOf(Session& session, const Request& request);
   void KeepScriptCall(Session& session, const Request& request, std::uint64_t seq, ScriptRef script,
                       const Footprint* footprint);
 

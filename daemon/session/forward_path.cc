@@ -103,8 +103,14 @@ bool Dispatcher::MayForwardNow(Session& session) const {
 }
 
 bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
-  if (!MayForwardNow(session) || !ServerKnowsScript(session, request)) {
+  if (!MayForwardNow(session)) {
     return false;
+  }
+  if (const auto script = ScriptStateOf(session, request); script == ScriptState::kBeingTold) {
+    return false;
+  } else if (script == ScriptState::kUntold) {
+    session.FailSlot(session.Wait({}), session.pin.script_untold);
+    return true;
   }
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "daemon/fetch/footprint.h"
 #include "daemon/fetch/upstream.h"
@@ -29,6 +30,7 @@ struct PinState {
   // In MULTI: the id of the script that the server was told over a lane, for the EVALSHA that waits
   // for that. 0: none.
   std::uint64_t script_told = 0;
+  std::string script_untold;          // why the server could not be told it; empty: it was
   std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
 
   // The server remembers something for this client that would be lost with the link.

@@ -7,7 +7,8 @@
 // A link tells its server about a script ahead of the call. Inside MULTI it cannot, since there
 // SCRIPT LOAD would be queued and have a place in the reply of EXEC. A lane of the client tells the
 // server instead, and the call is queued once that has been answered: a round trip, for a script
-// and an exclusive link once.
+// and an exclusive link once. Where the lane is lost before, the call fails and with it the
+// transaction: queued, it might answer NOSCRIPT from the middle of an EXEC that did the rest.
 #include <array>
 #include <string>
 #include <utility>
@@ -43,22 +44,27 @@ ScriptRef Dispatcher::NoteScript(Session& session, const Request& request) {
   return nullptr;
 }
 
-// Inside MULTI: false while the server is being told the script that the request calls, over a
-// lane; the request is parked.
-bool Dispatcher::ServerKnowsScript(Session& session, const Request& request) {
+// Inside MULTI: whether the server knows the script that the request calls, or is being told it
+// over a lane; then the request is parked.
+Dispatcher::ScriptState Dispatcher::ScriptStateOf(Session& session, const Request& request) {
   if (!session.pin.multi || request.row->script != ScriptRole::kNameFirst ||
       !request.row->ArityHolds(request.args.size())) {
-    return true;
+    return ScriptState::kKnown;
   }
   const ScriptRef script = context_.scripts.Find(request.args[1]);
   if (script == nullptr || session.pin.link->KnowsScript(*script)) {
-    return true;
+    return ScriptState::kKnown;
   }
   if (session.pin.script_told == script->id) {
+    session.pin.script_told = 0;
+    if (!session.pin.script_untold.empty()) {
+      return ScriptState::kUntold;
+    }
     session.pin.link->NoteScript(*script);
-    return true;
+    return ScriptState::kKnown;
   }
   session.pin.script_told = script->id;
+  session.pin.script_untold.clear();
   const std::array<std::string_view, 3> load = {"SCRIPT", "LOAD", script->body};
   std::string bytes;
   proto::AppendCommand(bytes, load);
@@ -73,10 +79,10 @@ bool Dispatcher::ServerKnowsScript(Session& session, const Request& request) {
                   .timeout = context_.config->upstream.command_timeout};
   const std::string_view refused = session.Lane().Send(out);
   if (!refused.empty()) {
-    session.FailSlot(seq, refused);  // the call itself will show what is wrong
+    session.FailSlot(seq, refused);
   }
   session.ParkUntil(Session::Park::kUpstream);
-  return false;
+  return ScriptState::kBeingTold;
 }
 
 // Keeps the call that has just been sent, so that it can be sent again.

@@ -150,6 +150,7 @@ void Session::OnReplyLost(std::uint64_t seq, std::string_view error_line, bool m
 void Session::FailSlot(std::uint64_t seq, std::string_view error_line) {
   PendingRequest& pending = *queue_.Find(seq);
   if (pending.kind == PendingRequest::Kind::kScriptLoad) {
+    pin.script_untold = error_line;
     FinishSlot(seq, true);
     return;
   }

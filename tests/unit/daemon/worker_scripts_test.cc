@@ -190,6 +190,24 @@ TEST_CASE_FIXTURE(Scripts,
   (void)Answer(client, "DISCARD", "+OK\r\n");
 }
 
+TEST_CASE_FIXTURE(Scripts, "a call in MULTI whose script could not be told fails the transaction") {
+  Start();
+  FakeConnection& client = Connect();
+  Show(client);
+  CHECK(Ask(client, "MULTI").empty());
+  CHECK(Answer(client, "MULTI", "+OK\r\n") == "+OK\r\n");
+  CHECK(Ask(client, call).empty());
+  CHECK(server.Asked() == Strings{load});
+  server.ConnectionOf(load).End(Code::kUnavailable);
+  Turn();
+  Turn();
+  CHECK(client.TakeWritten().starts_with("-ERR nearcached: "));
+  CHECK(Ask(client, "EXEC").empty());
+  CHECK(server.Asked() == Strings{"DISCARD"});
+  CHECK(Answer(client, "DISCARD", "+OK\r\n") ==
+        "-EXECABORT Transaction discarded because of previous errors.\r\n");
+}
+
 TEST_CASE_FIXTURE(Scripts, "a client that has a link to itself needs no repair either") {
   Start();
   FakeConnection& client = Connect();
