@@ -196,17 +196,26 @@ AdminRow App::State() const {
                       : !worker_->paused() ? "running"
                       : worker_->quiet()   ? "paused"
                                            : "pausing";
-  return {{"state", state},
-          {"version", NEARCACHED_VERSION},
-          {"uptime_seconds", ToMillis(loop_.Now() - started_at_) / 1000},
-          {"clients", static_cast<std::int64_t>(worker_->server().active())},
-          {"clients_max", std::int64_t{config_.limits.clients_max}},
-          {"upstream", worker_->upstream_up() ? "up" : "down"},
-          {"tracking", worker_->TrackingText()},
-          {"cache", worker_->cache_enabled() && config_.l1.enabled ? "enabled" : "disabled"},
-          {"entries", static_cast<std::int64_t>(worker_->l1().entries())},
-          {"bytes", static_cast<std::int64_t>(worker_->l1().bytes_used())},
-          {"bytes_max", static_cast<std::int64_t>(worker_->l1().bytes_max())}};
+  AdminRow row = {
+      {"state", state},
+      {"version", NEARCACHED_VERSION},
+      {"uptime_seconds", ToMillis(loop_.Now() - started_at_) / 1000},
+      {"clients", static_cast<std::int64_t>(worker_->server().active())},
+      {"clients_max", std::int64_t{config_.limits.clients_max}},
+      {"upstream", worker_->upstream_up() ? "up" : "down"},
+      {"tracking", worker_->TrackingText()},
+      {"cache", worker_->cache_enabled() && config_.l1.enabled ? "enabled" : "disabled"},
+      {"entries", static_cast<std::int64_t>(worker_->l1().entries())},
+      {"bytes", static_cast<std::int64_t>(worker_->l1().bytes_used())},
+      {"bytes_max", static_cast<std::int64_t>(worker_->l1().bytes_max())}};
+  if (worker_->cluster() != nullptr) {
+    std::int64_t standing = 0;
+    worker_->ForEachPool([&](const Pool& pool) { standing += pool.standing() ? 1 : 0; });
+    row.emplace_back("nodes", worker_->cluster_stats().nodes.value());
+    row.emplace_back("nodes_up", standing);
+    row.emplace_back("slots_covered", worker_->cluster_stats().slots_covered.value());
+  }
+  return row;
 }
 
 // Not at once: whoever asks is in the middle of a request, and settings change between turns.

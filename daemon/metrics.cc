@@ -212,7 +212,8 @@ void RegisterPool(MetricRegistry& registry, const UpstreamStats& stats) {
                     &stats.exclusive_active);
   registry.AddGauge("nearcached_upstream_exclusive_idle", "Links kept open for that.", {},
                     &stats.exclusive_idle);
-  registry.AddGauge("nearcached_upstream_exclusive_limit", "upstream.pool.max_active.", {},
+  registry.AddGauge("nearcached_upstream_exclusive_limit",
+                    "upstream.pool.max_active, for each node of a cluster.", {},
                     &stats.exclusive_limit);
   registry.AddGauge("nearcached_upstream_exclusive_waiting",
                     "Clients that wait for such a link now.", {}, &stats.exclusive_waiting);

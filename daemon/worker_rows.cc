@@ -51,23 +51,27 @@ std::string Flags(const Session& session) {
   return session.pin.link != nullptr ? "x" : "N";
 }
 
-}  // namespace
-
-std::vector<AdminRow> PoolRows(const Worker& worker) {
+// The links that are lent out. What is counted, is counted for all nodes of a cluster together.
+AdminRow ExclusiveRow(const Worker& worker, const Pool& pool) {
   const UpstreamStats& stats = worker.upstream_stats();
   const config::PoolConfig& limits = worker.config().upstream.pool;
-  std::vector<AdminRow> rows;
-  rows.push_back({{"pool", "exclusive"},
-                  {"active", stats.exclusive_active.value()},
-                  {"idle", stats.exclusive_idle.value()},
-                  {"waiting", stats.exclusive_waiting.value()},
-                  {"oldest_wait_ms", stats.exclusive_oldest_wait_ns.value() / 1'000'000},
-                  {"max_active", std::int64_t{limits.max_active}},
-                  {"max_idle", std::int64_t{limits.max_idle}},
-                  {"min_idle", std::int64_t{limits.min_idle}},
-                  {"max_wait_ms", std::int64_t{limits.max_wait.count()}},
-                  {"exhausted", Number(stats.exclusive_exhausted.value())},
-                  {"refused", Number(stats.exclusive_refused.value())}});
+  const ExclusivePool& exclusive = pool.exclusive();
+  return {{"pool", "exclusive"},
+          {"upstream", pool.EndpointText()},
+          {"active", Number(exclusive.lent() + exclusive.tested())},
+          {"idle", Number(exclusive.idle())},
+          {"waiting", Number(exclusive.waiting())},
+          {"oldest_wait_ms", ToMillis(exclusive.oldest_wait())},
+          {"max_active", std::int64_t{limits.max_active}},
+          {"max_idle", std::int64_t{limits.max_idle}},
+          {"min_idle", std::int64_t{limits.min_idle}},
+          {"max_wait_ms", std::int64_t{limits.max_wait.count()}},
+          {"exhausted", Number(stats.exclusive_exhausted.value())},
+          {"refused", Number(stats.exclusive_refused.value())}};
+}
+
+// One row for the lanes, and one for the fill links, of each database and protocol.
+void AppendSharedRows(const Pool& pool, std::vector<AdminRow>& rows) {
   struct Sum {
     std::int64_t links = 0;
     std::int64_t ready = 0;
@@ -75,7 +79,7 @@ std::vector<AdminRow> PoolRows(const Worker& worker) {
     std::int64_t longest = 0;
   };
   std::map<std::tuple<bool, DbIndex, proto::Protocol>, Sum> groups;
-  const auto add = [&](const Link& link) {
+  pool.ForEachShared([&](const Link& link) {
     const auto& spec = link.spec();
     const bool fill = spec.purpose == Link::Purpose::kFill;
     Sum& sum = groups[{fill, spec.db, spec.protocol}];
@@ -83,11 +87,11 @@ std::vector<AdminRow> PoolRows(const Worker& worker) {
     sum.ready += link.state() == Link::State::kReady ? 1 : 0;
     sum.unanswered += Number(link.unanswered());
     sum.longest = std::max(sum.longest, Number(link.unanswered()));
-  };
-  worker.ForEachPool([&](const Pool& pool) { pool.ForEachShared(add); });
+  });
   for (const auto& [key, sum] : groups) {
     const auto& [fill, db, protocol] = key;
     rows.push_back({{"pool", fill ? "fill" : "lane"},
+                    {"upstream", pool.EndpointText()},
                     {"db", std::int64_t{db}},
                     {"resp", protocol == proto::Protocol::kResp3 ? 3 : 2},
                     {"links", sum.links},
@@ -95,26 +99,78 @@ std::vector<AdminRow> PoolRows(const Worker& worker) {
                     {"unanswered", sum.unanswered},
                     {"longest_queue", sum.longest}});
   }
+}
+
+AdminRow NodeRow(const Pool& pool) {
+  return {{"upstream", pool.EndpointText()},
+          {"state", pool.standing() ? "up" : "down"},
+          {"breaker", BreakerText(pool.gate().state())},
+          {"version", std::string(pool.server_version())},
+          {"last_failure", pool.last_failure()}};
+}
+
+void AppendTotals(const UpstreamStats& stats, AdminRow& row) {
+  row.insert(row.end(), {{"links", stats.links_ready.value()},
+                         {"unanswered", stats.inflight.value()},
+                         {"connects_ok", Number(stats.connects_ok.value())},
+                         {"connects_failed", Number(stats.connects_failed.value())},
+                         {"timeouts", Number(stats.timeouts.value())},
+                         {"lost", Number(stats.lost.value())}});
+}
+
+// One node of several: what is counted is counted for all of them, so its links are looked at.
+void AppendOwnLinks(const Pool& pool, AdminRow& row) {
+  std::int64_t ready = 0;
+  std::int64_t unanswered = 0;
+  pool.ForEachShared([&](const Link& link) {
+    ready += link.state() == Link::State::kReady ? 1 : 0;
+    unanswered += Number(link.unanswered());
+  });
+  row.insert(row.end(), {{"shared_links", ready},
+                         {"exclusive_links", Number(pool.exclusive().links())},
+                         {"unanswered", unanswered}});
+}
+
+// All nodes together.
+AdminRow ClusterRow(const Worker& worker) {
+  const ClusterStats& stats = worker.cluster_stats();
+  AdminRow row = {{"upstream", worker.UpstreamText()},
+                  {"state", worker.upstream_up() ? "up" : "down"},
+                  {"nodes", stats.nodes.value()},
+                  {"slots_covered", stats.slots_covered.value()},
+                  {"requests_held", stats.requests_held.value()},
+                  {"maps", Number(stats.refreshes.value())},
+                  {"maps_failed", Number(stats.refreshes_failed.value())}};
+  AppendTotals(worker.upstream_stats(), row);
+  return row;
+}
+
+}  // namespace
+
+std::vector<AdminRow> PoolRows(const Worker& worker) {
+  std::vector<AdminRow> rows;
+  worker.ForEachPool([&](const Pool& pool) {
+    rows.push_back(ExclusiveRow(worker, pool));
+    AppendSharedRows(pool, rows);
+  });
   return rows;
 }
 
-// Counters are of all the nodes of a cluster together.
 std::vector<AdminRow> UpstreamRows(const Worker& worker) {
   std::vector<AdminRow> rows;
-  const UpstreamStats& stats = worker.upstream_stats();
+  if (worker.cluster() == nullptr) {
+    worker.ForEachPool([&](const Pool& pool) {
+      rows.push_back(NodeRow(pool));
+      AppendTotals(worker.upstream_stats(), rows.back());
+    });
+    return rows;
+  }
   worker.ForEachPool([&](const Pool& pool) {
-    rows.push_back({{"upstream", pool.EndpointText()},
-                    {"state", pool.standing() ? "up" : "down"},
-                    {"breaker", BreakerText(pool.gate().state())},
-                    {"version", std::string(pool.server_version())},
-                    {"last_failure", pool.last_failure()},
-                    {"links", stats.links_ready.value()},
-                    {"unanswered", stats.inflight.value()},
-                    {"connects_ok", Number(stats.connects_ok.value())},
-                    {"connects_failed", Number(stats.connects_failed.value())},
-                    {"timeouts", Number(stats.timeouts.value())},
-                    {"lost", Number(stats.lost.value())}});
+    rows.push_back(NodeRow(pool));
+    rows.back().emplace_back("slots", Number(worker.cluster()->SlotsOf(pool)));
+    AppendOwnLinks(pool, rows.back());
   });
+  rows.push_back(ClusterRow(worker));
   return rows;
 }
 

@@ -30,7 +30,7 @@ class FillChannel {
   // State of the link that fills `key`. Opens the link when there is none.
   virtual TrackingState StateFor(const CacheKey& key) = 0;
 
-  // UpstreamLink::Crowded() of that link; never, where each node has links of its own.
+  // UpstreamLink::Crowded() of that link; in a cluster, of that of any node.
   [[nodiscard]] virtual bool Crowded(DbIndex /*db*/, std::uint64_t /*hash*/, std::size_t /*own*/) {
     return false;
   }

@@ -205,6 +205,15 @@ void Cluster::OnTrackingChanged() {
   stats_.tracking_state.Set(primaries_.empty() ? 0 : least);
 }
 
+std::size_t Cluster::SlotsOf(const Pool& pool) const {
+  const NodeIndex node = nodes_.Find(pool);
+  std::size_t slots = 0;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    slots += slots_.owner(static_cast<Slot>(slot)) == node ? 1 : 0;
+  }
+  return slots;
+}
+
 std::string Cluster::TrackingText() const {
   std::size_t armed = 0;
   std::string other;
@@ -293,7 +302,12 @@ NodeIndex Cluster::AnyNode(std::uint64_t session) {
 }
 
 void Cluster::Flush() {
-  nodes_.ForEach([](NodeIndex, Pool& pool) { pool.Flush(); });
+  Duration oldest_wait{};
+  nodes_.ForEach([&](NodeIndex, Pool& pool) {
+    pool.Flush();
+    oldest_wait = std::max(oldest_wait, pool.exclusive().oldest_wait());
+  });
+  stats_.exclusive_oldest_wait_ns.Set(oldest_wait.count());
   returned_.clear();
   if (!retire_ || shut_down_) {
     return;

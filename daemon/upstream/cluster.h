@@ -6,6 +6,7 @@
 // Owned by the worker; loop thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -70,6 +71,8 @@ class Cluster final : public Upstream,
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
   // Calls `visit` for the pool of every node that has one.
   void ForEachPool(const std::function<void(const Pool&)>& visit) const { nodes_.Visit(visit); }
+  // How many slots the node of the pool owns.
+  [[nodiscard]] std::size_t SlotsOf(const Pool& pool) const;
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.config.url; }
   [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }
@@ -92,6 +95,9 @@ class Cluster final : public Upstream,
                                                      ReplySink& sink,
                                                      std::uint64_t flight) override;
   TrackingState StateFor(const CacheKey& key) override;
+  bool Crowded(DbIndex db, std::uint64_t hash, std::size_t own) override {
+    return AnyCrowded(own, [&](Pool& pool) { return pool.Crowded(db, hash, own); });
+  }
 
   // ClusterView, for exclusive links.
   Taken Take(std::string_view bytes) override;
@@ -119,6 +125,11 @@ class Cluster final : public Upstream,
       return cluster_.SendOn(protocol_, number_, request);
     }
     [[nodiscard]] bool StuckAt(MonoTime /*now*/) override { return false; }
+    // At whichever node: nobody knows yet where the next request goes.
+    [[nodiscard]] bool Crowded(std::size_t own) const override {
+      return cluster_.AnyCrowded(
+          own, [&](Pool& pool) { return pool.LaneCrowded(0, protocol_, number_, own); });
+    }
 
    private:
     Cluster& cluster_;
@@ -174,6 +185,14 @@ class Cluster final : public Upstream,
   // What a link answers to, in the low byte of a token's seq; above it is the node.
   static constexpr std::uint64_t kReply = 2;  // 0 and 1 are a fill's value and TTL
   static constexpr std::uint64_t kAsking = 3;
+
+  // Whether `crowded` holds for the pool of a node that owns slots, for who has `own` requests
+  // under way. Who has none waits for nobody, or nobody would wake it.
+  template <typename Crowded>
+  [[nodiscard]] bool AnyCrowded(std::size_t own, const Crowded& crowded) const {
+    return own != 0 && std::any_of(primaries_.begin(), primaries_.end(),
+                                   [&](NodeIndex node) { return crowded(nodes_.pool(node)); });
+  }
 
   // cluster_requests.cc: what clients send.
   std::string_view SendOn(proto::Protocol protocol, std::uint64_t lane, SendRequest& request);

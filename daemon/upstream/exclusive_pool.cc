@@ -328,7 +328,14 @@ void ExclusivePool::Reconnect() {
   for (const auto& [key, link] : lent_) {
     link->Retire();
   }
+  for (const auto& [session, test] : tests_) {
+    test.link->Retire();  // it is as good as lent
+  }
   UpdateGauges();
+}
+
+Duration ExclusivePool::oldest_wait() const {
+  return line_.empty() ? Duration::zero() : deps_.scheduler.Now() - line_.first().since;
 }
 
 void ExclusivePool::OnPrimaryChanged() {
@@ -376,10 +383,7 @@ void ExclusivePool::UpdateGauges() {
   report(stats.exclusive_active, lent_.size() + tests_.size(), reported_.active);
   report(stats.exclusive_idle, idle_.size(), reported_.idle);
   report(stats.exclusive_waiting, line_.size(), reported_.waiting);
-  stats.exclusive_limit.Set(limits().max_active);
-  const Duration oldest =
-      line_.empty() ? Duration::zero() : deps_.scheduler.Now() - line_.first().since;
-  stats.exclusive_oldest_wait_ns.Set(oldest.count());
+  report(stats.exclusive_limit, shut_down_ ? 0 : limits().max_active, reported_.limit);
   if (line_.empty()) {
     line_timer_.reset();
   }

@@ -45,7 +45,7 @@ class ExclusivePool {
     UpstreamStats& stats;
     LinkYard& yard;
   };
-  explicit ExclusivePool(const Deps& deps) : deps_(deps) {}
+  explicit ExclusivePool(const Deps& deps) : deps_(deps) { UpdateGauges(); }
   ~ExclusivePool();
   ExclusivePool(const ExclusivePool&) = delete;
   ExclusivePool& operator=(const ExclusivePool&) = delete;
@@ -59,7 +59,8 @@ class ExclusivePool {
   // Every health_interval: tests idle links, closes those that are too old, too many or dead, and
   // keeps min_idle ready. `dial`: whether connecting makes sense at the moment.
   void Tick(bool dial);
-  // Every link is replaced: the idle ones now, a lent one when it comes back.
+  // Every link is replaced: the idle ones now, one that is lent, or tested for somebody, when it
+  // comes back.
   void Reconnect();
   // No link to the primary of before is used any more, lent or not; their sessions are told.
   void OnPrimaryChanged();
@@ -67,11 +68,15 @@ class ExclusivePool {
   void Shutdown();
 
   [[nodiscard]] std::size_t waiting() const { return line_.size(); }
+  // How long the first in line has waited; zero: nobody does.
+  [[nodiscard]] Duration oldest_wait() const;
   // Sessions told that they may ask again, and that have not yet.
   [[nodiscard]] std::size_t promised() const { return verdicts_.size() + tests_.size(); }
   // Links open or being opened.
   [[nodiscard]] std::size_t links() const { return lent_.size() + idle_.size() + tests_.size(); }
   [[nodiscard]] std::size_t lent() const { return lent_.size(); }
+  // Of those promised, the links that are being tested.
+  [[nodiscard]] std::size_t tested() const { return tests_.size(); }
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
 
  private:
@@ -109,6 +114,7 @@ class ExclusivePool {
     std::int64_t active = 0;
     std::int64_t idle = 0;
     std::int64_t waiting = 0;
+    std::int64_t limit = 0;
   };
 
   const Deps deps_;

@@ -100,6 +100,12 @@ UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& se
   return *lane;
 }
 
+bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                       std::size_t own) const {
+  const auto lanes = lanes_.find({db, protocol});
+  return lanes != lanes_.end() && lanes->second[seat % lanes->second.size()]->Crowded(own);
+}
+
 // ---- fill links ---------------------------------------------------------------------------------
 
 Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
@@ -358,6 +364,9 @@ void Pool::OnLinkPush(Link& link, std::string_view frame) {
 
 void Pool::Flush() {
   WakeRecovered();
+  if (deps_.parent == nullptr) {  // who has several knows which of them has waited longest
+    stats_.exclusive_oldest_wait_ns.Set(exclusive_.oldest_wait().count());
+  }
   std::vector<Link*> dirty = std::exchange(dirty_, {});
   for (Link* link : dirty) {
     link->Flush();

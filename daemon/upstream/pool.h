@@ -95,6 +95,10 @@ class Pool final : public Upstream,
     return FillLink(db, hash).Crowded(own);
   }
 
+  // Link::Crowded() of a client's lane; false while there is none.
+  [[nodiscard]] bool LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                                 std::size_t own) const;
+
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
 

@@ -60,8 +60,8 @@ struct UpstreamStats {
   Gauge exclusive_active;         // lent to a client
   Gauge exclusive_idle;
   Gauge exclusive_waiting;         // clients in line for one
-  Gauge exclusive_oldest_wait_ns;  // how long the first of them has waited
-  Gauge exclusive_limit;           // pool.max_active
+  Gauge exclusive_oldest_wait_ns;  // how long the first of them has waited, as of the last turn
+  Gauge exclusive_limit;           // pool.max_active, of each node
   Gauge tracking_state;            // 0 down, 1 TTL only, 2 armed
   Gauge up;                        // 1 while the last thing heard of the upstream was good
   Histogram exclusive_wait;  // from asking for an exclusive link to having it or being refused

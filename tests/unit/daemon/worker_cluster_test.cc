@@ -1,6 +1,12 @@
 // A worker whose upstream is a cluster of two nodes, a:1 and b:1, that the test plays.
+#include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "daemon/worker_rows.h"
 #include "proto/wire_errors.h"
 #include "tests/unit/daemon/worker_fixture.h"
 
@@ -282,6 +288,90 @@ TEST_CASE_FIXTURE(Clustered, "there is one database") {
   FakeConnection& client = Connect();
   CHECK(Ask(client, "SELECT 1") == "-ERR SELECT is not allowed in cluster mode\r\n");
   CHECK(Ask(client, "SELECT 0") == "+OK\r\n");
+}
+
+AdminField FieldOf(const AdminRow& row, std::string_view name) {
+  for (const auto& [key, value] : row) {
+    if (key == name) {
+      return value;
+    }
+  }
+  return std::string("(no such field)");
+}
+
+TEST_CASE_FIXTURE(Clustered, "each node's pool is shown, and the gauges are of all of them") {
+  config.upstream.pool.max_active = 1;
+  StartMapped();
+  FakeConnection& lent = Connect();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  CHECK(Ask(lent, "BLPOP foo 0").empty());
+  CHECK(Ask(first, "BLPOP foo 0").empty());
+  Wait(300ms);
+  CHECK(Ask(second, "BLPOP bar 0").empty());
+  const auto rows = PoolRows(*worker);
+  std::vector<AdminRow> exclusive;
+  std::ranges::copy_if(rows, std::back_inserter(exclusive), [](const AdminRow& row) {
+    return FieldOf(row, "pool") == AdminField(std::string("exclusive"));
+  });
+  REQUIRE(exclusive.size() == 2);
+  CHECK(FieldOf(exclusive[0], "upstream") == AdminField(std::string("a:1")));
+  CHECK(FieldOf(exclusive[0], "active") == AdminField(std::int64_t{1}));
+  CHECK(FieldOf(exclusive[0], "waiting") == AdminField(std::int64_t{0}));
+  CHECK(FieldOf(exclusive[1], "upstream") == AdminField(std::string("b:1")));
+  CHECK(FieldOf(exclusive[1], "waiting") == AdminField(std::int64_t{1}));
+  CHECK(FieldOf(exclusive[1], "oldest_wait_ms") == AdminField(std::int64_t{300}));
+  const UpstreamStats& stats = worker->upstream_stats();
+  CHECK(stats.exclusive_limit.value() == 2);
+  CHECK(stats.exclusive_active.value() == 2);
+  CHECK(std::chrono::nanoseconds(stats.exclusive_oldest_wait_ns.value()) == 300ms);
+
+  const auto upstreams = UpstreamRows(*worker);
+  REQUIRE(upstreams.size() == 3);
+  CHECK(FieldOf(upstreams[0], "slots") == AdminField(std::int64_t{8192}));
+  CHECK(FieldOf(upstreams[1], "state") == AdminField(std::string("up")));
+  CHECK(FieldOf(upstreams[2], "nodes") == AdminField(std::int64_t{2}));
+  CHECK(FieldOf(upstreams[2], "slots_covered") == AdminField(std::int64_t{16384}));
+}
+
+TEST_CASE_FIXTURE(Clustered, "what a node that goes had of the gauges goes with it") {
+  StartMapped();
+  CHECK(worker->upstream_stats().exclusive_limit.value() ==
+        2 * std::int64_t{config.upstream.pool.max_active});
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1").empty());
+  CHECK(Answer(client, "SET foo 1", "-MOVED 12182 a:1\r\n").empty());
+  CHECK(Answer(client, "SET foo 1", "+OK\r\n") == "+OK\r\n");
+  Wait(200ms);  // the map is asked for: all is a's now
+  server.Answer("CLUSTER SLOTS", "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n" + Bulk("a") + ":1\r\n");
+  Turn();
+  CHECK(cluster().nodes.value() == 1);
+  CHECK(worker->upstream_stats().exclusive_limit.value() ==
+        std::int64_t{config.upstream.pool.max_active});
+}
+
+TEST_CASE_FIXTURE(Clustered, "a light client is not behind more of a heavy one than the limit") {
+  config.upstream.link_pipeline_max = 50;
+  config.upstream.links = 1;
+  StartMapped();
+  FakeConnection& heavy = Connect();
+  std::string flood;
+  for (int i = 0; i < 500; ++i) {
+    flood += "SETRANGE foo 0 x\r\n";
+  }
+  CHECK(Ask(heavy, flood).empty());
+  CHECK(server.Times("SETRANGE foo 0 x") == 50);
+  FakeConnection& light = Connect();
+  CHECK(Ask(light, "SETRANGE {foo}2 0 x").empty());
+  CHECK(server.Times("SETRANGE {foo}2 0 x") == 1);
+  for (int i = 0; i < 500; ++i) {
+    server.Answer("SETRANGE foo 0 x", ":1\r\n");
+    if (i == 49) {
+      server.Answer("SETRANGE {foo}2 0 x", ":1\r\n");
+    }
+    Turn();
+  }
+  CHECK(heavy.TakeWritten().size() == 500 * 4);
 }
 
 }  // namespace

@@ -347,6 +347,16 @@ TEST_CASE_FIXTURE(Rig, "an idle link is tested before it is lent, where that is 
     CHECK(Borrow(2));
     CHECK(lent.at(2) == link);
   }
+  SUBCASE("all links are to be replaced meanwhile: it is lent once more, and not kept") {
+    CHECK_FALSE(Borrow(2));
+    pool->Reconnect();
+    Turn();
+    CHECK(Borrow(2));
+    CHECK(lent.at(2) == link);
+    Return(2);
+    CHECK(exclusive().links() == 0);
+    CHECK(connection.closed());
+  }
   SUBCASE("it does not, and another one is lent") {
     server.ping.clear();
     CHECK_FALSE(Borrow(2));
