@@ -211,6 +211,7 @@ class Session final : private ByteStreamHandler {
   void MarkDirty();
   void CheckOutput();
   // session_scripts.cc. True: the reply is not for the client.
+  void OnScriptTold(std::uint64_t seq, std::string_view bytes, const ReplyInfo& info);
   bool TakeScriptReply(std::string_view bytes, const ReplyInfo& info, bool last);
   bool AskForScript(std::string_view refusal);
   bool CallScriptAgain();

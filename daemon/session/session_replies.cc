@@ -107,7 +107,7 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
   using Kind = PendingRequest::Kind;
   if (pending->kind == Kind::kScriptLoad) {
     if (last) {
-      FinishSlot(seq, false);
+      OnScriptTold(seq, bytes, info);
     }
     return;
   }

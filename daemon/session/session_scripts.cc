@@ -59,6 +59,17 @@ bool Session::TakeScriptReply(std::string_view bytes, const ReplyInfo& info, boo
   return false;
 }
 
+// A server that lets nobody load scripts may know this one all the same; its call will show. Any
+// other error means that it was not told, or that not every node of a cluster was.
+void Session::OnScriptTold(std::uint64_t seq, std::string_view bytes, const ReplyInfo& info) {
+  const bool failed =
+      info.type == '-' && !bytes.starts_with("-NOPERM") && !bytes.starts_with("-ERR unknown");
+  if (failed) {
+    pin.script_untold = bytes.substr(1, bytes.find('\r') - 1);
+  }
+  FinishSlot(seq, failed);
+}
+
 // True: the reply of the call is awaited still.
 bool Session::AskForScript(std::string_view refusal) {
   ScriptCall& call = *script_call_;

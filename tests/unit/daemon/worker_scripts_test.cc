@@ -208,6 +208,22 @@ TEST_CASE_FIXTURE(Scripts, "a call in MULTI whose script could not be told fails
         "-EXECABORT Transaction discarded because of previous errors.\r\n");
 }
 
+TEST_CASE_FIXTURE(
+    Scripts,
+    "an error instead of telling the script fails the call, a missing permission does not") {
+  Start();
+  FakeConnection& client = Connect();
+  Show(client);
+  CHECK(Ask(client, "MULTI").empty());
+  CHECK(Answer(client, "MULTI", "+OK\r\n") == "+OK\r\n");
+  CHECK(Ask(client, call).empty());
+  CHECK(Answer(client, load, "-LOADING Redis is loading\r\n") == "-LOADING Redis is loading\r\n");
+  CHECK(Ask(client, call).empty());  // told anew
+  CHECK(Answer(client, load, "-NOPERM no permissions\r\n").empty());
+  CHECK(server.Asked().back() == call);
+  CHECK(Answer(client, call, "+QUEUED\r\n") == "+QUEUED\r\n");
+}
+
 TEST_CASE_FIXTURE(Scripts, "a client that has a link to itself needs no repair either") {
   Start();
   FakeConnection& client = Connect();
