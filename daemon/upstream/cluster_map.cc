@@ -29,6 +29,7 @@ std::optional<Endpoint> MakeEndpoint(const UpstreamReply* host, const UpstreamRe
   const bool named =
       host != nullptr && host->kind == Kind::kString && !host->text.empty() && host->text != "?";
   endpoint.host = named ? host->text : asked.host;
+  endpoint.tls = asked.tls;  // who is asked over TLS names the ports for TLS
   return endpoint;
 }
 

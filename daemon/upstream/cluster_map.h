@@ -28,7 +28,8 @@ struct ClusterMap {
   ClusterMap() : owners(kSlots, kNobody) {}
 };
 
-// Takes the reply to CLUSTER SLOTS. A node without a host is at the host that was asked. Nothing
+// Takes the reply to CLUSTER SLOTS. A node without a host is at the host that was asked; all
+// are reached as that one was, over TLS or not. Nothing
 // when the reply makes no sense: slots out of range, one slot with two owners, no address.
 [[nodiscard]] std::optional<ClusterMap> ParseClusterSlots(const UpstreamReply& reply,
                                                           const Endpoint& asked);

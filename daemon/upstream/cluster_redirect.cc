@@ -33,6 +33,7 @@ bool ReadTarget(std::string_view text, const Endpoint& asked, Redirect& out) {
   out.slot = static_cast<Slot>(slot);
   out.to.host = host.empty() || host == "?" ? asked.host : std::string(host);
   out.to.port = static_cast<int>(port);
+  out.to.tls = asked.tls;
   return true;
 }
 

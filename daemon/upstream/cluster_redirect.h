@@ -25,7 +25,8 @@ struct Redirect {
 };
 
 // Takes a whole reply as it came, "-MOVED 3999 127.0.0.1:6381\r\n". A redirection without a host
-// points to the host that was asked, `asked`; one that makes no sense is an answer like any other.
+// points to the host that was asked, `asked`, and is followed over TLS if that was; one that makes
+// no sense is an answer like any other.
 [[nodiscard]] Redirect ParseRedirect(std::string_view reply, const Endpoint& asked);
 
 }  // namespace nearcached

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/upstream/topology.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -67,10 +68,7 @@ void ClusterRefresh::BeginRound() {
     add(known_[(turn_ + i) % known_.size()]);
   }
   for (const config::HostPort& node : deps_.config.nodes) {
-    Endpoint endpoint;
-    endpoint.host = node.host;
-    endpoint.port = node.port;
-    add(endpoint);
+    add(EndpointOf(node, deps_.config));
   }
   ++turn_;
   std::reverse(candidates_.begin(), candidates_.end());

@@ -19,7 +19,7 @@ std::unique_ptr<Topology> MakeTopology(const TopologyContext& context) {
     case config::TopologyKind::kSentinel:
       return std::make_unique<WatchedTopology>(context);
     case config::TopologyKind::kSingle:
-    case config::TopologyKind::kCluster:  // refused by config::Validate until it is served
+    case config::TopologyKind::kCluster:  // asks a Cluster instead
       break;
   }
   Endpoint endpoint;

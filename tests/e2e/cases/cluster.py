@@ -3,6 +3,8 @@
 import subprocess
 import time
 
+from harness.certificates import Certificates
+from harness.cluster import slot_of
 from harness.registry import case
 from harness.resp import RespError
 from harness.wait import equal, eventually, true
@@ -51,6 +53,29 @@ def one_client_sees_one_redis_whatever_the_slots_are(env):
         equal(conn.cmd("FLUSHALL"), b"OK")
         equal(conn.cmd("DBSIZE"), 0)
         equal([n.cmd("DBSIZE") for n in cluster.nodes], [0, 0, 0])
+
+
+@case
+def a_cluster_over_tls_is_like_any_other(env):
+    certificates = Certificates(env.folder)
+    certificates.make("server")
+    cluster, daemon = _stack(env, {"upstream": {"tls": {"ca_file": certificates.path("ca")}}},
+                             replicas=0, certificates=certificates)
+    keys = [f"key:{i}" for i in range(60)]
+    with daemon.connect() as conn:
+        equal(set(conn.pipeline(*[("SET", key, key) for key in keys])), {b"OK"})
+        equal(conn.cmd("MGET", *keys), [key.encode() for key in keys])
+        source = cluster.owner("key:1")
+        target = next(node for node in cluster.nodes if node is not source)
+        cluster.migrate(slot_of("key:1"), source, target)
+        equal(conn.cmd("SET", "key:1", "moved"), b"OK")  # a redirection names a port for TLS
+        equal(conn.cmd("GET", "key:1"), b"moved")
+        equal(target.cmd("GET", "key:1"), b"moved")
+    for node in cluster.nodes:
+        lists = node.cmd("CLIENT", "LIST").decode().splitlines()
+        ours = [line for line in lists if " name=nearcached " in line]
+        true(ours and all(f" laddr=127.0.0.1:{node.tls_port} " in line for line in ours),
+             f"every link of ours is on the port for TLS: {ours}")
 
 
 @case

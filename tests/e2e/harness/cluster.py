@@ -27,8 +27,9 @@ def slot_of(key):
 
 
 class ClusterNode(RedisServer):
-    def __init__(self, folder, name, node_timeout_ms):
+    def __init__(self, folder, name, node_timeout_ms, certificates):
         super().__init__(folder, name)
+        self.tls_port = None
         self.args = ["--cluster-enabled", "yes", "--cluster-config-file", f"{name}.nodes",
                      "--cluster-port", str(free_port()),
                      "--cluster-node-timeout", str(node_timeout_ms),
@@ -36,6 +37,14 @@ class ClusterNode(RedisServer):
                      "--cluster-allow-replica-migration", "no",
                      "--repl-diskless-sync-delay", "0"]
         self.bus = int(self.args[5])
+        if certificates is not None:
+            # The nodes talk TLS with each other too: only then do they name their ports for it.
+            self.tls_port = free_port()
+            self.args += ["--tls-port", str(self.tls_port), "--tls-cluster", "yes",
+                          "--tls-replication", "yes", "--tls-auth-clients", "no",
+                          "--tls-cert-file", certificates.path("server"),
+                          "--tls-key-file", certificates.key("server"),
+                          "--tls-ca-cert-file", certificates.path("ca")]
 
     @property
     def id(self):
@@ -48,14 +57,17 @@ class ClusterNode(RedisServer):
 class RedisCluster:
     """`primaries` nodes with even shares of the slots, and as many replicas behind each."""
 
-    def __init__(self, folder, primaries=3, replicas=1, node_timeout_ms=1000):
-        self.nodes = [ClusterNode(folder, f"node{i}", node_timeout_ms)
+    def __init__(self, folder, primaries=3, replicas=1, node_timeout_ms=1000, certificates=None):
+        self.nodes = [ClusterNode(folder, f"node{i}", node_timeout_ms, certificates)
                       for i in range(primaries * (1 + replicas))]
         self.primary_count = primaries
 
     @property
     def url(self):
-        return "redis-cluster://" + ",".join(f"127.0.0.1:{n.port}" for n in self.nodes[:2])
+        """With TLS where the nodes speak it."""
+        scheme = "redis-cluster" if self.nodes[0].tls_port is None else "rediss-cluster"
+        return f"{scheme}://" + ",".join(f"127.0.0.1:{n.tls_port or n.port}"
+                                         for n in self.nodes[:2])
 
     def start(self):
         for node in self.nodes:
@@ -125,7 +137,7 @@ class RedisCluster:
                 keys = conn.cmd("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once)
                 if not keys:
                     break
-                conn.cmd("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+                conn.cmd("MIGRATE", "127.0.0.1", target.tls_port or target.port, "", 0, 5000, "KEYS", *keys)
                 time.sleep(pause)
         target_id = target.id
         for node in [target, source] + [n for n in self.nodes if n not in (source, target)]:

@@ -59,8 +59,9 @@ class Env:
         self._servers.append(server)
         return server.start() if start else server
 
-    def cluster(self, primaries=3, replicas=1, node_timeout_ms=1000):
-        cluster = RedisCluster(self.folder, primaries, replicas, node_timeout_ms)
+    def cluster(self, primaries=3, replicas=1, node_timeout_ms=1000, certificates=None):
+        """`certificates`: the nodes speak TLS as well, with that of "server"."""
+        cluster = RedisCluster(self.folder, primaries, replicas, node_timeout_ms, certificates)
         self._servers += cluster.nodes
         return cluster.start()
 

@@ -65,6 +65,14 @@ TEST_CASE("the primaries have one order, whoever was asked") {
   CHECK(one->primaries[2].ToString() == "b:7001");
 }
 
+TEST_CASE("nodes are reached over TLS where the map came over TLS") {
+  const std::string bytes = "*1\r\n" + Range(0, 9, Node(Bulk("b"), 7001), 1);
+  CHECK_FALSE(Slots(bytes)->primaries[0].tls);
+  Endpoint asked = Asked();
+  asked.tls = true;
+  CHECK(ParseClusterSlots(*ParseUpstreamReply(bytes), asked)->primaries[0].tls);
+}
+
 TEST_CASE("an empty map is a map: a cluster without slots") {
   const auto map = Slots("*0\r\n");
   REQUIRE(map.has_value());

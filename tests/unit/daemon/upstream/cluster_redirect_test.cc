@@ -39,6 +39,14 @@ TEST_CASE("MOVED and ASK name a slot and a place, in all forms of an address") {
   }
 }
 
+TEST_CASE("a redirection is followed over TLS where it came over TLS") {
+  CHECK_FALSE(Parse("-MOVED 1 127.0.0.1:6381\r\n").to.tls);
+  Endpoint asked;
+  asked.tls = true;
+  CHECK(ParseRedirect("-MOVED 1 127.0.0.1:6381\r\n", asked).to.tls);
+  CHECK(ParseRedirect("-ASK 1 127.0.0.1:6381\r\n", asked).to.tls);
+}
+
 TEST_CASE("TRYAGAIN and CLUSTERDOWN are told apart from other errors") {
   CHECK(Parse("-TRYAGAIN Multiple keys request during rehashing of slot\r\n").kind ==
         Kind::kTryAgain);
