@@ -1,0 +1,1 @@
+"""The coherence contract under fire: real sidecars, a real Redis, faults, and a judge. See README.md."""

@@ -1,0 +1,209 @@
+"""What goes wrong during a run, on a schedule drawn from the seed."""
+
+import asyncio
+import collections
+import contextlib
+import random
+import signal
+import time
+
+from harness.resp import RespError
+from harness.wait import eventually
+
+from .client import Client, Lost
+from .load import DIRECT
+from .stand import SIDECARS
+
+_BURST = 20000  # keys that expire, all within a second and a half
+_SPARE_DB = 9
+_BURST_SCRIPT = ("for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'burst:' .. i, i, 'PX', "
+                 "200 + (i * 7919) % 1300) end return 'OK'")
+
+
+class Faults:
+    """One fault after the other. `counts` says how often each has really happened."""
+
+    def __init__(self, stand, load, seed):
+        self._stand, self._load = stand, load
+        self._rng = random.Random(f"{seed} faults")
+        self.counts = collections.Counter()
+        self._background = set()
+        self._reloads = 0
+        self._stopping = False
+        self._deck = [self.fill_links_killed, self.data_links_killed, self.all_links_killed,
+                      self.server_stopped, self.flushed, self.databases_swapped, self.keys_expire,
+                      self.configuration_reloaded]
+        if any(stand.relays.values()):
+            self._deck += [self.bytes_held, self.bytes_dropped, self.replies_dropped_on_fill_links]
+        if len(stand.nodes) > 1:
+            self._deck += [self.primary_replaced] * 2
+
+    async def run(self):
+        """Until stop(): decks are shuffled and played, so that each fault has its turn."""
+        while not self._stopping:
+            deck = list(self._deck)
+            self._rng.shuffle(deck)
+            for fault in deck:
+                if self._stopping:
+                    return
+                await asyncio.sleep(self._rng.uniform(0.3, 1.8))
+                if await fault() is not False:
+                    self.counts[fault.__name__.replace("_", " ")] += 1
+
+    def stop(self):
+        """Lets the fault under way come to its end; run() then returns."""
+        self._stopping = True
+
+    # ---- links ----
+
+    async def _kill(self, wanted):
+        def kill():
+            rows = [row for row in self._stand.primary.clients()
+                    if row["name"].startswith("nearcached") and wanted(row)]
+            for row in rows:
+                self._stand.primary.cmd("CLIENT", "KILL", "ID", row["id"])
+            return bool(rows)
+        return await asyncio.to_thread(kill)
+
+    async def fill_links_killed(self):
+        return await self._kill(lambda row: "t" in row["flags"])
+
+    async def data_links_killed(self):
+        return await self._kill(lambda row: "t" not in row["flags"])
+
+    async def all_links_killed(self):
+        return await self._kill(lambda row: True)
+
+    def _pipes(self):
+        relays = self._stand.relays[self._rng.choice(SIDECARS)]
+        return [pipe for relay in relays for pipe in relay.pipes()]
+
+    async def bytes_held(self):
+        pipes = [pipe for pipe in self._pipes() if self._rng.random() < 0.6]
+        direction = self._rng.choice(("requests", "replies", "both"))
+        hold = asyncio.ensure_future(
+            self._stand.relays[SIDECARS[0]][0].hold(pipes, direction, self._rng.uniform(0.1, 2.8)))
+        self._background.add(hold)
+        hold.add_done_callback(self._background.discard)
+        if self._rng.random() < 0.5:  # else the next fault comes on top
+            await hold
+        return bool(pipes)
+
+    async def bytes_dropped(self):
+        pipes = [pipe for pipe in self._pipes() if self._rng.random() < 0.6]
+        self._stand.relays[SIDECARS[0]][0].drop(pipes, self._rng.choice(("requests", "replies", "both")))
+        return bool(pipes)
+
+    async def replies_dropped_on_fill_links(self):
+        """The worst there is for a cache: requests still arrive, pushes never do."""
+        rows = await asyncio.to_thread(self._stand.primary.clients)
+        fills = {row["addr"] for row in rows if "t" in row["flags"]}
+        pipes = [pipe for pipe in self._pipes() if pipe.server_side in fills]
+        self._stand.relays[SIDECARS[0]][0].drop(pipes, "replies")
+        return bool(pipes)
+
+    # ---- the server ----
+
+    async def server_stopped(self):
+        server = self._stand.primary
+        # Sentinels replace a primary that is silent for half a second, and writes would be lost.
+        longest = 0.3 if self._stand.sentinels else 2.5
+        server.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(self._rng.uniform(0.2, longest))
+        finally:
+            server.signal(signal.SIGCONT)
+
+    async def primary_replaced(self):
+        stand = self._stand
+        async with self._load.gate.closed():
+            self._load.settle()
+            if not await asyncio.to_thread(self._in_step):
+                return False
+            await stand.fail_over()
+        return True
+
+    def _in_step(self):
+        """Whether the replica has all there is; nothing is written meanwhile."""
+        stand = self._stand
+        try:
+            eventually(lambda: stand.primary.info("connected_slaves") == "1", "a replica", timeout=5)
+            with stand.primary.connect() as conn:
+                conn.cmd("SET", "in-step", time.monotonic())
+                return conn.cmd("WAIT", 1, 3000) == 1
+        except AssertionError:
+            return False
+
+    # ---- the data ----
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, via):
+        """A connection through `via` while nobody writes; None when there is no way just now."""
+        async with self._load.gate.closed():
+            self._load.settle()
+            client = None
+            with contextlib.suppress(Lost):
+                client = await Client.open(via, self._stand.port_of(via))
+            try:
+                yield client
+            finally:
+                if client:
+                    client.close()
+
+    async def _wipe(self, via, *commands, unannounced=()):
+        """`commands` leave no key behind in the database."""
+        async with self._alone(via) as client:
+            if client is None:
+                return False
+            begun = time.monotonic()
+            try:
+                replies = await client.call(*commands)
+            except Lost:
+                replies = [(None, begun)]
+            if replies[-1][0] is None or any(isinstance(reply, RespError) for reply, _ in replies):
+                self._load.keys.forget(lambda key: False)  # perhaps wiped, perhaps later
+                return False
+            self._load.keys.flushed(via, begun, replies[-1][1], unannounced)
+            return True
+
+    async def flushed(self):
+        via = self._rng.choice((*SIDECARS, DIRECT))
+        return await self._wipe(via, (self._rng.choice(("FLUSHALL", "FLUSHDB")),))
+
+    async def databases_swapped(self):
+        """The database changes places with an empty one. A sidecar that has not carried the SWAPDB
+        itself hears nothing of it (no server announces it), and only the TTL bounds what it shows."""
+        via = self._rng.choice((*SIDECARS, DIRECT))
+
+        def empty_spare():
+            with self._stand.primary.connect() as conn:
+                return conn.pipeline(("SELECT", _SPARE_DB), ("FLUSHDB",))[-1] == b"OK"
+        if not await asyncio.to_thread(empty_spare):
+            return False
+        return await self._wipe(via, ("SWAPDB", 0, _SPARE_DB),
+                                unannounced=tuple(s for s in SIDECARS if s != via))
+
+    async def keys_expire(self):
+        """Tens of thousands of keys come and end, many of them tracked: pushes in heaps."""
+        try:
+            server = await Client.open(DIRECT, self._stand.port_of(DIRECT))
+            await server.call(("EVAL", _BURST_SCRIPT, 0, _BURST))
+            server.close()
+            for via in SIDECARS:
+                client = await Client.open(via, self._stand.port_of(via))
+                await client.call(*(("MGET", *(f"burst:{i}" for i in range(at, at + 100)))
+                                    for at in range(1, 2000, 100)))
+                client.close()
+        except Lost:
+            return False
+        return True
+
+    # ---- the sidecar ----
+
+    async def configuration_reloaded(self):
+        daemon = self._stand.daemons[self._rng.choice(SIDECARS)]
+        self._reloads += 1
+        level = "warn" if self._reloads % 2 else "info"
+        rules = [*daemon.config.get("rules", []), {"prefix": "burst:", "ttl": f"{self._reloads % 9 + 1}s"}]
+        daemon.write_config({**daemon.config, "log": {"level": level}, "rules": rules})
+        daemon.signal(signal.SIGHUP)

@@ -1,0 +1,119 @@
+"""What a run runs against: the modes, and the servers, relays and sidecars of one of them."""
+
+import asyncio
+import dataclasses
+
+from harness.env import merged
+from harness.processes import free_port
+from harness.replication import ReplicaSet, Sentinels
+from harness.wait import SCALE, eventually
+
+from .load import DIRECT
+from .relay import Relay
+
+SIDECARS = ("left", "right")
+_HEALTH_INTERVAL, _HEALTH_MISSES = 0.25, 3
+# A link is asked for a sign of life after 1 to 1.5 intervals of silence, given up when the answer
+# is `health_misses` intervals late, and looked at once in an interval (Link::CheckHealth).
+SILENCE = (_HEALTH_MISSES + 2.5) * _HEALTH_INTERVAL
+_SCHEDULING = 0.35 * SCALE  # of four processes that share a machine with others
+_UPSTREAM = {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms", "health_misses": _HEALTH_MISSES,
+             "command_timeout": "2s"}
+_PUSH_BOUND = SILENCE + _SCHEDULING
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """`bound` is the longest staleness in seconds, `ttl` that of the cache."""
+    name: str
+    what: str
+    config: dict
+    bound: float = _PUSH_BOUND
+    ttl: float = 60.0
+    redis_args: tuple = ()
+    topology: str = "single"
+    pushes: bool = True
+
+
+_TTL_ONLY_TTL = 3.0
+MODES = {mode.name: mode for mode in (
+    Mode("tracking", "the server pushes, on the fill links", {}),
+    Mode("overflow", "the same, and the server's table holds 40 keys", {},
+         redis_args=("--tracking-table-max-keys", "40")),
+    Mode("ttl-only", "nobody pushes",
+         {"tracking": {"mode": "off"}, "rules": [{"prefix": "", "ttl": f"{int(_TTL_ONLY_TTL)}s",
+                                                  "negative_ttl": f"{int(_TTL_ONLY_TTL)}s"}]},
+         bound=_TTL_ONLY_TTL + _SCHEDULING, ttl=_TTL_ONLY_TTL + _SCHEDULING, pushes=False),
+    Mode("replicated", "a list of nodes whose primary is killed and replaced", {}, topology="list"),
+    Mode("sentinel", "sentinels replace a primary that is killed", {}, topology="sentinel"),
+)}
+
+
+class Stand:
+    """Servers and sidecars. `primary` is the node that is one now.
+
+    Processes are started on the main thread only: the harness has the kernel kill them with the
+    thread that started them, and threads of a pool end before the run does.
+    """
+
+    def __init__(self, env, mode):
+        self.env, self.mode = env, mode
+        self.relays = {via: [] for via in SIDECARS}  # of each sidecar, one to each node
+        self.daemons = {}
+        self.nodes = self.sentinels = self.primary = None
+
+    async def start(self):
+        self._start_servers()
+        for via in SIDECARS:
+            url = await self._way(via)
+            config = merged(merged({"upstream": _UPSTREAM}, self.mode.config), {"upstream": {"url": url}})
+            self.daemons[via] = self.env.daemon(self.primary, config)
+        for daemon in self.daemons.values():
+            await asyncio.to_thread(daemon.wait_ready)
+        return self
+
+    def _start_servers(self):
+        if self.mode.topology == "single":
+            self.nodes = [self.env.redis(*self.mode.redis_args)]
+        else:
+            replica_set = ReplicaSet(self.env, replicas=1)
+            self.nodes = replica_set.nodes
+            if self.mode.topology == "sentinel":
+                self.sentinels = Sentinels(self.env, replica_set)
+            self.replica_set = replica_set
+        self.primary = self.nodes[0]
+
+    async def _way(self, via):
+        """The URL by which a sidecar reaches the nodes: through relays, except where sentinels say
+        the addresses."""
+        if self.sentinels:
+            return self.sentinels.url
+        for node in self.nodes:
+            self.relays[via].append(await Relay(free_port(), node.port).start())
+        return "redis://" + ",".join(f"127.0.0.1:{relay.port}" for relay in self.relays[via])
+
+    def port_of(self, via):
+        return self.primary.port if via == DIRECT else self.daemons[via].port
+
+    async def fail_over(self):
+        """Kills the primary; the other node takes over, and the old one comes back behind it. The
+        caller has made sure that both have the same and that nobody writes."""
+        old, new = self.primary, next(node for node in self.nodes if node is not self.primary)
+        old.kill()
+        if self.sentinels:
+            await asyncio.to_thread(
+                eventually, lambda: self.replica_set.primary() is new, "sentinels choose", timeout=40)
+        else:
+            new.cmd("REPLICAOF", "NO", "ONE")
+        self.primary = new
+        kept = old.args[:old.args.index("--replicaof")] if "--replicaof" in old.args else old.args
+        old.args = [*kept, "--replicaof", f"127.0.0.1 {new.port}"]
+        old.start()
+
+    def hits(self):
+        return sum(daemon.metrics().total("nearcached_l1_hits_total") for daemon in self.daemons.values())
+
+    def close(self):
+        for relays in self.relays.values():
+            for relay in relays:
+                relay.close()
