@@ -3,7 +3,7 @@
 A key's life is a line of versions, in the order in which the server had them. The order is known
 because of who may write:
 
-- a *register* (string or hash) has one writer, which sends a write only when the one before is
+- a *register* (string, hash or list) has one writer, which sends a write only when the one before is
   answered. Its value is `name:version:writer`. A key that is not there is a version too, made by
   DEL, a flush, or the end of a PX, whose time lies in the future when it is written down;
 - a *counter* is written by anybody at any time with INCR: the server itself numbers the versions.
@@ -43,7 +43,7 @@ class Key:
     """One name and its versions. `only` is the sidecar that all its traffic goes through, or None."""
 
     def __init__(self, kind, index, generation, only):
-        self.kind = kind  # "string", "hash" or "counter"
+        self.kind = kind  # see kinds.py
         self.index = index
         self.generation = generation
         self.only = only
@@ -90,10 +90,6 @@ class Key:
         while self.versions[version].elsewhere:
             version -= 1
         return version
-
-    @property
-    def may_end(self):
-        return self.versions[-1].end_of_life
 
     def value(self, version, writer):
         return f"{self.name}:{version}:{writer}".encode()

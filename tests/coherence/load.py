@@ -9,6 +9,7 @@ from harness.resp import RespError
 
 from .client import Client, Lost
 from .history import Key, Read
+from .kinds import kind_of, reads, replacing, value_in
 
 DIRECT = "server"
 _IMPATIENCE = 0.1  # s without a reply, then a reader goes on over another connection
@@ -56,8 +57,7 @@ class Keyspace:
     def __init__(self, registers, counters, sidecars):
         self.sidecars = sidecars
         ways = [sidecars[0], sidecars[1], None, None]
-        self.registers = [Key("hash" if i % 3 == 2 else "string", i, 0, ways[i % 4])
-                          for i in range(registers)]
+        self.registers = [Key(kind_of(i), i, 0, ways[i % 4]) for i in range(registers)]
         self.counters = [Key("counter", i, 0, None) for i in range(counters)]
 
     def all(self):
@@ -179,20 +179,20 @@ class Load:
         """One pipeline of reads, judged. How many replies there were, or None when the connection
         was lost."""
         keys = [self._readable(client.via, rng) for _ in range(rng.choice((1, 1, 2, 4)))]
-        plain = [key for key in keys if key.kind != "hash"]
+        plain = [key for key in keys if key.kind in ("string", "counter")]
         if len(plain) > 1 and rng.random() < 0.6:
-            groups = [plain] + [[key] for key in keys if key.kind == "hash"]
+            groups = [plain] + [[key] for key in keys if key not in plain]
         else:
             groups = [[key] for key in keys]
         commands = [self._command(group, rng) for group in groups]
         sent = time.monotonic()
-        reads = [[Read.of(key, client.via, sent, client.seen) for key in group] for group in groups]
+        asked = [[Read.of(key, client.via, sent, client.seen) for key in group] for group in groups]
         try:
             replies = await client.call(*commands)
         except Lost:
             self.read_errors += 1
             return None
-        for group, command, (reply, now) in zip(reads, commands, replies):
+        for group, command, (reply, now) in zip(asked, commands, replies):
             if isinstance(reply, RespError):
                 self.read_errors += 1
                 continue
@@ -206,9 +206,7 @@ class Load:
         key = group[0]
         if len(group) > 1:
             return ("MGET", *(k.name for k in group))
-        if key.kind == "hash":
-            return rng.choice((("HGET", key.name, "v"), ("HMGET", key.name, "v"), ("HGETALL", key.name)))
-        return ("GET", key.name) if rng.random() < 0.9 else ("MGET", key.name)
+        return rng.choice(reads(key))
 
     # ---- writes ----
 
@@ -272,10 +270,9 @@ class Load:
         if what < 0.20 and not key.versions[-1].nil:
             return await self._expire(client, key, rng.randrange(100, 1500))
         value = key.value(key.newest + 1, number)
-        if key.kind == "hash":
-            # HSET keeps a TTL that is there, and that end would come behind the new version.
-            first = [("PERSIST", key.name)] if key.may_end else []
-            return await self._simple(client, key, *first, ("HSET", key.name, "v", value))
+        commands = replacing(key, value)
+        if commands:
+            return await self._simple(client, key, *commands)
         if what < 0.45:
             return await self._simple(client, key, ("SET", key.name, value), px=rng.randrange(50, 1500))
         other = f"{key.name}.other"
@@ -297,9 +294,9 @@ class Load:
         if px:
             key.ends_between(begun + px / 1000, None)
         read = None
-        if client.via != DIRECT and key.kind != "hash":
+        if client.via != DIRECT:
             read = Read.of(key, client.via, begun, client.seen, behind=version)
-            commands = [*commands, ("GET", key.name)]
+            commands = [*commands, reads(key)[0]]
         replies = await client.call(*commands)
         changes = replies[:-1] if read else replies
         if any(failed(reply) for reply, _ in changes):
@@ -309,7 +306,7 @@ class Load:
         if px:
             key.versions[version + 1].acked = now + px / 1000
         if read and not isinstance(replies[-1][0], RespError):
-            self.judge.judge(read, replies[-1][0], replies[-1][1])
+            self.judge.judge(read, value_in(replies[-1][0]), replies[-1][1])
         return True
 
     @staticmethod
@@ -320,15 +317,6 @@ class Load:
         if reply == 1:
             key.versions[-1].acked = now + px / 1000
         return reply == 1
-
-
-def value_in(reply):
-    """The value in a reply to GET, HGET, HMGET of one field, HGETALL in both protocols, MGET of one."""
-    if isinstance(reply, dict):
-        return reply.get(b"v")
-    if isinstance(reply, list):
-        return reply[-1] if reply else None
-    return reply
 
 
 def failed(reply):

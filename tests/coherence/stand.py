@@ -17,8 +17,9 @@ _HEALTH_INTERVAL, _HEALTH_MISSES = 0.25, 3
 # is `health_misses` intervals late, and looked at once in an interval (Link::CheckHealth).
 SILENCE = (_HEALTH_MISSES + 2.5) * _HEALTH_INTERVAL
 _SCHEDULING = 0.35 * SCALE  # of four processes that share a machine with others
-_UPSTREAM = {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms", "health_misses": _HEALTH_MISSES,
-             "command_timeout": "2s"}
+_COMMON = {"upstream": {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms",
+                        "health_misses": _HEALTH_MISSES, "command_timeout": "2s"},
+           "l1": {"commands": ["all"]}}
 _PUSH_BOUND = SILENCE + _SCHEDULING
 
 
@@ -66,7 +67,7 @@ class Stand:
         self._start_servers()
         for via in SIDECARS:
             url = await self._way(via)
-            config = merged(merged({"upstream": _UPSTREAM}, self.mode.config), {"upstream": {"url": url}})
+            config = merged(merged(_COMMON, self.mode.config), {"upstream": {"url": url}})
             self.daemons[via] = self.env.daemon(self.primary, config)
         for daemon in self.daemons.values():
             await asyncio.to_thread(daemon.wait_ready)
