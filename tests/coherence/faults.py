@@ -7,7 +7,6 @@ import random
 import signal
 import time
 
-from harness.resp import RespError
 from harness.wait import eventually
 
 from .client import Client, Lost
@@ -150,20 +149,21 @@ class Faults:
                 if client:
                     client.close()
 
-    async def _wipe(self, via, *commands, unannounced=()):
-        """`commands` leave no key behind in the database."""
+    async def _wipe(self, via, command, unannounced=()):
+        """`command` leaves no key behind in the database."""
         async with self._alone(via) as client:
             if client is None:
                 return False
-            begun = time.monotonic()
+            versions = self._load.keys.begin_flush(via, time.monotonic(), unannounced)
             try:
-                replies = await client.call(*commands)
+                (reply, now), = await client.call(command)
             except Lost:
-                replies = [(None, begun)]
-            if replies[-1][0] is None or any(isinstance(reply, RespError) for reply, _ in replies):
+                reply = None
+            if reply != b"OK":
                 self._load.keys.forget(lambda key: False)  # perhaps wiped, perhaps later
                 return False
-            self._load.keys.flushed(via, begun, replies[-1][1], unannounced)
+            for key, version in versions.items():
+                key.acknowledge(version, now, via)
             return True
 
     async def flushed(self):

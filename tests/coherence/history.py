@@ -35,6 +35,8 @@ class Version:
     acked: float = None      # the server has it from then on at the latest; None: not known
     nil: bool = False        # the key is not there
     end_of_life: bool = False
+    told: float = 0.0        # of an end of life: when it was acknowledged, if not with the value
+    told_to: str = None      # and through what
     unannounced: tuple = ()  # sidecars that no push tells about it (SWAPDB); their bound is the TTL
     elsewhere: bool = False  # not made through the sidecar that all else of the key goes through
 
@@ -181,10 +183,15 @@ class Judge:
         # Without pushes a value and its TTL are not read at one instant (ARCHITECTURE.md, known
         # limits), and the TTL of L1 bounds the matter, which was judged above.
         if self.pushes and later and later[0].end_of_life and later[0] in known:
-            over = read.sent - later[0].acked
+            over = read.sent - self._due(later[0], read.via)
             if over > LIFE_SLACK:
                 self._breach("life", read, value, now, f"{over:.3f} s past its end")
         return None
+
+    def _due(self, end, via):
+        """When a sidecar has to know that the life is over: the end that a value was born with is known
+        wherever the value is; one that was given to it later, elsewhere, is news like any other."""
+        return end.acked if end.told_to in (None, via) else max(end.acked, end.told + self.bound)
 
     def _breach(self, kind, read, value, now, why):
         self.breaches[kind] += 1

@@ -78,14 +78,15 @@ class Keyspace:
                 key.dead = True
                 self.retire(key)
 
-    def flushed(self, via, begun, now, unannounced=()):
-        """All keys are gone, by a command through `via`. Counters begin again under new names."""
-        for key in self.registers:
-            version = key.begin(begun, nil=True)
+    def begin_flush(self, via, now, unannounced=()):
+        """A command through `via` is about to remove all keys; readers may see that long before it is
+        acknowledged. Counters begin again under new names. Its versions, by key."""
+        versions = {key: key.begin(now, nil=True) for key in self.registers}
+        for key, version in versions.items():
             key.versions[version].unannounced = unannounced
             key.versions[version].elsewhere = key.only not in (None, via)
-            key.acknowledge(version, now, via)
         self.forget(lambda key: key.kind != "counter")
+        return versions
 
 
 class Load:
@@ -315,7 +316,8 @@ class Load:
         key.ends_between(begun + px / 1000, None)
         (reply, now), = await client.call(("PEXPIRE", key.name, px))
         if reply == 1:
-            key.versions[-1].acked = now + px / 1000
+            end = key.versions[-1]
+            end.acked, end.told, end.told_to = now + px / 1000, now, client.via
         return reply == 1
 
 

@@ -52,6 +52,10 @@ def _cases():
     yield "life", _verdict(key, 1, sent=2.3)
     yield None, _verdict(key, None, sent=2.3)
     yield "own", _verdict(key, None, sent=1.5, via="right")
+    key.versions[2].told, key.versions[2].told_to = 1.9, "right"
+    yield None, _verdict(key, 1, sent=2.3)
+    yield "life", _verdict(key, 1, sent=2.3, via="right")
+    yield "life", _verdict(key, 1, sent=2.97)
     key.begin(2.05)
     yield None, _verdict(key, 1, sent=2.3)
 
