@@ -4,13 +4,14 @@ JOBS  ?= $(shell nproc)
 SEEDS ?= 20000
 # Seconds per fuzz target.
 FUZZ_SECONDS ?= 60
+SOAK_MINUTES ?= 30
 # Arguments for `make run` (the daemon), `make e2e` (tests/e2e/run.py) and `make bench`.
 ARGS ?=
 
 CMAKE_FLAGS := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test unit sim mutation fuzz e2e bench lint format check image e2e-container clean \
+.PHONY: help deps build run test unit sim mutation fuzz e2e clients soak bench lint format check image e2e-container clean \
         configure all-targets
 
 help: ## this list
@@ -19,7 +20,7 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 	  while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: BUILD=build JOBS=$(JOBS) SEEDS=$(SEEDS) FUZZ_SECONDS=$(FUZZ_SECONDS) ARGS=..."
+	@echo "Variables: BUILD=build JOBS=$(JOBS) SEEDS=$(SEEDS) FUZZ_SECONDS=$(FUZZ_SECONDS) SOAK_MINUTES=$(SOAK_MINUTES) ARGS=..."
 
 deps: ## install what building, running and testing need (apt; root or sudo)
 	@scripts/deps test
@@ -59,6 +60,14 @@ fuzz: ## libFuzzer targets, FUZZ_SECONDS=60 each (clang)
 
 e2e: deps all-targets ## all end-to-end tests, with a real Redis and real clients; ARGS="-k PATTERN"
 	@NEARCACHED_BIN=$(abspath $(BUILD))/nearcached tests/e2e/run.py $(ARGS)
+
+clients: ## further real clients and frameworks: PHP, Ruby, Perl, Lua, Go, C, Django, Celery …
+	@scripts/deps clients
+	@$(MAKE) --no-print-directory all-targets
+	@NEARCACHED_BIN=$(abspath $(BUILD))/nearcached tests/e2e/run.py -k '^(languages|frameworks):'
+
+soak: deps all-targets ## 2,000 connections come and go for SOAK_MINUTES=30: memory and descriptors stay flat
+	@NEARCACHED_BIN=$(abspath $(BUILD))/nearcached tests/soak/run.py --minutes $(SOAK_MINUTES) $(ARGS)
 
 bench: ## side by side with redis-server and nutcracker; ARGS=... go to tests/bench/run.py
 	@scripts/deps bench

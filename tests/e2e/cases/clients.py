@@ -241,7 +241,7 @@ def _node_clients(env):
     return cache
 
 
-def _run_node(env, daemon, script, **variables):
+def run_node(env, daemon, script, **variables):
     cache = _node_clients(env)
     for socket in ("", daemon.unix):
         done = subprocess.run(
@@ -254,16 +254,16 @@ def _run_node(env, daemon, script, **variables):
 @case(direct=True, timeout=150)
 def ioredis(env):
     _node_clients(env)
-    _run_node(env, env.daemon(env.redis(), fills=True), "ioredis.mjs")
+    run_node(env, env.daemon(env.redis(), fills=True), "ioredis.mjs")
 
 
 @case(direct=True, timeout=150)
 def node_redis_in_protocol_2(env):
     _node_clients(env)
-    _run_node(env, env.daemon(env.redis(), fills=True), "node_redis.mjs", RESP="2")
+    run_node(env, env.daemon(env.redis(), fills=True), "node_redis.mjs", RESP="2")
 
 
 @case(direct=True, timeout=150)
 def node_redis_in_protocol_3(env):
     _node_clients(env)
-    _run_node(env, env.daemon(env.redis(), fills=True), "node_redis.mjs", RESP="3")
+    run_node(env, env.daemon(env.redis(), fills=True), "node_redis.mjs", RESP="3")
