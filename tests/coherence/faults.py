@@ -11,6 +11,7 @@ from harness.wait import eventually
 
 from .client import Client, Lost
 from .load import DIRECT
+from .relay import Relay
 from .stand import SIDECARS
 
 _BURST = 20000  # keys that expire, all within a second and a half
@@ -80,8 +81,7 @@ class Faults:
     async def bytes_held(self):
         pipes = [pipe for pipe in self._pipes() if self._rng.random() < 0.6]
         direction = self._rng.choice(("requests", "replies", "both"))
-        hold = asyncio.ensure_future(
-            self._stand.relays[SIDECARS[0]][0].hold(pipes, direction, self._rng.uniform(0.1, 2.8)))
+        hold = asyncio.ensure_future(Relay.hold(pipes, direction, self._rng.uniform(0.1, 2.8)))
         self._background.add(hold)
         hold.add_done_callback(self._background.discard)
         if self._rng.random() < 0.5:  # else the next fault comes on top
@@ -90,7 +90,7 @@ class Faults:
 
     async def bytes_dropped(self):
         pipes = [pipe for pipe in self._pipes() if self._rng.random() < 0.6]
-        self._stand.relays[SIDECARS[0]][0].drop(pipes, self._rng.choice(("requests", "replies", "both")))
+        Relay.drop(pipes, self._rng.choice(("requests", "replies", "both")))
         return bool(pipes)
 
     async def replies_dropped_on_fill_links(self):
@@ -98,7 +98,7 @@ class Faults:
         rows = await asyncio.to_thread(self._stand.primary.clients)
         fills = {row["addr"] for row in rows if "t" in row["flags"]}
         pipes = [pipe for pipe in self._pipes() if pipe.server_side in fills]
-        self._stand.relays[SIDECARS[0]][0].drop(pipes, "replies")
+        Relay.drop(pipes, "replies")
         return bool(pipes)
 
     # ---- the server ----

@@ -13,14 +13,16 @@ so nothing is ever written behind it: the key is retired and its successor has a
 
 For each read the judge asks, with `sent` the moment before the request left and floors taken then:
 
-| breach | the value is older than |
-|---|---|
-| own | a write that some client of the same sidecar has seen acknowledged (G1), or that was sent before it on the same connection (G2) |
-| connection | what the same connection has read before (G2) |
-| order | what a read that had ended has shown, by any client of the sidecar, where all writes and reads of the key go through it. With `own` this is all that linearizability asks of a register with one writer: no read from the future, none from before an acknowledged write, none before a finished read |
-| life | the end that its PX gave it (G4) |
-| stale | a write elsewhere, acknowledged longer ago than the mode's bound (G3) |
-| wrong | it was never written, not under this key, or not yet |
+- own: is it older than a write that some client of the same sidecar has seen acknowledged (G1), or
+  that was sent before it on the same connection (G2)?
+- connection: than what the same connection has read before (G2)?
+- order: than what a read that had ended has shown to any client of the sidecar, where all writes and
+  reads of the key go through it? With `own` and `wrong` this is all that linearizability asks of a
+  register with one writer: no read from the future, none from before an acknowledged write, none
+  from before a finished read.
+- life: is it past the end that its PX gave it (G4)?
+- stale: has it been outdated by a write elsewhere for longer than the mode's bound (G3)?
+- wrong: was it never written, or not under this key, or not yet?
 """
 
 import dataclasses
