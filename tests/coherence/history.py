@@ -87,6 +87,13 @@ class Key:
     def raise_own(self, version, via):
         self.own[via] = max(self.own.get(via, 0), version)
 
+    def announced(self, version, via):
+        """The newest version up to `version` that `via` has been or will be told about. Where a change
+        is not announced, what is kept of a key for one command may be older than for another."""
+        while via in self.versions[version].unannounced:
+            version -= 1
+        return version
+
     def shown_through(self, via):
         """The newest version that a finished read has shown, and all later ones must. What was made
         elsewhere is not among them: others may still hit what no push has dropped yet."""
@@ -142,7 +149,7 @@ class Judge:
             return
         self.reads += 1
         seen = read.seen.get(key, 0)
-        floors = {"own": read.own, "connection": seen}
+        floors = {"own": read.own, "connection": key.announced(seen, read.via)}
         if key.only == read.via:
             floors["order"] = read.shown
         low, high = self._possible(key, value, max(floors.values()), now)

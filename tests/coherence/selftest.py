@@ -39,6 +39,13 @@ def _cases():
     yield None, _verdict(key, 2, sent=2.2)
     yield "own", _verdict(key, 2, sent=2.2, behind=3)
 
+    key = _string()
+    _written(key, (1.0, 2.0), "left")
+    key.versions[2].unannounced = ("right",)
+    yield None, _verdict(key, 1, sent=2.2, via="right", seen={key: 2})
+    yield None, _verdict(key, 1, sent=3.2, via="right")
+    yield "stale", _verdict(key, 1, sent=12.2, via="right")
+
     key = _string(only="left")
     _written(key, (1.0,), "left")
     key.begin(2.0)
