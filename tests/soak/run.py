@@ -32,9 +32,12 @@ SAMPLE_SECONDS = 10.0
 MINUTE_SAMPLES = 6
 RSS_RISE_MAX = 0.10
 FDS_RISE_MAX = 0.02  # of the connections
+# Timeouts that a busy machine does not reach: what stalls here is the machine, and a connection given up
+# would be counted against the daemon.
 CONFIG = {
     "l1": {"bytes": "16mb", "ttl": "30s", "negative_ttl": "2s"},
-    "upstream": {"pool": {"max_active": 1024, "max_wait": "30s"}},
+    "upstream": {"connect_timeout": "30s", "command_timeout": "50s",
+                 "pool": {"max_active": 1024, "max_wait": "30s"}},
     "limits": {"clients_max": 20000},
 }
 

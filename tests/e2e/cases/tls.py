@@ -10,6 +10,7 @@ import time
 import redis as redis_py
 
 from harness.certificates import Certificates
+from harness.env import sanitized
 from harness.processes import free_port
 from harness.registry import case
 from harness.resp import RespError
@@ -185,6 +186,31 @@ def _listening(env, server, certificates, name="front", config=None, **tls):
 def _client(daemon, certificates, **options):
     return redis_py.Redis(host="127.0.0.1", port=daemon.tls_port, ssl=True,
                           ssl_ca_certs=certificates.path("ca"), socket_timeout=20 * SCALE, **options)
+
+
+@case(timeout=120)
+def an_idle_client_over_tls_costs_what_openssl_needs_for_it_and_no_buffers(env):
+    certificates = _certificates(env)
+    daemon = _listening(env, env.redis(), certificates)
+    context = ssl.create_default_context(cafile=certificates.path("ca"))
+
+    def connect():
+        plain = socket.create_connection(("127.0.0.1", daemon.tls_port), timeout=20 * SCALE)
+        client = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        # A client that has never spoken would not show its buffers.
+        client.sendall(b"*1\r\n$4\r\nPING\r\n")
+        equal(client.recv(100), b"+PONG\r\n")
+        return client
+
+    clients = [connect() for _ in range(100)]  # what the first ones cost is not theirs alone
+    before = daemon.rss_bytes()
+    clients += [connect() for _ in range(1000)]
+    grown = (daemon.rss_bytes() - before) / 1000
+    env.note(f"1000 idle clients over TLS: {grown:.0f} bytes of RSS per client")
+    # Some 16 KiB, nearly all of it OpenSSL's own objects; record buffers that stay would be 34 more.
+    true(grown < (300_000 if sanitized() else 22_000), f"{grown:.0f} bytes of RSS per idle client")
+    for client in clients:
+        client.close()
 
 
 @case
