@@ -87,21 +87,6 @@ class Key:
     def raise_own(self, version, via):
         self.own[via] = max(self.own.get(via, 0), version)
 
-    def announced(self, version, via):
-        """The newest version up to `version` that `via` has been or will be told about. Where a change
-        is not announced, what is kept of a key for one command may be older than for another."""
-        while via in self.versions[version].unannounced:
-            version -= 1
-        return version
-
-    def shown_through(self, via):
-        """The newest version that a finished read has shown, and all later ones must. What was made
-        elsewhere is not among them: others may still hit what no push has dropped yet."""
-        version = self.shown.get(via, 0)
-        while self.versions[version].elsewhere:
-            version -= 1
-        return version
-
     def value(self, version, writer):
         return f"{self.name}:{version}:{writer}".encode()
 
@@ -128,7 +113,7 @@ class Read:
     @classmethod
     def of(cls, key, via, sent, seen, behind=0):
         """`behind` is a write of the same connection that was sent before it."""
-        return cls(key, via, sent, max(key.own.get(via, 0), behind), key.shown_through(via), seen)
+        return cls(key, via, sent, max(key.own.get(via, 0), behind), key.shown.get(via, 0), seen)
 
 
 class Judge:
@@ -149,7 +134,7 @@ class Judge:
             return
         self.reads += 1
         seen = read.seen.get(key, 0)
-        floors = {"own": read.own, "connection": key.announced(seen, read.via)}
+        floors = {"own": read.own, "connection": seen}
         if key.only == read.via:
             floors["order"] = read.shown
         low, high = self._possible(key, value, max(floors.values()), now)
@@ -160,9 +145,19 @@ class Judge:
             self._breach(broken, read, value, now, f"version {high}, floors {floors}")
         else:
             self._judge_age(read, value, now, high)
-        read.seen[key] = max(seen, low)
-        if key.only == read.via:
-            key.shown[read.via] = max(key.shown.get(read.via, 0), low)
+        self._raise_floors(read, low, high)
+
+    @staticmethod
+    def _raise_floors(read, low, high):
+        """What was read is what later reads must not fall behind, with two exceptions. After a change
+        that is not announced, what is kept of a key for one command may be older than for another.
+        And what was made elsewhere others may still hit as it was, until the push."""
+        key, via = read.key, read.via
+        shown = key.versions[low:high + 1]
+        if not any(via in version.unannounced for version in shown):
+            read.seen[key] = max(read.seen.get(key, 0), low)
+        if key.only == via and not any(version.elsewhere for version in shown):
+            key.shown[via] = max(key.shown.get(via, 0), low)
 
     @staticmethod
     def _possible(key, value, floor, now):

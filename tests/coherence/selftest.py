@@ -41,8 +41,18 @@ def _cases():
 
     key = _string()
     _written(key, (1.0, 2.0), "left")
+    seen = {}
+    key.begin(3.0, nil=True)
+    key.versions[3].unannounced = ("right",)
+    yield None, _verdict(key, None, sent=3.1, via="right", seen=seen)
+    yield None, _verdict(key, 2, sent=3.2, via="right", seen=seen)
+    key.versions[3].unannounced = ()
+    yield None, _verdict(key, None, sent=3.1, via="right", seen=seen)
+    yield "connection", _verdict(key, 2, sent=3.2, via="right", seen=seen)
+
+    key = _string()
+    _written(key, (1.0, 2.0), "left")
     key.versions[2].unannounced = ("right",)
-    yield None, _verdict(key, 1, sent=2.2, via="right", seen={key: 2})
     yield None, _verdict(key, 1, sent=3.2, via="right")
     yield "stale", _verdict(key, 1, sent=12.2, via="right")
 
