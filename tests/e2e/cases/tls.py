@@ -207,7 +207,7 @@ def an_idle_client_over_tls_costs_what_openssl_needs_for_it_and_no_buffers(env):
     clients += [connect() for _ in range(1000)]
     grown = (daemon.rss_bytes() - before) / 1000
     env.note(f"1000 idle clients over TLS: {grown:.0f} bytes of RSS per client")
-    # Some 16 KiB, nearly all of it OpenSSL's own objects; record buffers that stay would be 34 more.
+    # Some 16 KiB, nearly all of it OpenSSL's own objects; with record buffers that stay it is 25 KiB.
     true(grown < (300_000 if sanitized() else 22_000), f"{grown:.0f} bytes of RSS per idle client")
     for client in clients:
         client.close()
