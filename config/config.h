@@ -77,7 +77,10 @@ struct UpstreamConfig {
   SentinelConfig sentinel;
   std::string username;  // empty: AUTH with the password alone
   std::string password;  // secret; empty: no AUTH
-  std::uint32_t db = 0;  // the database clients start in
+  // "shared": every client is the user above. "client": clients log in to the upstream themselves.
+  std::string identity = "shared";
+  std::uint32_t identities_max = 256;  // "client": users with links of their own
+  std::uint32_t db = 0;                // the database clients start in
 
   Duration connect_timeout{2'000};
   Duration address_timeout{500};  // of that, for one address of a name that has several

@@ -107,6 +107,7 @@ constexpr std::array<std::string_view, 4> kTopologies = {"single", "replicated",
 constexpr std::array<std::string_view, 3> kTlsVerify = {"full", "ca", "none"};
 constexpr std::array<std::string_view, 3> kTlsClientAuth = {"none", "optional", "required"};
 constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
+constexpr std::array<std::string_view, 2> kIdentities = {"shared", "client"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
 constexpr Range kAny{};
@@ -235,6 +236,22 @@ constexpr Row kRows[] = {
      "The ACL user the links log in as. Empty: AUTH with the password alone."},
     {"upstream.password", Type::kText, At<&Config::upstream, &UpstreamConfig::password>(), kAny,
      kFree, kLinks, kSecret, kOptional, "The password of the links. Empty: no AUTH is sent."},
+    {"upstream.identity", Type::kChoice, At<&Config::upstream, &UpstreamConfig::identity>(), kAny,
+     kIdentities, kLinks, kPublic, kOptional,
+     "Who clients are upstream. `shared`: all are the user of `username`, and a listener may ask "
+     "for "
+     "a password of its own. `client`: the upstream judges their AUTH and HELLO, and the commands "
+     "of "
+     "a client that has logged in run on links of its user, past the cache, so that each is judged "
+     "by the upstream's ACL. Who has not logged in is the upstream's default user, and is answered "
+     "from the cache as ever: what is taken from that user shows when an entry's ttl ends. Not "
+     "with "
+     "a cluster."},
+    {"upstream.identities_max", Type::kCount,
+     At<&Config::upstream, &UpstreamConfig::identities_max>(), Count(1, 65'536), kFree, kLive,
+     kPublic, kOptional,
+     "With `identity: client`: how many users may have links of their own at once, each with up to "
+     "`links` lanes and `pool.max_active` exclusive links. A login beyond it gets an error."},
     {"upstream.db", Type::kCount, At<&Config::upstream, &UpstreamConfig::db>(),
      Count(0, 2'147'483'647), kFree, kLinks, kPublic, kOptional, "The database clients start in."},
     {"upstream.tls.enabled", Type::kBool, UpstreamTls<&UpstreamTlsConfig::enabled>(), kAny, kFree,

@@ -62,6 +62,26 @@ class Checker {
                      std::string(other) + ", which is " + Value(other));
   }
 
+  // Who has not logged in must not get what a login of the sidecar's own may do.
+  void CheckIdentity() {
+    if (!config_.upstream.password.empty()) {
+      Fail(
+          "upstream.identity",
+          "is client, so clients log in to the upstream themselves: drop the username and password "
+          "of upstream or its url, or say shared");
+    }
+    if (config_.upstream.topology == TopologyKind::kCluster) {
+      Fail("upstream.identity", "is client, which is not there for a cluster: say shared");
+    }
+    for (std::size_t i = 0; i < config_.listeners.size() && !problems_.full(); ++i) {
+      if (!config_.listeners[i].password.empty()) {
+        Fail("listeners[" + std::to_string(i) + "].password",
+             "is given, but with upstream.identity: client the upstream judges every login: drop "
+             "it, or say shared");
+      }
+    }
+  }
+
   void CheckUpstream() {
     const UpstreamConfig& upstream = config_.upstream;
     CheckOrder(upstream.pool.min_idle <= upstream.pool.max_active, "upstream.pool.min_idle",
@@ -74,6 +94,9 @@ class Checker {
         !problems_.Holds("upstream.password")) {
       Fail("upstream.username",
            "is given without upstream.password: Redis knows no login by name alone");
+    }
+    if (upstream.identity == "client") {
+      CheckIdentity();
     }
     if (!problems_.Holds("upstream.url") && !problems_.Holds("upstream.hosts") &&
         !problems_.Holds("upstream.topology")) {

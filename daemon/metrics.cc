@@ -46,6 +46,7 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
       .Add("request_timeout", stats.closed_request)
       .Add("upstream_lost", stats.closed_upstream)
       .Add("killed", stats.closed_admin)
+      .Add("identity_revoked", stats.closed_revoked)
       .Add("drain", stats.closed_drain);
   registry.AddGauge("nearcached_clients", "Client connections open now.", {}, &stats.active);
   registry.AddGauge("nearcached_clients_resp3", "Of those, the ones that speak RESP3.", {},
@@ -106,6 +107,7 @@ void RegisterReads(MetricRegistry& registry, const SessionStats& session, const 
                    "Cacheable reads that went past the cache.", "reason")
       .Add("policy", session.bypass_policy)
       .Add("own_write", session.bypass_own_write)
+      .Add("identity", session.bypass_identity)
       .Add("transaction", session.bypass_transaction)
       .Add("not_armed", session.bypass_not_armed)
       .Add("disabled", session.bypass_disabled)
@@ -390,6 +392,18 @@ void RegisterScripts(MetricRegistry& registry, const ScriptStats& stats) {
                       {}, &stats.repaired);
 }
 
+void RegisterIdentities(MetricRegistry& registry, const IdentityStats& stats) {
+  registry.AddGauge("nearcached_identities", "Users of the upstream that have links of their own.",
+                    {}, &stats.identities);
+  LabelledCounters(registry, "nearcached_identity_logins_total",
+                   "Logins of clients that the upstream accepted.", "result")
+      .Add("ok", stats.entered)
+      .Add("too_many", stats.refused);
+  registry.AddCounter("nearcached_identities_revoked_total",
+                      "Users that the upstream took no more while clients were logged in.", {},
+                      &stats.revoked);
+}
+
 // What a worker counts, wherever that is kept.
 struct WorkerFigures {
   const SessionStats& sessions;
@@ -400,6 +414,7 @@ struct WorkerFigures {
   const ClusterStats& cluster;
   const TopologyStats& topology;
   const ScriptStats& scripts;
+  const IdentityStats& identities;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -412,6 +427,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterCluster(registry, figures.cluster);
   RegisterTopology(registry, figures.topology);
   RegisterScripts(registry, figures.scripts);
+  RegisterIdentities(registry, figures.identities);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -474,10 +490,11 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(registry,
-                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-                   worker.coherence().flights().stats(), worker.upstream_stats(),
-                   worker.cluster_stats(), worker.topology_stats(), worker.script_stats()});
+  RegisterFigures(
+      registry,
+      {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+       worker.coherence().flights().stats(), worker.upstream_stats(), worker.cluster_stats(),
+       worker.topology_stats(), worker.script_stats(), worker.identity_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -521,13 +538,14 @@ std::string MetricReference() {
   const ListenerStats listeners;
   const ReloadStats reloads;
   const ScriptStats scripts;
+  const IdentityStats identities;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
-  RegisterFigures(registry,
-                  {sessions, l1, coherence, flights, upstream, cluster, topology, scripts});
+  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
+                             identities});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

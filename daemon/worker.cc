@@ -23,6 +23,11 @@ std::unordered_set<std::string> DeniedBy(const config::CommandsConfig& commands)
   return denied;
 }
 
+// Where clients log in to the upstream themselves, the sidecar does not.
+LoginKind LoginOf(const config::Config& config) {
+  return config.upstream.identity == "client" ? LoginKind::kNobody : LoginKind::kOwn;
+}
+
 std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
   return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking.mode);
 }
@@ -40,8 +45,9 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                     .negative_share = config_.l1.negative_share,
                     .variants_max = config_.l1.variants_max}),
       pool_({scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
-             commands_}),
+             commands_, LoginOf(config_)}),
       cluster_(MakeCluster(dialer)),
+      identities_(MakeIdentities(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
       scripts_(config_.limits.scripts_bytes_max),
       context_{.scheduler = scheduler_,
@@ -54,6 +60,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .fills = Fills(),
                .scripts = scripts_,
                .stats = session_stats_,
+               .logins = identities_.get(),
                .admin = nullptr,
                .config = &config_,
                .policy = MakePolicy(config_),
@@ -67,7 +74,29 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
   if (cluster_ != nullptr) {
     cluster_->SetCoherence(coherence_);
   }
+  if (identities_ != nullptr) {
+    identities_->SetCoherence(coherence_);
+  }
   coherence_.flights().SetSink(server_);
+}
+
+// Each user of the upstream gets links of its own, made as those of the pool are.
+std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
+  if (LoginOf(config_) != LoginKind::kNobody) {
+    return nullptr;
+  }
+  return std::make_unique<Identities>(
+      Pool::Deps{scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
+                 commands_},
+      pool_.shared_stats(), identity_stats_,
+      [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
+}
+
+void Worker::OnPrimaryChanged() {
+  pool_.OnPrimaryChanged();
+  if (identities_ != nullptr) {
+    identities_->OnPrimaryChanged();
+  }
 }
 
 std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
@@ -95,7 +124,7 @@ void Worker::Start() {
   if (cluster_ != nullptr) {
     cluster_->Start();
   } else {
-    topology_->Start(pool_);
+    topology_->Start(*this);
     pool_.Start(config_.l1.enabled);
   }
 }
@@ -116,6 +145,9 @@ void Worker::OnTurnEnd() {
     } else {
       pool_.Flush();
     }
+    if (identities_ != nullptr) {
+      identities_->Flush();
+    }
     server_.Flush();
     if (context_.paused && !context_.quiet && NothingUnderWay()) {
       context_.quiet = true;
@@ -128,6 +160,9 @@ void Worker::OnTurnEnd() {
 
 void Worker::OnTick() {
   server_.Tick();
+  if (identities_ != nullptr) {
+    identities_->Tick();
+  }
   if (context_.held) {  // for some the time to wait may be over
     server_.WakeParked();
     context_.held = false;
@@ -141,6 +176,9 @@ void Worker::Reload(const config::Config& config) {
   config_ = config;
   context_.denied = DeniedBy(config_.commands);
   scripts_.SetBytesMax(config_.limits.scripts_bytes_max);
+  if (identities_ != nullptr) {
+    identities_->Reload();
+  }
   if (!policy_changed) {
     return;
   }
@@ -162,6 +200,9 @@ void Worker::Stop() {
   server_.CloseAll();
   if (cluster_ != nullptr) {
     cluster_->Shutdown();
+  }
+  if (identities_ != nullptr) {
+    identities_->Shutdown();
   }
   pool_.Shutdown();
   coherence_.ReleaseAll();
@@ -195,9 +236,13 @@ void Worker::SetPaused(bool on) {
 bool Worker::NothingUnderWay() const {
   bool quiet = coherence_.flights().open() == 0;
   server_.ForEach([&](const Session& session) { quiet = quiet && !session.busy(); });
-  ForEachPool([&](const Pool& pool) {
+  const auto look = [&](const Pool& pool) {
     pool.ForEachShared([&](const Link& link) { quiet = quiet && link.awaited() == 0; });
-  });
+  };
+  ForEachPool(look);
+  if (identities_ != nullptr) {
+    identities_->ForEachPool(look);
+  }
   return quiet;
 }
 
@@ -214,6 +259,9 @@ void Worker::Reconnect() {
     cluster_->Reconnect();
   } else {
     pool_.Reconnect();
+  }
+  if (identities_ != nullptr) {
+    identities_->Reconnect();
   }
 }
 

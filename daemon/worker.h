@@ -28,13 +28,14 @@
 #include "daemon/session/server.h"
 #include "daemon/session/session_context.h"
 #include "daemon/upstream/cluster.h"
+#include "daemon/upstream/identities.h"
 #include "daemon/upstream/pool.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/topology_stats.h"
 
 namespace nearcached {
 
-class Worker {
+class Worker final : private TopologyObserver {
  public:
   // Copies `config`, which must be valid. `seed` feeds the hash, jitter and backoff.
   Worker(const config::Config& config, Scheduler& scheduler, Dialer& dialer, std::uint64_t seed);
@@ -103,11 +104,14 @@ class Worker {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
+  [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
   [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
 
  private:
   std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
+  std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
+  void OnPrimaryChanged() override;
   FillChannel& Fills() {
     return cluster_ != nullptr ? static_cast<FillChannel&>(*cluster_) : pool_;
   }
@@ -126,6 +130,8 @@ class Worker {
   Pool pool_;
   ClusterStats cluster_stats_;
   std::unique_ptr<Cluster> cluster_;  // in place of the pool, where the upstream is a cluster
+  IdentityStats identity_stats_;
+  std::unique_ptr<Identities> identities_;  // where clients log in to the upstream themselves
   Coherence coherence_;
   ScriptMemory scripts_;
   SessionStats session_stats_;

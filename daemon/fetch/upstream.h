@@ -139,4 +139,17 @@ class Upstream {
   ~Upstream() = default;
 };
 
+// The upstream as the users that clients have logged in to it as.
+class Logins {
+ public:
+  // The upstream as `user`, which the server has just accepted with this password. It is the
+  // caller's to use until it calls Leave. Null with an error line: there are too many of them.
+  virtual Upstream* Enter(std::string_view user, std::string_view password,
+                          std::string_view& error_line) = 0;
+  virtual void Leave(const Upstream& upstream) = 0;
+
+ protected:
+  ~Logins() = default;
+};
+
 }  // namespace nearcached

@@ -65,6 +65,9 @@ std::string_view ClientTypeOf(const Session& session) {
 
 std::string_view ClientUserOf(const Session& session) {
   std::string_view user = "default";
+  if (!session.client.user.empty()) {
+    return session.client.user;
+  }
   if (!session.listener().config.username.empty()) {
     user = session.listener().config.username;
   }

@@ -27,6 +27,7 @@ struct ClientState {
   bool tracking = false;                     // CLIENT TRACKING ON was sent, over a link of its own
   std::int64_t redirect = -1;                // to which client, by our ids; -1: none, 0: itself
   const CommandRow* last_command = nullptr;  // rows outlive sessions
+  std::string user;                          // of the upstream, if the client has logged in there
   std::string name;
   std::string lib_name;
   std::string lib_version;

@@ -7,6 +7,13 @@
 #include "proto/wire_errors.h"
 
 namespace nearcached {
+namespace {
+
+bool MayBeCached(Handling handling) {
+  return handling == Handling::kGet || handling == Handling::kMget || handling == Handling::kRead;
+}
+
+}  // namespace
 
 // The whole product on one screen: who answers a request, and by which path.
 bool Dispatcher::Dispatch(Session& session, const Request& request) {
@@ -33,6 +40,10 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
   }
   if (session.pin.passthrough) {
     return DispatchPassthrough(session, request);
+  }
+  if (session.logged_in() && MayBeCached(row.handling)) {
+    context_.stats.bypass_identity.Add();
+    return ForwardPlain(session, request);  // whether it may read the key, the server says (G5)
   }
   switch (row.handling) {
     case Handling::kGet:

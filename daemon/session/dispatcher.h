@@ -112,6 +112,10 @@ class Dispatcher {
   bool Reset(Session& session, const Request& request) const;
   bool CheckPassword(Session& session, std::string_view user, std::string_view password);
 
+  // login_path.cc: AUTH and HELLO, where the upstream judges them.
+  [[nodiscard]] bool IsForUpstream(const Session& session, const Request& request) const;
+  bool LogIn(Session& session, const Request& request);
+
   // client_commands.cc: CLIENT.
   bool Client(Session& session, const Request& request);
   void ClientAboutItself(Session& session, const Request& request, std::string_view sub) const;

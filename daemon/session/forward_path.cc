@@ -66,7 +66,7 @@ bool Dispatcher::ParkedForUpstream(Session& session, const UpstreamLink* lane) c
     session.ParkUntil(Session::Park::kPaused);
     return true;
   }
-  if (context_.upstream.holding() || (lane != nullptr && lane->holding())) {
+  if (session.upstream().holding() || (lane != nullptr && lane->holding())) {
     context_.stats.held.Add();
     context_.held = true;
     session.ParkWhileHeld(lane);
@@ -115,6 +115,9 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   Merge(footprint, std::move(options.extra));
+  if (session.logged_in() && footprint != nullptr && !footprint->write && !footprint->wide) {
+    footprint = nullptr;  // it has never read these keys from L1, which may keep them for others
+  }
   PendingRequest pending;
   pending.kind = options.kind;
   pending.command = request.row->id;

@@ -7,9 +7,11 @@
 #include <optional>
 #include <string>
 
+#include "daemon/base/secret.h"
 #include "daemon/command/ascii.h"
 #include "daemon/session/client_line.h"
 #include "daemon/session/dispatcher.h"
+#include "daemon/session/hello_reply.h"
 #include "proto/encode.h"
 #include "proto/number.h"
 #include "proto/wire_errors.h"
@@ -20,17 +22,6 @@ namespace {
 constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kConnectionHere =
     "this connection's state lives in the sidecar; send it outside MULTI and WATCH";
-
-// Takes the same time whatever the passwords have in common.
-bool SamePassword(std::string_view given, std::string_view expected) {
-  std::size_t difference = given.size() ^ expected.size();
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<std::size_t>(
-        static_cast<unsigned char>(given[i]) ^
-        static_cast<unsigned char>(expected.empty() ? 0 : expected[i % expected.size()]));
-  }
-  return difference == 0;
-}
 
 void Ok(Session& session) {
   session.Answer([](std::string& out) { proto::AppendSimple(out, "OK"); });
@@ -126,7 +117,7 @@ bool Dispatcher::CheckPassword(Session& session, std::string_view user, std::str
   // Without a password of its own the listener is as a Redis whose default user has none.
   const bool right = listener.password.empty()
                          ? user == "default"
-                         : user == expected_user && SamePassword(password, listener.password);
+                         : user == expected_user && SameSecret(password, listener.password);
   if (right) {
     session.SetAuthenticated(true);
   } else {
@@ -187,6 +178,9 @@ bool Dispatcher::HelloOptions(Session& session, const Request& request) {
 }
 
 bool Dispatcher::Hello(Session& session, const Request& request) {
+  if (IsForUpstream(session, request)) {
+    return LogIn(session, request);
+  }
   const auto wanted = HelloVersion(session, request);
   if (!wanted) {
     return true;
@@ -205,27 +199,15 @@ bool Dispatcher::Hello(Session& session, const Request& request) {
   }
   session.SetProtocol(*wanted);
   const std::string_view version = context_.upstream.server_version();
-  session.Answer([&](std::string& out) {
-    proto::AppendMapHeader(out, 7, *wanted);
-    proto::AppendBulk(out, "server");
-    proto::AppendBulk(out, "redis");
-    proto::AppendBulk(out, "version");
-    proto::AppendBulk(out, version.empty() ? std::string_view("unknown") : version);
-    proto::AppendBulk(out, "proto");
-    proto::AppendInteger(out, *wanted == proto::Protocol::kResp3 ? 3 : 2);
-    proto::AppendBulk(out, "id");
-    proto::AppendInteger(out, static_cast<std::int64_t>(session.client_id()));
-    proto::AppendBulk(out, "mode");
-    proto::AppendBulk(out, "standalone");
-    proto::AppendBulk(out, "role");
-    proto::AppendBulk(out, "master");
-    proto::AppendBulk(out, "modules");
-    proto::AppendArrayHeader(out, 0);
-  });
+  session.Answer(
+      [&](std::string& out) { AppendHelloReply(out, *wanted, version, session.client_id()); });
   return true;
 }
 
 bool Dispatcher::Auth(Session& session, const Request& request) {
+  if (context_.logins != nullptr) {
+    return LogIn(session, request);
+  }
   const auto& args = request.args;
   if (args.size() > 3) {
     session.AnswerError(request.row->id, proto::kErrSyntax);
@@ -284,7 +266,9 @@ bool Dispatcher::Select(Session& session, const Request& request) {
     }
     return true;
   }
-  if (db == context_.config->upstream.db || context_.known_dbs.contains(db)) {
+  // (Whether a user of the upstream may select one is for the upstream to say.)
+  if (!session.logged_in() &&
+      (db == context_.config->upstream.db || context_.known_dbs.contains(db))) {
     session.client.db = db;
     Ok(session);
     return true;
@@ -331,6 +315,7 @@ bool Dispatcher::Reset(Session& session, const Request& request) const {
     return false;
   }
   session.Unpin(false);
+  session.LogOut();
   session.SetProtocol(proto::Protocol::kResp2);
   session.SetAuthenticated(session.listener().config.password.empty());
   session.client.db = context_.config->upstream.db;

@@ -141,7 +141,7 @@ std::int64_t Dispatcher::UpstreamIdOf(Session& target) {
   }
   std::string_view error_line;
   if (!target.Pin(target.client.db, error_line)) {
-    context_.upstream.LeaveLine(target.id());  // the target waits for nothing; its tracker does
+    target.upstream().LeaveLine(target.id());  // the target waits for nothing; its tracker does
     return error_line.empty() ? 0 : -1;
   }
   target.pin.passthrough = true;

@@ -162,6 +162,14 @@ void Server::WakeParked() {
   }
 }
 
+void Server::CloseUsersOf(const Upstream& upstream) {
+  ForEach([&](Session& session) {
+    if (&session.upstream() == &upstream) {
+      session.CloseNow(context_.stats.closed_revoked);
+    }
+  });
+}
+
 bool Server::Kill(std::int64_t client_id) {
   Session* const session = FindClient(client_id);
   if (session == nullptr) {

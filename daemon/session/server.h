@@ -54,6 +54,8 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void WakeParked();
   // Closes the client with this number. False: there is none.
   bool Kill(std::int64_t client_id);
+  // Closes every client that uses this upstream: the user it has logged in as is there no more.
+  void CloseUsersOf(const Upstream& upstream);
   // Requests of clients that nobody has answered.
   [[nodiscard]] std::size_t unanswered() const;
 

@@ -29,6 +29,8 @@ Session::Session(std::uint64_t id, std::uint64_t client_id, const ListenerContex
       dispatcher_(dispatcher),
       server_(server),
       decoder_(LimitsOf(context.config->limits)),
+      upstream_(&context.upstream),
+      lender_(upstream_),
       accepted_at_(context.scheduler.Now()),
       last_active_(accepted_at_) {
   client.db = context.config->upstream.db;
@@ -61,7 +63,7 @@ UpstreamLink& Session::Lane() {
   const bool may_move = open.empty();
   if (lane_ == nullptr || lane_db_ != client.db || lane_protocol_ != client.protocol ||
       (may_move && lane_->StuckAt(context_.scheduler.Now()))) {
-    lane_ = &context_.upstream.Lane(client.db, client.protocol, client.seat, may_move);
+    lane_ = &upstream_->Lane(client.db, client.protocol, client.seat, may_move);
     lane_db_ = client.db;
     lane_protocol_ = client.protocol;
   }
@@ -162,9 +164,10 @@ void Session::CloseNow(Counter& reason) {
   closed_ = true;
   reason.Add();
   if (park_ == Park::kLink) {
-    context_.upstream.LeaveLine(id_);
+    lender_->LeaveLine(id_);
   }
   Unpin(false);
+  LogOut();
   if (!write_blocked_ && !out_.empty()) {
     const std::size_t before = out_.size();
     (void)out_.Flush(*stream_);  // what the kernel does not take now is lost

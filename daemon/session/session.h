@@ -5,7 +5,8 @@
 // which the server flushes once a turn. Nothing here knows an upstream connection: requests go out
 // through the seams of fetch/, replies come in through the server by session id.
 // Its parts: session_input.cc (bytes to requests), session_replies.cc (answers), and
-// session_exclusive.cc (a link of the client's own), session_scripts.cc (NOSCRIPT); session.cc has
+// session_exclusive.cc (a link of the client's own), session_scripts.cc (NOSCRIPT),
+// session_login.cc (who the client is upstream); session.cc has
 // its state, output and end.
 //
 // Owned by the server, which alone destroys it, at the end of a turn. Loop thread only.
@@ -22,6 +23,7 @@
 #include "daemon/base/scheduler.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/session/client_state.h"
+#include "daemon/session/login_attempt.h"
 #include "daemon/session/open_requests.h"
 #include "daemon/session/pin_state.h"
 #include "daemon/session/reply_queue.h"
@@ -114,9 +116,19 @@ class Session final : private ByteStreamHandler {
   // Takes or gives back the exclusive link. No link, and no `error_line`: the client stands in line
   // for one, and its request must be parked until Park::kLink is over.
   bool Pin(DbIndex db, std::string_view& error_line);
+  // The same for a link of the sidecar's own, whoever the client is: a login is tried on it.
+  bool PinForLogin(std::string_view& error_line);
   void Unpin(bool reusable);
   // It goes back as soon as nothing is unanswered on it, which may be now.
   void EndPin();
+
+  // Who the client is upstream (session_login.cc). A login that was begun is finished, or
+  // forgotten, when the reply to the request of kind kLogin comes.
+  void BeginLogin(std::unique_ptr<LoginAttempt> attempt);
+  // The sidecar's own upstream again. REQUIRES: nothing is unanswered, no link is held.
+  void LogOut();
+  [[nodiscard]] bool logged_in() const { return upstream_ != &context_.upstream; }
+  [[nodiscard]] Upstream& upstream() const { return *upstream_; }
 
   void SetProtocol(proto::Protocol protocol);
   void SetAuthenticated(bool on);
@@ -213,6 +225,9 @@ class Session final : private ByteStreamHandler {
   // session_scripts.cc. True: the reply is not for the client.
   void OnScriptTold(std::uint64_t seq, std::string_view bytes, const ReplyInfo& info);
   bool TakeScriptReply(std::string_view bytes, const ReplyInfo& info, bool last);
+  bool Borrow(Upstream& from, DbIndex db, proto::Protocol protocol, std::string_view& error_line);
+  std::string FinishLogin();
+  bool LogIn(std::string_view user, std::string_view password, std::string_view& refused);
   bool AskForScript(std::string_view refusal);
   bool CallScriptAgain();
 
@@ -232,6 +247,9 @@ class Session final : private ByteStreamHandler {
   ReplyQueue queue_;
   std::unique_ptr<ScriptCall> script_call_;  // while it is unanswered
 
+  Upstream* upstream_;  // the sidecar's own, or that of the user it has logged in as
+  Upstream* lender_;    // whose link is held, or waited for
+  std::unique_ptr<LoginAttempt> login_;  // while the upstream judges it
   UpstreamLink* lane_ = nullptr;  // the last one asked for; the pool keeps it as long as itself
   DbIndex lane_db_ = 0;
   proto::Protocol lane_protocol_ = proto::Protocol::kResp2;

@@ -40,6 +40,7 @@ struct SessionStats {
   Counter closed_request;    // half a request, then silence: limits.request_timeout
   Counter closed_upstream;   // lost its exclusive link, or a reply broke off in the middle
   Counter closed_admin;      // NEARCACHE KILL
+  Counter closed_revoked;    // the upstream no longer takes the user it has logged in as
   Counter closed_drain;
   Counter requests;
   Counter bytes_received;
@@ -55,6 +56,7 @@ struct SessionStats {
   Counter misses;              // those that had to be asked for
   Counter bypass_policy;       // cacheable command, key not cached by rule or lock-like
   Counter bypass_own_write;    // read behind the client's own unanswered request of that key
+  Counter bypass_identity;     // read by a client that has logged in to the upstream itself
   Counter bypass_transaction;  // read inside MULTI or WATCH
   Counter bypass_not_armed;    // nothing is filled at the moment
   Counter bypass_disabled;     // NEARCACHE DISABLE
@@ -112,6 +114,7 @@ struct SessionContext {
   FillChannel& fills;
   ScriptMemory& scripts;
   SessionStats& stats;
+  Logins* logins = nullptr;       // null: clients do not log in to the upstream
   AdminHandler* admin = nullptr;  // set before the first client
 
   // Replaced by a reload, between turns.

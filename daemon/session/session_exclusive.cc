@@ -11,10 +11,20 @@
 namespace nearcached {
 
 bool Session::Pin(DbIndex db, std::string_view& error_line) {
+  return Borrow(*upstream_, db, client.protocol, error_line);
+}
+
+bool Session::PinForLogin(std::string_view& error_line) {
+  return Borrow(context_.upstream, 0, proto::Protocol::kResp2, error_line);
+}
+
+bool Session::Borrow(Upstream& from, DbIndex db, proto::Protocol protocol,
+                     std::string_view& error_line) {
   NC_CHECK(pin.link == nullptr);
   pin = PinState{};
   may_borrow_ = false;
-  pin.link = context_.upstream.Borrow(db, client.protocol, server_, id_, error_line);
+  lender_ = &from;
+  pin.link = from.Borrow(db, protocol, server_, id_, error_line);
   if (pin.link != nullptr) {
     context_.stats.pinned.Add();
   }
@@ -34,7 +44,7 @@ void Session::Unpin(bool reusable) {
   reusable = reusable && pin.Reusable();
   pin = PinState{};
   context_.stats.pinned.Sub();
-  context_.upstream.Return(link, reusable);
+  lender_->Return(link, reusable);
 }
 
 void Session::EndPin() {

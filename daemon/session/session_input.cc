@@ -234,7 +234,7 @@ bool Session::MayResume() const {
     case Park::kPaused:
       return !context_.paused;
     case Park::kHeld:
-      return !context_.upstream.holding() && (held_lane_ == nullptr || !held_lane_->holding());
+      return !upstream_->holding() && (held_lane_ == nullptr || !held_lane_->holding());
     case Park::kQuiet:
       return !context_.paused || context_.quiet;
     case Park::kLink:
@@ -270,7 +270,7 @@ void Session::Resume() {
   }
   again_ = false;
   if (promised && park_ != Park::kLink) {
-    context_.upstream.LeaveLine(id_);  // it may have found that it needs none any more
+    lender_->LeaveLine(id_);  // it may have found that it needs none any more
   }
   MarkDirty();  // the end of input may now be the end of the client
   UpdateReading();

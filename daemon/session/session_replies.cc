@@ -79,6 +79,9 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   if (script_call_ != nullptr && script_call_->seq == seq) {
     script_call_.reset();
   }
+  if (pending.kind == PendingRequest::Kind::kLogin) {
+    login_.reset();
+  }
   open.Remove(pending);
   queue_.Finish(seq, out_);
   if (pin.ending && queue_.empty()) {
@@ -112,6 +115,9 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
     return;
   }
   const bool error = info.type == '-';
+  if (pending->kind == Kind::kLogin && !error && !last) {
+    return;  // of HELLO's answer only that it is none of the errors counts
+  }
   std::string instead;
   if (error && pending->kind != Kind::kForward) {
     pin.tainted = true;  // a transaction that did not begin or end as asked may still be open there
@@ -121,6 +127,9 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
     pin.queued.reset();
   } else if (pending->kind == Kind::kExecAborted && last) {
     proto::AppendError(instead, proto::kErrExecAbort);
+    bytes = instead;
+  } else if (pending->kind == Kind::kLogin && !error) {
+    instead = FinishLogin();
     bytes = instead;
   } else if (pending->kind == Kind::kSelect && !error && last) {
     client.db = pending->db;
@@ -167,6 +176,10 @@ void Session::FailSlot(std::uint64_t seq, std::string_view error_line) {
   if (pending.kind == PendingRequest::Kind::kSelect &&
       error_line.find("DB index is out of range") != std::string_view::npos) {
     error_line = proto::kErrDbIndex;
+  }
+  if (const std::size_t at = error_line.find("NOPERM ");
+      pending.kind == PendingRequest::Kind::kSelect && at != std::string_view::npos) {
+    error_line = error_line.substr(at, error_line.rfind(')') - at);
   }
   context_.stats.local_errors.Add();
   std::string reply;

@@ -62,9 +62,13 @@ std::vector<std::string> Handshake::Command() const {
 
 Handshake::Verdict Handshake::Fail(std::string_view what, const UpstreamReply& reply) {
   // An unknown command is answered with its arguments, and those of AUTH are nobody's business.
+  login_refused_ = Begins(reply.text, "WRONGPASS") || Begins(reply.text, "ERR invalid password");
   failure_ = std::string(what) + " was answered with: " +
              (Begins(reply.text, "ERR unknown command") ? "ERR unknown command"
                                                         : proto::Printable(reply.text));
+  if (terms_.login != LoginKind::kOwn) {
+    return Verdict::kFailed;
+  }
   if (Begins(reply.text, "NOAUTH")) {
     failure_ += "; set upstream.password";
   } else if (Begins(reply.text, "WRONGPASS") || Begins(reply.text, "ERR invalid password")) {
@@ -85,13 +89,20 @@ Handshake::Verdict Handshake::Advance(Step to) {
     to = Step::kTracking;
   }
   if (to == Step::kTracking && (!terms_.track || protocol_ != proto::Protocol::kResp3)) {
-    if (terms_.track) {
+    if (terms_.track && tracking_refusal_.empty()) {
       tracking_refusal_ = "the server does not speak RESP3";
     }
     to = Step::kDone;
   }
   step_ = to;
   return to == Step::kDone ? Verdict::kDone : Verdict::kNext;
+}
+
+// Whether an error says only what the user of this link may not do. The link stands all the same,
+// and its clients hear it from their own commands.
+bool Handshake::IsForClients(const UpstreamReply& reply) const {
+  return (terms_.login == LoginKind::kNobody && Begins(reply.text, "NOAUTH")) ||
+         (terms_.login == LoginKind::kClient && Begins(reply.text, "NOPERM"));
 }
 
 Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
@@ -104,6 +115,11 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
       client_id_ = id->integer;
     }
     return Advance(Step::kSelect);
+  }
+  if (terms_.fallback_to_resp2 && IsForClients(reply)) {
+    tracking_refusal_ = proto::Printable(reply.text);
+    protocol_ = proto::Protocol::kResp2;
+    return Advance(Step::kSetName);
   }
   // Redis before 6 does not know HELLO; servers without RESP3 say NOPROTO. Anything else (wrong
   // password, loading) is a refusal of ours, not of the protocol.
@@ -122,6 +138,9 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
 // The topology has asked the same a moment ago; since then the node may have become a replica,
 // which would answer reads from its own, older data.
 Handshake::Verdict Handshake::OnRole(const UpstreamReply& reply) {
+  if (IsForClients(reply)) {
+    return Advance(Step::kTracking);  // the sidecar's control links have found it, and watch
+  }
   const auto role = ParseRole(reply);
   if (!role.ok()) {
     failure_ = role.error().message;
@@ -147,15 +166,16 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       client_id_ = reply.kind == UpstreamReply::Kind::kInteger ? reply.integer : 0;
       return Advance(Step::kSelect);
     case Step::kSelect:
-      return IsError(reply) ? Fail("SELECT " + std::to_string(terms_.db), reply)
-                            : Advance(Step::kPing);
+      return IsError(reply) && !(terms_.login == LoginKind::kNobody && IsForClients(reply))
+                 ? Fail("SELECT " + std::to_string(terms_.db), reply)
+                 : Advance(Step::kPing);
     case Step::kPing:
       // Says whether the server is ready for work: LOADING, NOAUTH and MASTERDOWN come out here.
       // A user who may not PING is let through; what it may do shows by its own commands. So is a
       // server that a script keeps BUSY: it says so to every command but to those that end that.
       // One client's own link stands for MASTERDOWN as well, and passes on what it says.
-      if (IsError(reply) && !Begins(reply.text, "NOPERM") && !Begins(reply.text, "BUSY") &&
-          !(terms_.identify && Begins(reply.text, "MASTERDOWN"))) {
+      if (IsError(reply) && !IsForClients(reply) && !Begins(reply.text, "NOPERM") &&
+          !Begins(reply.text, "BUSY") && !(terms_.identify && Begins(reply.text, "MASTERDOWN"))) {
         return Fail("PING", reply);
       }
       return Advance(Step::kRole);

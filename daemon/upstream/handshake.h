@@ -17,6 +17,13 @@
 
 namespace nearcached {
 
+// Who a link is to the server.
+enum class LoginKind : std::uint8_t {
+  kOwn,     // the user that the sidecar is configured with
+  kNobody,  // the default user, without a login: what that may not do is its clients' to hear
+  kClient,  // a user that a client has logged in as: what it may not do likewise
+};
+
 // What the handshake needs to know. Borrowed strings outlive it.
 struct HandshakeTerms {
   std::string_view username{};  // empty: AUTH with the password alone
@@ -26,7 +33,8 @@ struct HandshakeTerms {
   bool fallback_to_resp2 = false;  // a server without RESP3 will do as well
   bool track = false;              // ask for CLIENT TRACKING
   bool primary_only = false;       // ask for ROLE, and refuse a replica
-  bool identify = false;           // ask which client the server takes us for
+  LoginKind login = LoginKind::kOwn;
+  bool identify = false;  // ask which client the server takes us for
 };
 
 class Handshake {
@@ -50,6 +58,8 @@ class Handshake {
   [[nodiscard]] proto::Protocol protocol() const { return protocol_; }
   // The server answered HELLO 3 with an error: it knows RESP2 only.
   [[nodiscard]] bool resp3_refused() const { return resp3_refused_; }
+  // After kFailed: the server does not take this user with this password.
+  [[nodiscard]] bool login_refused() const { return login_refused_; }
   // Empty when the server did not say (RESP2 without HELLO).
   [[nodiscard]] const std::string& server_version() const { return server_version_; }
   // The server's CLIENT ID of this connection; 0 when it was not asked or did not say.
@@ -70,6 +80,7 @@ class Handshake {
 
   Verdict Advance(Step to);
   Verdict Fail(std::string_view what, const UpstreamReply& reply);
+  [[nodiscard]] bool IsForClients(const UpstreamReply& reply) const;
   Verdict OnHello(const UpstreamReply& reply);
   Verdict OnRole(const UpstreamReply& reply);
 
@@ -78,6 +89,7 @@ class Handshake {
   proto::Protocol protocol_;
   bool armed_ = false;
   bool resp3_refused_ = false;
+  bool login_refused_ = false;
   std::string tracking_refusal_;
   std::string server_version_;
   std::int64_t client_id_ = 0;

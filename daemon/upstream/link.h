@@ -41,6 +41,8 @@ class Link;
 // What a link tells its pool.
 class LinkObserver {
  public:
+  // The server does not take the login. Called before OnLinkDown.
+  virtual void OnLoginRefused(Link& /*link*/) {}
   virtual void OnLinkReady(Link& link, const Handshake& handshake) = 0;
   // The link stood and was lost, or could not be made. Called before its requests are told.
   virtual void OnLinkDown(Link& link, std::string_view why) = 0;
@@ -64,6 +66,7 @@ struct LinkContext {
   UpstreamStats& stats;
   DialGate& gate;
   LinkObserver& observer;
+  LoginKind login = LoginKind::kOwn;
 };
 
 class Link final : public ExclusiveLink, private ByteStreamHandler {

@@ -108,6 +108,7 @@ void Link::OnOpen() {
                                     .fallback_to_resp2 = fill,
                                     .track = spec_.track,
                                     .primary_only = context_.topology.changes(),
+                                    .login = context_.login,
                                     .identify = spec_.purpose == Purpose::kExclusive});
   SendHandshake();
 }
@@ -139,8 +140,11 @@ void Link::OnHandshakeReply(std::string_view frame) {
       const std::string why = handshake_->failure();
       // What this database or protocol is refused says nothing about the server: a client that
       // selects databases which are not there must not open the breaker for all.
-      if (spec_.purpose == Purpose::kExclusive || spec_.db != context_.config.db ||
-          spec_.protocol != proto::Protocol::kResp2) {
+      if (handshake_->login_refused()) {
+        context_.observer.OnLoginRefused(*this);
+      }
+      if (context_.login == LoginKind::kClient || spec_.purpose == Purpose::kExclusive ||
+          spec_.db != context_.config.db || spec_.protocol != proto::Protocol::kResp2) {
         EndDial(DialGate::End::kGivenUp);
       }
       Lose(context_.stats.connects_failed, why, {});

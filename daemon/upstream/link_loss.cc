@@ -91,7 +91,8 @@ void Link::Lose(Counter& reason, std::string_view why, std::string_view error_li
     down_since_ = now;
   }
   failing_ = !standing || now - ready_since_ < kStableAfter;
-  if (failing_) {
+  // (A user that may not log in says nothing about the server.)
+  if (failing_ && context_.login != LoginKind::kClient) {
     context_.stats.up.Set(0);
   }
   state_ = State::kClosed;

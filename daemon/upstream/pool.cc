@@ -61,7 +61,7 @@ Pool::~Pool() {
 std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
   return std::make_unique<Link>(
       LinkContext{deps_.scheduler, deps_.dialer, deps_.topology, deps_.config, deps_.rng,
-                  *coherence_, stats_, gate_, *this},
+                  *coherence_, stats_, gate_, *this, deps_.login},
       spec);
 }
 
@@ -282,7 +282,8 @@ void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
   if (link.spec().purpose == Link::Purpose::kFill) {
     OnFillLinkReady(link, handshake);
   }
-  if (!commands_asked_ && link.spec().purpose != Link::Purpose::kExclusive) {
+  if (!commands_asked_ && deps_.login != LoginKind::kClient &&
+      link.spec().purpose != Link::Purpose::kExclusive) {
     commands_asked_ = true;
     LearnCommands(link);
   }

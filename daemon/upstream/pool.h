@@ -37,6 +37,8 @@ class PoolParent {
   virtual void OnFillLinkLost(const class Pool& pool) = 0;
   // The pool's tracking() may have changed.
   virtual void OnTrackingChanged() = 0;
+  // The server does not take the login of the pool's links.
+  virtual void OnLoginRefused(const class Pool& /*pool*/) {}
 
  protected:
   ~PoolParent() = default;
@@ -57,6 +59,7 @@ class Pool final : public Upstream,
     config::TrackingConfig::Mode tracking = config::TrackingConfig::Mode::kAuto;
     Rng& rng;
     CommandTable& commands;
+    LoginKind login = LoginKind::kOwn;
     // One of several: shares their counters, and leaves to the parent what goes beyond one pool.
     UpstreamStats* shared_stats = nullptr;
     PoolParent* parent = nullptr;
@@ -113,6 +116,8 @@ class Pool final : public Upstream,
   void Shutdown();
 
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  // For pools that count together with this one.
+  UpstreamStats& shared_stats() { return stats_; }
   [[nodiscard]] const ExclusivePool& exclusive() const { return exclusive_; }
   [[nodiscard]] const DialGate& gate() const { return gate_; }
   // Calls `visit` for every shared link: the lanes, then the fill links.
@@ -133,6 +138,11 @@ class Pool final : public Upstream,
   using LaneKey = std::pair<DbIndex, proto::Protocol>;
 
   void OnLinkReady(Link& link, const Handshake& handshake) override;
+  void OnLoginRefused(Link& /*link*/) override {
+    if (deps_.parent != nullptr) {
+      deps_.parent->OnLoginRefused(*this);
+    }
+  }
   void OnLinkDown(Link& link, std::string_view why) override;
   void OnLinkPush(Link& link, std::string_view frame) override;
   void OnLinkDirty(Link& link) override { dirty_.push_back(&link); }

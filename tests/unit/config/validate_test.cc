@@ -29,6 +29,21 @@ TEST_CASE("a minimum above its maximum is reported at the one that was written")
       "test.yaml:4: limits.inline_bytes_max: ", {"limits.request_bytes_max"});
 }
 
+TEST_CASE("where clients log in to the upstream themselves, nobody else has a login") {
+  const std::string client = "upstream:\n  identity: client\n";
+  CHECK(Load(client).ok());
+  CheckOneProblem(Load(client + "  password: x\n"), "test.yaml:2: upstream.identity: ",
+                  {"drop the username and password", "say shared"});
+  CheckOneProblem(Load(client + "  url: \"redis://:x@127.0.0.1:6379\"\n"),
+                  "test.yaml:2: upstream.identity: ", {"or its url"});
+  CheckOneProblem(Load(client + "  url: \"redis-cluster://127.0.0.1:6379\"\n"),
+                  "test.yaml:2: upstream.identity: ", {"not there for a cluster"});
+  CheckOneProblem(Load(client + "listeners: [{address: \"127.0.0.1:1\", password: x}]\n"),
+                  "test.yaml:3: listeners[0].password: ", {"the upstream judges every login"});
+  CheckOneProblem(Load("upstream:\n  identity: alice\n"),
+                  "test.yaml:2: upstream.identity: ", {"shared, client"});
+}
+
 TEST_CASE("one mistake is one problem: values that are wrong already are not compared") {
   CheckOneProblem(Load("l1:\n  bytes: x\n  entry_bytes_max: 100mb\n"),
                   "test.yaml:2: l1.bytes: ", {});
