@@ -41,6 +41,30 @@ TEST_CASE("a command on the lane draws reads of its key after it, and nothing el
   CHECK_FALSE(open.MayBeForwarded(7));
 }
 
+TEST_CASE("GETs that are on their way leave hits alone; whatever else concerns the key does not") {
+  OpenRequests open;
+  CHECK(open.MayHit(7));
+  const PendingRequest get = RequestOf(Kind::kFlight, 7);
+  open.Add(get);
+  CHECK(open.MayHit(7));
+  PendingRequest strlen = RequestOf(Kind::kFlight, 8);
+  strlen.variant = true;
+  open.Add(strlen);
+  CHECK_FALSE(open.MayHit(8));
+  CHECK(open.MayAwaitVariant(8));
+  CHECK(open.MayHit(9));
+  const PendingRequest write = RequestOf(Kind::kForward, 9);
+  open.Add(write);
+  CHECK_FALSE(open.MayHit(9));
+  CHECK_FALSE(open.MayAwaitVariant(9));
+  open.Remove(strlen);
+  CHECK(open.MayHit(8));
+  open.Remove(write);
+  open.Remove(get);
+  CHECK(open.MayHit(9));
+  CHECK(open.empty());
+}
+
 TEST_CASE("every key of a request counts, until the request is answered") {
   OpenRequests open;
   PendingRequest mget = RequestOf(Kind::kMget, 1);
