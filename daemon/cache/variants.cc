@@ -48,14 +48,6 @@ EntryId L1::LocateAny(std::string_view key, std::uint64_t hash) const {
                         : index_.FindRelated(IndexHash(hash), IndexTag(hash), is_of_key);
 }
 
-std::optional<L1Hit> L1::FindVariantHit(const CacheKey& key, MonoTime now) {
-  const EntryId id = LocateVariant(key);
-  if (id == kNoEntry || !Servable(arena_.At(id), now)) {
-    return std::nullopt;
-  }
-  return Hit(id, HistoryHash(key));
-}
-
 // Sees to it that the key may have one variant more.
 void L1::MakeVariantRoom(const CacheKey& key) {
   std::uint32_t held = 0;
