@@ -123,6 +123,7 @@ struct L1Config {
   Duration ttl{5'000};                   // an entry is used at most this long
   double ttl_jitter = 0.1;  // the largest fraction a ttl is shortened by; it is never lengthened
   Duration negative_ttl{1'000};            // "no such key" is remembered this long; 0: never
+  Duration stale_if_error{0};              // a value may be served so long into an outage; 0: not
   double negative_share = 0.1;             // fraction of `bytes` that missing keys may use
   std::uint32_t mget_fill_keys_max = 256;  // an MGET that misses more keys than this fills nothing
   // Commands whose replies are cached, out of kCachedCommands, or "all", in any case.
@@ -145,6 +146,7 @@ struct RuleConfig {
   std::optional<Duration> ttl;
   std::optional<double> ttl_jitter;
   std::optional<Duration> negative_ttl;
+  std::optional<Duration> stale_if_error;
   std::optional<std::uint64_t> entry_bytes_max;
   std::optional<std::vector<std::string>> commands;
   std::size_t line = 0;  // in the configuration file, for EXPLAIN; 0: not from a file
@@ -153,7 +155,8 @@ struct RuleConfig {
   friend bool operator==(const RuleConfig& a, const RuleConfig& b) {
     return a.prefix == b.prefix && a.cache == b.cache && a.allow_locks == b.allow_locks &&
            a.ttl == b.ttl && a.ttl_jitter == b.ttl_jitter && a.negative_ttl == b.negative_ttl &&
-           a.entry_bytes_max == b.entry_bytes_max && a.commands == b.commands;
+           a.stale_if_error == b.stale_if_error && a.entry_bytes_max == b.entry_bytes_max &&
+           a.commands == b.commands;
   }
 };
 

@@ -473,6 +473,13 @@ constexpr Row kRows[] = {
      Time(0 * kMs, 365 * kDay), kFree, kLive, kPublic, kOptional,
      "The longest time the absence of a key is remembered; 0: never. At most `ttl`, to which the "
      "default is lowered."},
+    {"l1.stale_if_error", Type::kDuration, At<&Config::l1, &L1Config::stale_if_error>(),
+     Time(0 * kMs, kDay), kFree, kLive, kPublic, kOptional,
+     "While nothing can be had from the upstream, a value that was in memory when the connection "
+     "was lost is served for at most this long after the loss, and never beyond its own ttl. Never "
+     "one that was invalidated, nor one that a client has tried to write since; the first "
+     "connection that stands again ends it. 0: reads fail while the upstream is away. No effect "
+     "in a cluster, and without tracking, where entries outlive a loss anyway."},
     {"l1.negative_share", Type::kFraction, At<&Config::l1, &L1Config::negative_share>(),
      Fraction(0, 1), kFree, kLive, kPublic, kOptional,
      "The fraction of `bytes` that absent keys may use, so that reading random names cannot push "
@@ -520,6 +527,9 @@ constexpr Row kRows[] = {
     {"rules[].negative_ttl", Type::kDuration, Each<&Config::rules, &RuleConfig::negative_ttl>(),
      Time(0 * kMs, 365 * kDay), kFree, kLive, kPublic, kOptional,
      "As `l1.negative_ttl`, for these keys."},
+    {"rules[].stale_if_error", Type::kDuration, Each<&Config::rules, &RuleConfig::stale_if_error>(),
+     Time(0 * kMs, kDay), kFree, kLive, kPublic, kOptional,
+     "As `l1.stale_if_error`, for these keys."},
     {"rules[].entry_bytes_max", Type::kBytes, Each<&Config::rules, &RuleConfig::entry_bytes_max>(),
      Size(1, 512 * kMib), kFree, kLive, kPublic, kOptional,
      "As `l1.entry_bytes_max`, for these keys."},

@@ -325,6 +325,7 @@ class Checker {
     refuse(rule.ttl.has_value(), "ttl");
     refuse(rule.ttl_jitter.has_value(), "ttl_jitter");
     refuse(rule.negative_ttl.has_value(), "negative_ttl");
+    refuse(rule.stale_if_error.has_value(), "stale_if_error");
     refuse(rule.entry_bytes_max.has_value(), "entry_bytes_max");
     refuse(rule.commands.has_value(), "commands");
     refuse(rule.allow_locks, "allow_locks");

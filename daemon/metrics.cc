@@ -68,6 +68,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_parked_total",
                       "Requests that waited for earlier ones of the same client, to keep order.",
                       {}, &stats.parked);
+  registry.AddCounter("nearcached_stale_served_total",
+                      "Values served from memory while the upstream was away (stale_if_error).", {},
+                      &stats.stale_served);
   registry.AddCounter("nearcached_requests_held_total",
                       "Requests that waited up to upstream.max_hold for an upstream just gone.", {},
                       &stats.held);

@@ -14,6 +14,15 @@ namespace {
 
 constexpr Duration kTickInterval = std::chrono::milliseconds(100);
 
+// The longest stale_if_error of any rule.
+Duration StaleMax(const config::Config& config) {
+  Duration longest = config.l1.stale_if_error;
+  for (const config::RuleConfig& rule : config.rules) {
+    longest = std::max(longest, Duration(rule.stale_if_error.value_or(config::Duration::zero())));
+  }
+  return longest;
+}
+
 std::unordered_set<std::string> DeniedBy(const config::CommandsConfig& commands) {
   std::unordered_set<std::string> denied;
   for (std::string name : commands.deny) {
@@ -70,6 +79,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .known_dbs = {},
                .batch = {}},
       server_(context_) {
+  coherence_.SetStaleMax(StaleMax(config_));
   pool_.SetCoherence(coherence_);
   if (cluster_ != nullptr) {
     cluster_->SetCoherence(coherence_);
@@ -183,6 +193,7 @@ void Worker::Reload(const config::Config& config) {
     return;
   }
   context_.policy = MakePolicy(config_);
+  coherence_.SetStaleMax(StaleMax(config_));
   l1_.SetBytesMax(config_.l1.bytes);
   l1_.SetVariantsMax(config_.l1.variants_max);
   coherence_.Flush(FlushReason::kAdmin);

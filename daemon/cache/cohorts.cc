@@ -1,6 +1,7 @@
 #include "daemon/cache/cohorts.h"
 
 #include <limits>
+#include <utility>
 
 #include "daemon/base/check.h"
 
@@ -40,19 +41,41 @@ std::optional<CohortId> CohortTable::Join(const FillOwner& owner) {
 }
 
 void CohortTable::Drop(const FillOwner& owner) {
+  Kill(Detach(owner));
+}
+
+void CohortTable::Shelve(const FillOwner& owner, MonoTime now) {
+  const CohortId id = Detach(owner);
+  if (id != 0) {
+    cohorts_[id].alive = false;
+    cohorts_[id].shelved_at = now;
+    shelf_.push_back(id);
+  }
+}
+
+// Ends this epoch of the link and all earlier ones. The cohort that was its, or 0.
+CohortId CohortTable::Detach(const FillOwner& owner) {
   if (owner.link >= links_.size()) {
     links_.resize(owner.link + std::size_t{1});
   }
   Link& link = links_[owner.link];
   if (owner.epoch < link.epoch_min) {
-    return;
+    return 0;
   }
-  Kill(link.cohort);
-  link.cohort = 0;
   link.epoch_min = std::uint64_t{owner.epoch} + 1;
+  return std::exchange(link.cohort, 0);
+}
+
+void CohortTable::ClearShelf() {
+  for (const CohortId id : shelf_) {
+    cohorts_[id].shelved_at.reset();
+    Kill(id);
+  }
+  shelf_.clear();
 }
 
 void CohortTable::DropAll() {
+  ClearShelf();
   for (Link& link : links_) {
     Kill(link.cohort);
     link.cohort = 0;
@@ -74,7 +97,7 @@ void CohortTable::RemoveEntry(CohortId id) {
   Cohort& cohort = cohorts_[id];
   NC_CHECK(cohort.entries > 0);
   --cohort.entries;
-  if (!cohort.alive) {
+  if (dropped(id)) {
     --dropped_entries_;
     if (cohort.entries == 0) {
       free_ids_.push_back(id);
@@ -84,7 +107,7 @@ void CohortTable::RemoveEntry(CohortId id) {
 
 std::uint64_t CohortTable::bytes() const {
   return cohorts_.capacity() * sizeof(Cohort) + free_ids_.capacity() * sizeof(CohortId) +
-         links_.capacity() * sizeof(Link);
+         links_.capacity() * sizeof(Link) + shelf_.capacity() * sizeof(CohortId);
 }
 
 }  // namespace nearcached

@@ -1,6 +1,8 @@
 // Who filled an entry, in two bytes: each entry names a cohort, and a cohort is everything that one
 // fill link stored under one connection epoch since the last Clear. Dropping a cohort makes all its
-// entries unservable at once; they are reclaimed later (consistency.md R6, R7).
+// entries unservable at once; they are reclaimed later (consistency.md R6, R7). Shelving one does
+// the same, but its entries stay until the shelf is cleared: they can be found by who asks for what
+// is shelved.
 //
 // Loop thread only. Owned by L1.
 #pragma once
@@ -9,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "daemon/base/time.h"
 #include "daemon/cache/cache_key.h"
 
 namespace nearcached {
@@ -26,10 +29,24 @@ class CohortTable {
 
   // Drops this epoch of the link and all earlier ones.
   void Drop(const FillOwner& owner);
-  // Drops every cohort; the links' epochs stay as they are. Costs one step a link ever seen.
+  // As Drop, but this epoch's cohort goes on the shelf.
+  void Shelve(const FillOwner& owner, MonoTime now);
+  // Drops what is on the shelf.
+  void ClearShelf();
+  // Drops every cohort, shelved or not; the links' epochs stay as they are. Costs one step a link
+  // ever seen.
   void DropAll();
 
   [[nodiscard]] bool alive(CohortId id) const { return cohorts_[id].alive; }
+  // When it was shelved; nothing for one that is not on the shelf.
+  [[nodiscard]] std::optional<MonoTime> shelved_at(CohortId id) const {
+    return cohorts_[id].shelved_at;
+  }
+  // Neither alive nor on the shelf: its entries are to be reclaimed.
+  [[nodiscard]] bool dropped(CohortId id) const {
+    return !cohorts_[id].alive && !cohorts_[id].shelved_at;
+  }
+  [[nodiscard]] bool shelf_empty() const { return shelf_.empty(); }
   void AddEntry(CohortId id) { ++cohorts_[id].entries; }
   void RemoveEntry(CohortId id);
 
@@ -43,6 +60,7 @@ class CohortTable {
   struct Cohort {
     std::uint64_t entries = 0;
     bool alive = false;
+    std::optional<MonoTime> shelved_at;
   };
   struct Link {
     std::uint64_t epoch_min = 0;  // below: dropped
@@ -50,10 +68,12 @@ class CohortTable {
   };
 
   void Kill(CohortId id);
+  CohortId Detach(const FillOwner& owner);
 
   std::vector<Cohort> cohorts_;     // 0 is a dummy
   std::vector<CohortId> free_ids_;  // dead and empty
   std::vector<Link> links_;         // by link number
+  std::vector<CohortId> shelf_;
   std::uint64_t dropped_entries_ = 0;
 };
 

@@ -32,6 +32,23 @@ void L1::DropOwner(FillOwner owner) {
   Publish();
 }
 
+void L1::ShelveOwner(FillOwner owner, MonoTime now) {
+  NoteTime(now);
+  cohorts_.Shelve(owner, now);
+  Publish();
+}
+
+void L1::ClearShelf() {
+  if (cohorts_.shelf_empty()) {
+    return;
+  }
+  cohorts_.ClearShelf();
+  if (entries() <= kReclaimAtOnce) {
+    (void)Sweep(2 * kReclaimAtOnce);
+  }
+  Publish();
+}
+
 void L1::Clear() {
   cohorts_.DropAll();
   if (entries() <= kReclaimAtOnce) {
@@ -88,7 +105,7 @@ bool L1::Sweep(std::size_t visits) {
       PrefetchLine(&arena_.At(id));
     }
     for (const EntryId id : visited_) {
-      if (!cohorts_.alive(arena_.At(id).cohort)) {
+      if (cohorts_.dropped(arena_.At(id).cohort)) {
         Remove(id, Removal::kDropped);
       }
     }

@@ -40,7 +40,7 @@ L1::Tally L1::TallyOf(const EntryQueue& queue) const {
     ++tally.entries;
     tally.bytes += ChargeOf(id);
     tally.blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
-    tally.dropped += cohorts_.alive(e.cohort) ? 0 : 1;
+    tally.dropped += cohorts_.dropped(e.cohort) ? 1 : 0;
     tally.variants += e.variant() ? 1 : 0;
     NC_CHECK(e.variant() == !VariantOf(e).empty());
     prev = id;

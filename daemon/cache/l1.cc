@@ -172,6 +172,19 @@ ValueRef L1::Pin(const L1Hit& hit) {
   return copy;
 }
 
+std::optional<L1Hit> L1::FindShelved(const CacheKey& key, MonoTime now, Duration age_max) const {
+  const EntryId id = Locate(key);
+  if (id == kNoEntry) {
+    return std::nullopt;
+  }
+  const Entry& e = arena_.At(id);
+  const auto since = cohorts_.shelved_at(e.cohort);
+  if (!since || now - *since >= age_max || now >= e.deadline() || e.negative()) {
+    return std::nullopt;
+  }
+  return L1Hit{ValueOf(e), false, e.deadline(), id};
+}
+
 std::uint64_t L1::negative_bytes_max() const {
   return static_cast<std::uint64_t>(negative_share_ * static_cast<double>(bytes_max_));
 }

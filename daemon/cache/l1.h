@@ -99,6 +99,18 @@ class L1 {
   // a link that reconnects must come back with a higher epoch.
   void DropOwner(FillOwner owner);
 
+  // As DropOwner, but its entries stay where they are, for FindShelved, until they expire, are
+  // erased or evicted, or the shelf is cleared.
+  void ShelveOwner(FillOwner owner, MonoTime now);
+  // Drops what is shelved, in constant time.
+  void ClearShelf();
+  [[nodiscard]] bool shelf_empty() const { return cohorts_.shelf_empty(); }
+  // Looks up a value whose owner was shelved less than `age_max` ago. Counts nothing; never an
+  // entry at or after its deadline, nor "no such key". CountMiss, and a Find that fails, remove
+  // what is shelved: ask before.
+  [[nodiscard]] std::optional<L1Hit> FindShelved(const CacheKey& key, MonoTime now,
+                                                 Duration age_max) const;
+
   // Makes everything unservable at once, in constant time; memory comes back through Tick. Owners
   // keep their standing: a fill that arrives later under a living owner is stored.
   void Clear();

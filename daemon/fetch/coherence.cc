@@ -96,9 +96,15 @@ void Coherence::Flush(FlushReason reason) {
   flights_.PoisonAll();
 }
 
-void Coherence::OnFillLinkLost(FillOwner owner) {
+void Coherence::OnFillLinkLost(FillOwner owner, bool away) {
   stats_.flushes_tracking.Add();
-  l1_.DropOwner(owner);
+  if (away && stale_max_ > Duration::zero()) {
+    const MonoTime now = scheduler_.Now();
+    l1_.ShelveOwner(owner, now);
+    shelf_until_ = now + stale_max_;
+  } else {
+    l1_.DropOwner(owner);
+  }
   // The flights on that link are told by the link itself (OnReplyLost), and fill nothing.
 }
 
@@ -133,6 +139,9 @@ void Coherence::Tick(MonoTime now) {
     late_releases_.pop_front();
     DropKeys(*late);
     Release(*late);
+  }
+  if (!l1_.shelf_empty() && now >= shelf_until_) {
+    l1_.ClearShelf();
   }
   l1_.Tick(now);
 }

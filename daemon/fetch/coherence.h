@@ -73,8 +73,13 @@ class Coherence {
   void OnInvalidate(std::span<const std::string_view> keys);
   // Everything is dropped, and every flight poisoned.
   void Flush(FlushReason reason);
-  // A fill link lost its connection: what it filled is dropped (R6).
-  void OnFillLinkLost(FillOwner owner);
+  // A fill link lost its connection: what it filled is dropped (R6). `away`: the server closed it,
+  // or fell silent; then it is set aside where stale values may be served in an outage.
+  void OnFillLinkLost(FillOwner owner, bool away);
+  // The server is there again: nothing that was set aside may be served any more.
+  void OnUpstreamBack() { l1_.ClearShelf(); }
+  // The longest stale_if_error of any rule; zero: nothing is ever set aside.
+  void SetStaleMax(Duration stale_max) { stale_max_ = stale_max; }
   // The same for several owners that one link stood for: the slots of a cluster's node.
   void OnFillersLost(std::span<const FillOwner> owners);
   // Slots of a cluster belong to another node now: what the old one filled is dropped (R7), and
@@ -112,6 +117,8 @@ class Coherence {
   std::unordered_map<std::uint64_t, std::uint32_t> holds_;  // by hash: a collision only holds more
   std::uint32_t flush_holds_ = 0;                           // flushing commands unanswered
   Duration hold_after_loss_{};
+  Duration stale_max_{};
+  MonoTime shelf_until_{};                 // what was set aside is of no use any more
   std::deque<LateRelease> late_releases_;  // in order of `at`
   CoherenceStats stats_;
 };

@@ -143,6 +143,7 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
   policy.rule = index;
   policy.ttl = l1.ttl;
   policy.negative_ttl = l1.negative_ttl;
+  policy.stale_if_error = l1.stale_if_error;
   policy.ttl_jitter = l1.ttl_jitter;
   policy.entry_bytes_max = l1.entry_bytes_max;
   policy.commands = BitsOf(rule != nullptr && rule->commands ? *rule->commands : l1.commands);
@@ -151,6 +152,7 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
   if (rule != nullptr) {
     policy.ttl = rule->ttl.value_or(l1.ttl);
     policy.negative_ttl = rule->negative_ttl.value_or(l1.negative_ttl);
+    policy.stale_if_error = rule->stale_if_error.value_or(l1.stale_if_error);
     policy.ttl_jitter = rule->ttl_jitter.value_or(l1.ttl_jitter);
     policy.entry_bytes_max = rule->entry_bytes_max.value_or(l1.entry_bytes_max);
     set.allow_locks = rule->allow_locks;

@@ -27,8 +27,9 @@ struct KeyPolicy {
   Reason reason = Reason::kDisabled;
   std::int32_t rule = -1;  // index in the configuration's rules; -1: the defaults of `l1`
   Duration ttl{0};
-  Duration negative_ttl{0};  // 0: missing keys are not remembered
-  double ttl_jitter = 0;     // the largest fraction of a ttl that is taken off, 0 … 1
+  Duration negative_ttl{0};    // 0: missing keys are not remembered
+  Duration stale_if_error{0};  // 0: not served when the upstream is away
+  double ttl_jitter = 0;       // the largest fraction of a ttl that is taken off, 0 … 1
   std::uint64_t entry_bytes_max = 0;
   std::uint64_t commands = 0;  // whose replies are kept, see CachePolicy::Keeps()
 };

@@ -47,6 +47,7 @@ class Dispatcher {
   // L1 does not have it: `read` is empty for GET.
   bool Missed(Session& session, const Request& request, const CacheKey& key,
               const ReadRequest& read);
+  [[nodiscard]] std::optional<L1Hit> FindStale(const Session& session, const CacheKey& key) const;
   bool GatherMget(Session& session, const Request& request, std::unique_ptr<MgetGather> gather,
                   const std::vector<std::uint32_t>& missing);
   std::string_view JoinFlight(const CacheKey& key, const ReadRequest& read, const KeyPolicy& policy,

@@ -47,6 +47,18 @@ bool Dispatcher::Get(Session& session, const Request& request) {
   return Missed(session, request, key, {});
 }
 
+// A value that was in L1 when the upstream went away (stale_if_error). Not where the client has a
+// read of the key under way: that will be answered by the upstream, and later replies of one
+// connection must not be older than earlier ones (G2).
+std::optional<L1Hit> Dispatcher::FindStale(const Session& session, const CacheKey& key) const {
+  if (context_.l1.shelf_empty() || !context_.upstream.away() ||
+      session.open.MayBeFilling(key.hash)) {
+    return std::nullopt;
+  }
+  const KeyPolicy& policy = context_.policy->ForKey(key.key, TrackingState::kArmed);
+  return context_.l1.FindShelved(key, context_.scheduler.Now(), policy.stale_if_error);
+}
+
 bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey& key,
                         const ReadRequest& read) {
   if (!context_.cache_enabled) {
@@ -56,6 +68,11 @@ bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey
   if (session.open.MayBeForwarded(key.hash) || (RulesAreNew() && !session.open.no_forwards())) {
     context_.stats.bypass_own_write.Add();
     return ForwardPlain(session, request);
+  }
+  if (const auto stale = FindStale(session, key)) {
+    context_.stats.stale_served.Add();
+    session.AnswerValue(*stale);
+    return true;
   }
   const bool variant = !key.variant.empty();
   // It may be there, and be passed over because the client waits for another read of the key: what
@@ -141,9 +158,14 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
   gather->parts.resize(hashes_.size());
   std::vector<std::uint32_t> missing;
   std::size_t bytes = 0;
+  std::size_t stale = 0;
   for (std::uint32_t i = 0; i < hashes_.size(); ++i) {
     const CacheKey key{session.client.db, request.args[i + 1], hashes_[i]};
-    if (const auto hit = context_.l1.Find(key, now)) {
+    auto hit = context_.l1.FindHit(key, now);
+    if (!hit && (hit = FindStale(session, key))) {
+      ++stale;
+    }
+    if (hit) {
       bytes += hit->value.size();
       if (bytes > kGatherMax) {
         return ForwardPlain(session, request);
@@ -153,6 +175,7 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
       continue;
     }
     ++absent;
+    context_.l1.CountMiss(key, now);
     const auto state = context_.fills.StateFor(key);
     if (absent > context_.config->l1.mget_fill_keys_max ||
         !context_.policy->ForKey(key.key, state).cache) {
@@ -167,7 +190,8 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
     }
     missing.push_back(i);
   }
-  context_.stats.hits.Add(hashes_.size() - missing.size());
+  context_.stats.hits.Add(hashes_.size() - missing.size() - stale);
+  context_.stats.stale_served.Add(stale);
   context_.stats.misses.Add(missing.size());
   if (missing.empty()) {
     session.Answer([&](std::string& out) { gather->Render(out, session.client.protocol); });

@@ -53,6 +53,7 @@ struct SessionStats {
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
   Counter hits;                // reads answered from L1, and keys of MGET
+  Counter stale_served;        // of an outage: values served though the upstream is away
   Counter misses;              // those that had to be asked for
   Counter bypass_policy;       // cacheable command, key not cached by rule or lock-like
   Counter bypass_own_write;    // read behind the client's own unanswered request of that key

@@ -84,6 +84,7 @@ class Cluster final : public Upstream,
                         std::uint64_t session, std::string_view& error_line) override;
   void LeaveLine(std::uint64_t /*session*/) override {}  // they wait behind their link, see there
   void Return(ExclusiveLink* link, bool reusable) override;
+  [[nodiscard]] bool away() const override { return false; }  // as holding()
   [[nodiscard]] bool holding() const override {
     return false;
   }  // each node for itself, see cluster_ops.cc

@@ -79,6 +79,8 @@ class DialGate {
   [[nodiscard]] bool holding(MonoTime now) const {
     return down_since_.has_value() && now - *down_since_ < Duration(config_.max_hold);
   }
+  // Nothing can be had from the upstream: no link stands, or the breaker is open.
+  [[nodiscard]] bool away() const { return down_since_.has_value() || state_ != State::kClosed; }
   // True once after each time when the upstream was away, or the breaker open, and is not any more:
   // links that wait to try again need not.
   bool TakeRecovered();

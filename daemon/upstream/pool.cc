@@ -273,6 +273,7 @@ void Pool::GiveUp(std::unique_ptr<Link> link, std::string_view why) {
 // ---- what links say -----------------------------------------------------------------------------
 
 void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
+  coherence_->OnUpstreamBack();
   if (!handshake.server_version().empty() && handshake.server_version() != server_version_) {
     // Another server than before may know other commands; a first name for the same one says
     // nothing.
@@ -336,7 +337,7 @@ void Pool::OnLinkDown(Link& link, std::string_view why) {
   }
   if (link.spec().purpose == Link::Purpose::kFill) {
     if (deps_.parent == nullptr) {
-      coherence_->OnFillLinkLost(link.owner());
+      coherence_->OnFillLinkLost(link.owner(), !ours);
     } else if (!ttl_only_) {
       deps_.parent->OnFillLinkLost(*this);
     }

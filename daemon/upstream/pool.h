@@ -85,6 +85,7 @@ class Pool final : public Upstream,
   }
   void LeaveLine(std::uint64_t session) override { exclusive_.LeaveLine(session); }
   void Return(ExclusiveLink* link, bool reusable) override { exclusive_.Return(link, reusable); }
+  [[nodiscard]] bool away() const override { return gate_.away(); }
   [[nodiscard]] bool holding() const override { return gate_.holding(deps_.scheduler.Now()); }
   [[nodiscard]] bool speaks_resp3() const override { return speaks_resp3_; }
   [[nodiscard]] std::string_view server_version() const override { return server_version_; }

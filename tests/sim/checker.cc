@@ -67,6 +67,7 @@ void Checker::Sent(ClientState& client, Request& request) {
   if (promises_.unpushed_max > Duration::zero()) {
     request.horizon = std::min(request.horizon, now - promises_.unpushed_max);
   }
+  request.stale_before = stale_served_();
   for (const KeyId& id : request.reads) {
     const auto it = acknowledged_.find(id);
     request.floors.push_back(
@@ -200,9 +201,13 @@ bool Checker::JudgeRead(ClientState& client, const Request& request, std::size_t
     const Version& version = n == 0 ? kAbsent : versions[n - 1];
     const Version* next = n < versions.size() ? &versions[n] : nullptr;
     const bool absent = version.value.type == Value::Type::kNone;
-    const MonoTime horizon = absent && promises_.absence_max > Duration::zero()
-                                 ? std::min(request.horizon, request.sent - promises_.absence_max)
-                                 : request.horizon;
+    MonoTime horizon = request.horizon;
+    if (absent && promises_.absence_max > Duration::zero()) {
+      horizon = std::min(horizon, request.sent - promises_.absence_max);
+    }
+    if (!absent && stale_served_() != request.stale_before) {
+      horizon = std::min(horizon, request.sent - promises_.stale_max - promises_.stale_if_error);
+    }
     if (next != nullptr && next->at < horizon) {
       continue;
     }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -39,6 +40,7 @@ struct Promises {
   Duration l1_ttl{};          // longest life of an L1 entry
   Duration stale_max{};       // with tracking: until a silently dead link is dropped
   Duration request_timeout{};
+  Duration stale_if_error{};  // how long into an outage a value may be served
 };
 
 class Checker {
@@ -57,6 +59,9 @@ class Checker {
   void Disturbed(const std::string& key);
   // Another client of the server has sent SCRIPT FLUSH: NOSCRIPT may rightly be seen from now on.
   void ScriptsFlushed() { scripts_flushed_ = true; }
+  // How many values the product says it has served in outages: replies of requests in whose life
+  // that number rose may be stale by Promises::stale_if_error more.
+  void SetStaleServed(std::function<std::uint64_t()> count) { stale_served_ = std::move(count); }
   // At the end of a run.
   void Finish();
 
@@ -103,6 +108,7 @@ class Checker {
   Env& env_;
   ModelRedis& model_;
   const SimNetwork& network_;
+  std::function<std::uint64_t()> stale_served_ = [] { return 0; };
   Promises promises_;
   std::map<KeyId, std::uint64_t> acknowledged_;  // newest write whose reply a client has received
   std::uint64_t acknowledged_all_ = 0;

@@ -38,6 +38,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   upstream.pool.max_active = static_cast<std::uint32_t>(setup.exclusive_links_max);
   upstream.link_pipeline_max = static_cast<std::uint32_t>(setup.link_pipeline_max);
   upstream.max_hold = Millis(setup.max_hold);
+  config.l1.stale_if_error = Millis(setup.stale_if_error);
   upstream.pool.max_wait = Millis(setup.exclusive_max_wait);
   upstream.pool.max_lifetime = Millis(setup.link_max_lifetime);
   upstream.pool.test_on_borrow = setup.test_on_borrow;
@@ -77,6 +78,7 @@ class WorkerProduct final : public Product {
     meddle_every_ = setup.meddle_every;
     Meddle();
     turn_end_ = scheduler_.AtTurnEnd([this] {
+      WatchStale();
       if (draining_ && worker_->drained()) {
         Finish();
       }
@@ -104,6 +106,9 @@ class WorkerProduct final : public Product {
 
   [[nodiscard]] std::string CheckState() const override {
     worker_->l1().CheckInvariants();  // aborts, naming the line
+    if (stale_while_up_) {
+      return "a stale value was served though the upstream could be asked";
+    }
     const L1& l1 = worker_->l1();
     if (l1.bytes_used() > l1.bytes_max()) {
       return "L1 uses " + std::to_string(l1.bytes_used()) + " of " +
@@ -169,6 +174,7 @@ class WorkerProduct final : public Product {
     const FlightStats& flights = worker_->coherence().flights().stats();
     ProductFigures figures;
     figures.hits = session.hits.value();
+    figures.stale = session.stale_served.value();
     figures.misses = session.misses.value();
     figures.coalesced = flights.coalesced.value();
     figures.fills = flights.fills_stored.value();
@@ -177,6 +183,17 @@ class WorkerProduct final : public Product {
   }
 
  private:
+  // stale_if_error: in a turn that begins and ends with an upstream nothing stale is served.
+  void WatchStale() {
+    const UpstreamStats& upstream = worker_->upstream_stats();
+    const bool up = upstream.links_ready.value() > 0 &&
+                    upstream.breakers[static_cast<std::size_t>(BreakerState::kClosed)].value() > 0;
+    const std::uint64_t served = worker_->session_stats().stale_served.value();
+    stale_while_up_ = stale_while_up_ || (up && was_up_ && served != stale_served_);
+    was_up_ = up;
+    stale_served_ = served;
+  }
+
   // What an administrator may do at any time without harming anybody.
   void Meddle() {
     if (meddle_every_ == Duration::zero()) {
@@ -243,6 +260,9 @@ class WorkerProduct final : public Product {
   std::unique_ptr<Timer> meddler_;
   Duration meddle_every_{};
   int meddled_ = 0;
+  bool was_up_ = false;
+  bool stale_while_up_ = false;
+  std::uint64_t stale_served_ = 0;
   bool draining_ = false;
   bool finished_ = false;
 };

@@ -33,6 +33,7 @@ struct ProductSetup {
   Duration link_max_lifetime{};  // zero: for ever
   bool test_on_borrow = false;
   Duration max_hold{};
+  Duration stale_if_error{};
   Duration meddle_every{};  // an administrator reconnects or pauses so often; zero: never
   std::size_t link_pipeline_max = 1024;
   std::size_t exclusive_min_idle = 0;
@@ -56,6 +57,7 @@ struct ProductSetup {
 // Figures for the summary and for I5 and I7.
 struct ProductFigures {
   std::uint64_t hits = 0;
+  std::uint64_t stale = 0;  // values served in an outage
   std::uint64_t misses = 0;
   std::uint64_t coalesced = 0;
   std::uint64_t fills = 0;

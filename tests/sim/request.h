@@ -71,6 +71,7 @@ struct Request {
   std::uint64_t end_offset = 0;       // of its last byte in the connection
   std::vector<std::uint64_t> floors;  // per read: the newest acknowledged write then
   MonoTime horizon{};                 // older endings of a version may not be seen any more
+  std::uint64_t stale_before = 0;     // served in outages when it was sent
   MonoTime expiry_horizon{};          // the same for endings by TTL
 };
 

@@ -48,6 +48,7 @@ struct Totals {
   std::uint64_t replies = 0;
   std::uint64_t errors = 0;
   std::uint64_t hits = 0;
+  std::uint64_t stale = 0;
   std::uint64_t misses = 0;
   std::uint64_t fills = 0;
   std::uint64_t coalesced = 0;
@@ -202,10 +203,11 @@ class Runner {
       std::printf("sim: %s failed %llu times\n", invariant.c_str(), n(count));
     }
     std::printf(
-        "sim: %llu replies (%llu errors), %llu hits, %llu misses, %llu fills, "
+        "sim: %llu replies (%llu errors), %llu hits, %llu stale, %llu misses, %llu fills, "
         "%llu coalesced, %llu server commands, %llu turns, %.1f s\n",
-        n(totals_.replies), n(totals_.errors), n(totals_.hits), n(totals_.misses), n(totals_.fills),
-        n(totals_.coalesced), n(totals_.server_commands), n(totals_.turns), seconds);
+        n(totals_.replies), n(totals_.errors), n(totals_.hits), n(totals_.stale), n(totals_.misses),
+        n(totals_.fills), n(totals_.coalesced), n(totals_.server_commands), n(totals_.turns),
+        seconds);
     std::printf("sim: %llu seeds passed, %llu failed\n", n(totals_.passed), n(totals_.failed));
     return totals_.failed == 0 && totals_.passed > 0 ? 0 : 1;
   }
@@ -215,6 +217,7 @@ class Runner {
     totals_.replies += result.replies;
     totals_.errors += result.errors;
     totals_.hits += result.figures.hits;
+    totals_.stale += result.figures.stale;
     totals_.misses += result.figures.misses;
     totals_.fills += result.figures.fills;
     totals_.coalesced += result.figures.coalesced;

@@ -41,6 +41,8 @@ World::World(const RunOptions& options, const ProductFactory& factory)
     cluster_->SetModel(model_);
   }
   product_ = factory(setup_, env_.scheduler, network_);
+  checker_.SetStaleServed(
+      [this] { return product_ != nullptr ? product_->figures().stale : figures_.stale; });
 }
 
 World::~World() = default;
@@ -95,6 +97,7 @@ ProductSetup World::DrawSetup() {
   setup.test_on_borrow = aside.Below(4) == 0;
   setup.all_reads = aside.Below(2) == 0;
   setup.variants_max = aside.Below(4) == 0 ? 1 + aside.Below(3) : 128;
+  setup.stale_if_error = milliseconds(aside.Below(3) != 0 ? 100 + aside.Below(3000) : 0);
   return setup;
 }
 
@@ -131,6 +134,7 @@ Promises World::MakePromises() const {
   promises.coalescing = setup_.coalescing && !setup_.all_reads;
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
+  promises.stale_if_error = setup_.stale_if_error;
   promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;
   if (cluster_ != nullptr) {
     PromiseOfCluster(promises);

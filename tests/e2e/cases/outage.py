@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 
+from cases.l1 import warm
 from harness.registry import case
 from harness.resp import RespError
 from harness.wait import equal, eventually, true
@@ -199,3 +200,53 @@ def a_write_is_never_sent_twice(env):
     value = int(redis.cmd("GET", "n"))
     env.note(f"{acknowledged[0]} acknowledged, {unknown[0]} unknown, {value} counted")
     true(acknowledged[0] <= value <= acknowledged[0] + unknown[0], "a write was lost or repeated")
+
+
+@case
+def what_was_in_memory_is_served_through_an_outage_but_nothing_older_afterwards(env):
+    redis, daemon = env.stack({"upstream": _QUICK,
+                               "l1": {"ttl": "60s", "stale_if_error": "20s"},
+                               "rules": [{"prefix": "fresh:", "stale_if_error": "0"}]})
+    keys = [f"k{i}" for i in range(20)]
+    with daemon.connect() as conn, daemon.connect() as other:
+        for key in [*keys, "fresh:k"]:
+            conn.cmd("SET", key, "old")
+        warm(redis, conn, *keys, "fresh:k")
+        redis.kill()
+        eventually(lambda: isinstance(other.cmd("LLEN", "x"), RespError), "it is noticed")
+        equal(set(conn.pipeline(*[("GET", key) for key in keys])), {b"old"})
+        equal(conn.cmd("MGET", "k1", "k2"), [b"old", b"old"])
+        true(isinstance(conn.cmd("GET", "fresh:k"), RespError), "a rule of its own")
+        true(isinstance(conn.cmd("GET", "never read"), RespError), "what was not in memory")
+        true(isinstance(other.cmd("SET", "k3", "new"), RespError), "a write without a server")
+        true(isinstance(conn.cmd("GET", "k3"), RespError), "a key that somebody tried to write")
+        equal(daemon.metrics().total("nearcached_stale_served_total"), len(keys) + 2)
+        redis.start()
+        for key in keys:
+            redis.cmd("SET", key, "new")
+        eventually(lambda: other.cmd("LLEN", "x") == 0, "it is connected again")
+        equal(set(conn.pipeline(*[("GET", key) for key in keys])), {b"new"})
+        equal(daemon.metrics().total("nearcached_stale_served_total"), len(keys) + 2)
+
+
+@case
+def a_frozen_server_has_its_values_served_once_the_circuit_breaker_is_open(env):
+    redis, daemon = env.stack(
+        {"upstream": {**_QUICK, "command_timeout": "200ms", "connect_timeout": "200ms",
+                      "health_interval": "100ms"},
+         "l1": {"ttl": "60s", "stale_if_error": "20s"}})
+    with daemon.connect() as conn, daemon.connect() as other:
+        conn.cmd("SET", "k", "v")
+        warm(redis, conn, "k")
+        redis.signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: "circuit breaker open" in str(other.cmd("SET", "x", "y")),
+                       "requests are refused")
+            eventually(lambda: daemon.metrics().total("nearcached_tracking_state") == 0,
+                       "the fill link is given up")
+            equal(conn.cmd("GET", "k"), b"v")
+            true(daemon.metrics().total("nearcached_stale_served_total") > 0, "not from the shelf")
+        finally:
+            redis.signal(signal.SIGCONT)
+        eventually(lambda: other.cmd("SET", "k", "v2") == b"OK", "it is served again")
+        equal(conn.cmd("GET", "k"), b"v2")

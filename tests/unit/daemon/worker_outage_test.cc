@@ -77,5 +77,126 @@ TEST_CASE_FIXTURE(Held, "without max_hold nobody waits") {
   CHECK(stats().held.value() == 0);
 }
 
+// ---- values served in an outage -----------------------------------------------------------------
+
+class Stale : public Held {
+ public:
+  Stale() {
+    config.l1.ttl = std::chrono::minutes(1);
+    config.l1.ttl_jitter = 0;
+    config.l1.negative_ttl = std::chrono::minutes(1);
+    config.l1.stale_if_error = std::chrono::seconds(10);
+  }
+  std::uint64_t served() { return stats().stale_served.value(); }
+};
+
+TEST_CASE_FIXTURE(Stale,
+                  "what was in memory is served while the upstream is away, and nothing else") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  Cache(client, "k2", "v2");
+  CHECK(Ask(client, "GET absent").empty());
+  AnswerFill("absent", "$-1\r\n", ":-2\r\n");
+  CHECK(client.TakeWritten() == "$-1\r\n");
+  LoseUpstream();
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+  CHECK(Ask(client, "MGET k k2") == "*2\r\n" + Bulk("v") + Bulk("v2"));
+  CHECK(served() == 3);
+  CHECK(Ask(client, "GET other").find("is unavailable") != std::string::npos);
+  CHECK(Ask(client, "GET absent").find("is unavailable") != std::string::npos);
+  CHECK(Ask(client, "LLEN l").find("is unavailable") != std::string::npos);
+  CHECK(served() == 3);
+}
+
+TEST_CASE_FIXTURE(Stale, "a key that somebody has tried to write since is not served any more") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  LoseUpstream();
+  FakeConnection& writer = Connect();
+  CHECK(Ask(writer, "SET k new").find("is unavailable") != std::string::npos);
+  CHECK(Ask(client, "GET k").find("is unavailable") != std::string::npos);
+  CHECK(served() == 0);
+}
+
+TEST_CASE_FIXTURE(Stale, "values are served for stale_if_error, and not a moment longer") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  LoseUpstream();
+  for (int i = 0; i < 98; ++i) {
+    Wait(std::chrono::milliseconds(100));
+    Refuse();
+  }
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+  Wait(std::chrono::milliseconds(300));
+  Refuse();
+  CHECK(Ask(client, "GET k").find("is unavailable") != std::string::npos);
+  CHECK(worker->l1().entries() == 0);
+}
+
+TEST_CASE_FIXTURE(Stale, "no value is served beyond its own end") {
+  Start();
+  FakeConnection& client = Connect();
+  Wait(std::chrono::seconds(2));
+  CHECK(Ask(client, "GET k").empty());
+  AnswerFill("k", Bulk("v"), ":3000\r\n");
+  CHECK(client.TakeWritten() == Bulk("v"));
+  LoseUpstream();  // two seconds later
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+  Wait(std::chrono::milliseconds(1100));
+  Refuse();
+  CHECK(Ask(client, "GET k").find("is unavailable") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Stale, "the first link that stands again ends it, whatever link it is") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  LoseUpstream();
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+  server.accepts = true;
+  Wait(std::chrono::milliseconds(500));
+  server.accepts = false;
+  CHECK(Ask(client, "GET k").empty());  // asked
+  CHECK(served() == 1);
+}
+
+TEST_CASE_FIXTURE(Stale, "a fill link alone that is lost changes nothing: reads go past L1") {
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "k", "v");
+  Wait(std::chrono::seconds(2));
+  server.accepts = false;
+  server.tracking_connection().End(Code::kEof);
+  Turn();
+  CHECK(Ask(client, "GET k").empty());
+  CHECK(served() == 0);
+  CHECK(Answer(client, "GET k", Bulk("v2")) == Bulk("v2"));
+  for (std::size_t i = 0; i < dialer.dials(); ++i) {
+    if (!dialer.connection(i).closed()) {
+      dialer.connection(i).End(Code::kEof);
+    }
+  }
+  Turn();
+  Refuse();
+  CHECK(Ask(client, "GET k").find("is unavailable") != std::string::npos);  // it has seen v2
+}
+
+TEST_CASE_FIXTURE(Stale, "0, and where a rule says 0: reads fail") {
+  config::RuleConfig rule;
+  rule.prefix = "no:";
+  rule.stale_if_error = config::Duration::zero();
+  config.rules.push_back(rule);
+  Start();
+  FakeConnection& client = Connect();
+  Cache(client, "no:k", "v");
+  Cache(client, "k", "v");
+  LoseUpstream();
+  CHECK(Ask(client, "GET no:k").find("is unavailable") != std::string::npos);
+  CHECK(Ask(client, "GET k") == Bulk("v"));
+}
+
 }  // namespace
 }  // namespace nearcached

@@ -239,11 +239,54 @@ TEST_CASE_FIXTURE(Rig,
 TEST_CASE_FIXTURE(Rig, "a lost fill link takes what it filled with it, and nothing else") {
   Store("a", 0, {0, 1});
   Store("b", 0, {1, 1});
-  coherence.OnFillLinkLost({0, 1});
+  coherence.OnFillLinkLost({0, 1}, true);
   CHECK_FALSE(Cached("a"));
   CHECK(Cached("b"));
   Store("a", 0, {0, 2});  // the link is back, with a new epoch
   CHECK(Cached("a"));
+}
+
+TEST_CASE_FIXTURE(Rig, "what a lost link filled is set aside where stale values may be served") {
+  coherence.SetStaleMax(std::chrono::seconds(2));
+  Store("a", 0, {0, 1});
+  Store("b", 0, {0, 1});
+  Store("c", 0, {1, 1});
+  const auto stale = [&](std::string_view key) {
+    return l1.FindShelved(Key(key), scheduler.Now(), std::chrono::seconds(2)).has_value();
+  };
+  SUBCASE("the server went away: until it is back, or the time is over") {
+    coherence.OnFillLinkLost({0, 1}, true);
+    CHECK(stale("a"));
+    CHECK_FALSE(stale("c"));
+    SUBCASE("it is back") {
+      coherence.OnUpstreamBack();
+    }
+    SUBCASE("the time is over") {
+      scheduler.Advance(std::chrono::seconds(2));
+      coherence.Tick(scheduler.Now());
+      CHECK(l1.shelf_empty());
+    }
+    SUBCASE("a flush") {
+      coherence.Flush(FlushReason::kPrimaryChanged);
+    }
+    SUBCASE("writes of them") {
+      coherence.Finish(Begin(Touch("a", true)), Outcome::kLost);
+      CHECK_FALSE(stale("a"));
+      CHECK(stale("b"));
+      coherence.Finish(Begin(Touch("b", true)), Outcome::kLost);
+    }
+    SUBCASE("invalidations of them") {
+      const std::array<std::string_view, 2> keys = {"a", "b"};
+      coherence.OnInvalidate(keys);
+    }
+    CHECK_FALSE(stale("a"));
+    CHECK_FALSE(stale("b"));
+  }
+  SUBCASE("we closed the link ourselves: it is dropped") {
+    coherence.OnFillLinkLost({0, 1}, false);
+    CHECK_FALSE(stale("a"));
+  }
+  CHECK_FALSE(Cached("a"));
 }
 
 // ---- lost writes --------------------------------------------------------------------------------
