@@ -105,8 +105,8 @@ class Faults:
 
     async def server_stopped(self):
         server = self._stand.primary
-        # Sentinels replace a primary that is silent for half a second, and writes would be lost.
-        longest = 0.3 if self._stand.sentinels else 2.5
+        # Sentinels replace a primary that is silent for long, and writes would be lost.
+        longest = 1.0 if self._stand.sentinels else 2.5
         server.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(self._rng.uniform(0.2, longest))

@@ -17,6 +17,9 @@ _HEALTH_INTERVAL, _HEALTH_MISSES = 0.25, 3
 # is `health_misses` intervals late, and looked at once in an interval (Link::CheckHealth).
 SILENCE = (_HEALTH_MISSES + 2.5) * _HEALTH_INTERVAL
 _SCHEDULING = 0.35 * SCALE  # of four processes that share a machine with others
+# Long enough that a busy machine is not taken for a dead primary: a replacement that nobody planned
+# loses writes that were acknowledged.
+_SENTINEL_PATIENCE_MS = 3000
 _COMMON = {"upstream": {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms",
                         "health_misses": _HEALTH_MISSES, "command_timeout": "2s"},
            "l1": {"commands": ["all"]}}
@@ -80,7 +83,7 @@ class Stand:
             replica_set = ReplicaSet(self.env, replicas=1)
             self.nodes = replica_set.nodes
             if self.mode.topology == "sentinel":
-                self.sentinels = Sentinels(self.env, replica_set)
+                self.sentinels = Sentinels(self.env, replica_set, down_after_ms=_SENTINEL_PATIENCE_MS)
             self.replica_set = replica_set
         self.primary = self.nodes[0]
 
@@ -110,6 +113,11 @@ class Stand:
         kept = old.args[:old.args.index("--replicaof")] if "--replicaof" in old.args else old.args
         old.args = [*kept, "--replicaof", f"127.0.0.1 {new.port}"]
         old.start()
+
+    def as_planned(self):
+        """Whether the primary is the one that this run made one. Blocking."""
+        return not self.sentinels or all(
+            int(sentinel.master_fields()["port"]) == self.primary.port for sentinel in self.sentinels.all)
 
     def hits(self):
         return sum(daemon.metrics().total("nearcached_l1_hits_total") for daemon in self.daemons.values())
