@@ -6,7 +6,7 @@ import dataclasses
 from harness.env import merged
 from harness.processes import free_port
 from harness.replication import ReplicaSet, Sentinels
-from harness.wait import SCALE, eventually
+from harness.wait import SCALE, TimedOut, eventually
 
 from .load import DIRECT
 from .relay import Relay
@@ -115,9 +115,15 @@ class Stand:
         old.start()
 
     def as_planned(self):
-        """Whether the primary is the one that this run made one. Blocking."""
-        return not self.sentinels or all(
-            int(sentinel.master_fields()["port"]) == self.primary.port for sentinel in self.sentinels.all)
+        """Whether the primary is the one that this run made one, once all sentinels have heard of it.
+        Blocking."""
+        def agreed():
+            return all(int(sentinel.master_fields()["port"]) == self.primary.port
+                       for sentinel in self.sentinels.all)
+        try:
+            return not self.sentinels or eventually(agreed, "sentinels agree with the run", timeout=10)
+        except TimedOut:
+            return False
 
     def hits(self):
         return sum(daemon.metrics().total("nearcached_l1_hits_total") for daemon in self.daemons.values())
