@@ -11,6 +11,11 @@
 // absolute millisecond, and Now() is read afresh after libuv has decided to call us: the coarse
 // clock never leads the precise one, hence by Now() no timer is early.
 //
+// libuv looks at its timers before it looks at the sockets. After a stall (a process that was
+// stopped, a machine without a CPU to give) that would declare everything dead that waits for a
+// reply, although the replies lie there. So timers that come much too late wait until the sockets
+// have been looked at once.
+//
 // One libuv timer drives all of ours (timer_queue.h): arming and cancelling a request deadline is
 // then an insert and an erase in a set, without a handle, a close callback or an allocation that
 // outlives the owner. The libuv timer is brought in line with the queue once a turn.
@@ -29,6 +34,8 @@ namespace nearcached {
 namespace {
 
 constexpr std::uint64_t kHeartbeatMs = 1000;
+// This late, a timer tells of a stall of ours rather than of its own time.
+constexpr Duration kStall = std::chrono::milliseconds(20);
 constexpr Duration kLongestDelay = std::chrono::hours(24 * 365);  // keeps sums far from overflow
 
 MonoTime ReadClock() {
@@ -161,6 +168,13 @@ void UvLoop::OnTimer(uv_timer_t* handle) noexcept {
   self->armed_for_.reset();  // OnPrepare follows and arms it again
   const MonoTime now = self->Now();
   const auto due = self->timers_.next_due();
+  if (due.has_value() && now - *due > kStall && !std::exchange(self->is_after_stall_, true)) {
+    self->armed_for_ = due;
+    // Not 0: libuv would call us again before it polls.
+    NC_CHECK(uv_timer_start(handle, &OnTimer, 1, 0) == 0);
+    return;
+  }
+  self->is_after_stall_ = false;
   if (due.has_value() && *due <= now) {
     self->stats_.timer_lag.Observe(now - *due);
     self->timers_.RunDue(now);

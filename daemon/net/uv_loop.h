@@ -52,7 +52,8 @@ class UvLoop final : public Scheduler {
 
   // Scheduler. Now() reads the clock at its first use in a turn and is constant until the turn
   // ends; while Run is not running, each call reads the clock. Timers are never early by Now() and
-  // late by at most a millisecond plus the current turn.
+  // late by at most a millisecond plus the current turn; after a stall of the process, what has
+  // come in on the sockets meanwhile is seen before them.
   [[nodiscard]] MonoTime Now() const override;
   [[nodiscard]] std::unique_ptr<Timer> After(Duration delay, std::function<void()> task) override;
   [[nodiscard]] std::unique_ptr<Timer> AtTurnEnd(std::function<void()> hook) override;
@@ -112,6 +113,7 @@ class UvLoop final : public Scheduler {
 
   TimerQueue timers_;
   std::optional<MonoTime> armed_for_;  // the due time that timer_ is set to
+  bool is_after_stall_ = false;        // timers are overdue and wait for one look at the sockets
   std::vector<TurnHook*> hooks_;       // borrowed; null: destroyed while the hooks were running
   bool is_running_hooks_ = false;
 

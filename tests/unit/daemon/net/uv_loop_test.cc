@@ -51,6 +51,28 @@ TEST_CASE("a timer armed inside a turn counts from that turn, and a delay below 
   CHECK(order == "outer inner");
 }
 
+TEST_CASE("after a stall, what has come in meanwhile is seen before the timers that it made late") {
+  UvLoop loop;
+  const SocketPair pair = UnixPair();
+  std::string order;
+  UvHandle<uv_poll_t> socket;  // readiness alone: what a stream would read
+  REQUIRE(socket.Open(&order, [&](uv_poll_t* h) {
+    return uv_poll_init(loop.raw(), h, pair.ours.get());
+  }) == 0);
+  REQUIRE(uv_poll_start(socket.get(), UV_READABLE, [](uv_poll_t* h, int, int) {
+            *static_cast<std::string*>(h->data) += "reply ";
+            uv_poll_stop(h);
+          }) == 0);
+  const auto deadline = loop.After(milliseconds(5), [&] { order += "timeout"; });
+  loop.Post([&] {
+    REQUIRE(write(pair.theirs.get(), "x", 1) == 1);
+    std::this_thread::sleep_for(milliseconds(60));  // the stall itself
+  });
+  RunUntil(loop, [&] { return order.find("timeout") != std::string::npos; });
+  CHECK(order == "reply timeout");
+  socket.Close();
+}
+
 TEST_CASE("a cancelled timer neither runs nor keeps the loop running") {
   UvLoop loop;
   int runs = 0;
