@@ -324,6 +324,8 @@ class Churn:
                 await conn.ask(("HELLO", 3))
             for _ in range(random.randrange(1, STEPS_MAX)):
                 await asyncio.sleep(random.expovariate(1.0) * self.pause)
+                if self._ending:  # wait_for may have swallowed the cancellation with a reply that came
+                    return
                 step, = random.choices(list(STEPS), STEPS.values())
                 await step(conn)
                 self.steps += 1
