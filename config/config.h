@@ -59,6 +59,7 @@ struct SentinelConfig {
   std::string master_name;  // from url unless given: what the sentinels call the primary
   std::string username;     // the sentinels' own; empty: AUTH with the password alone
   std::string password;     // secret; empty: sentinels ask for no AUTH
+  SentinelTlsConfig tls;
 
   friend bool operator==(const SentinelConfig&, const SentinelConfig&) = default;
 };

@@ -55,13 +55,22 @@ consteval auto Each() {
       [](const Config& config, std::size_t i) -> const T& { return (config.*kList)[i].*kMember; }};
 }
 
-// A member of upstream.tls, and of the tls of a listener.
+// A member of upstream.tls, of upstream.sentinel.tls, and of the tls of a listener.
 template <auto kMember>
 consteval auto UpstreamTls() {
   using T = std::remove_cvref_t<decltype(std::declval<UpstreamTlsConfig>().*kMember)>;
   return Access<T>{
       [](Config& config, std::size_t) -> T& { return config.upstream.tls.*kMember; },
       [](const Config& config, std::size_t) -> const T& { return config.upstream.tls.*kMember; }};
+}
+template <auto kMember>
+consteval auto SentinelTls() {
+  using T = std::remove_cvref_t<decltype(std::declval<SentinelTlsConfig>().*kMember)>;
+  return Access<T>{
+      [](Config& config, std::size_t) -> T& { return config.upstream.sentinel.tls.*kMember; },
+      [](const Config& config, std::size_t) -> const T& {
+        return config.upstream.sentinel.tls.*kMember;
+      }};
 }
 template <auto kMember>
 consteval auto ListenerTls() {
@@ -105,6 +114,7 @@ constexpr std::array<std::string_view, 3> kTrackingModes = {"auto", "required", 
 constexpr std::array<std::string_view, 4> kTopologies = {"single", "replicated", "sentinel",
                                                          "cluster"};
 constexpr std::array<std::string_view, 3> kTlsVerify = {"full", "ca", "none"};
+constexpr std::array<std::string_view, 3> kSentinelTlsModes = {"upstream", "own", "off"};
 constexpr std::array<std::string_view, 3> kTlsClientAuth = {"none", "optional", "required"};
 constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
 constexpr std::array<std::string_view, 2> kIdentities = {"shared", "client"};
@@ -231,6 +241,39 @@ constexpr Row kRows[] = {
      kLinks, kSecret, kOptional,
      "The password of the sentinels themselves, which is not that of the Redis nodes. Empty: no "
      "AUTH is sent to them."},
+    {"upstream.sentinel.tls.mode", Type::kChoice, SentinelTls<&SentinelTlsConfig::mode>(), kAny,
+     kSentinelTlsModes, kLinks, kPublic, kOptional,
+     "Whether the sentinels are spoken to over TLS. `upstream`: where the nodes are, and with the "
+     "settings of `upstream.tls`. `own`: with those below. `off`: not, whatever the nodes do."},
+    {"upstream.sentinel.tls.ca_file", Type::kText, SentinelTls<&SentinelTlsConfig::ca_file>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "As `upstream.tls.ca_file`, of the sentinels' certificates. Those below are as there, too."},
+    {"upstream.sentinel.tls.ca_path", Type::kText, SentinelTls<&SentinelTlsConfig::ca_path>(), kAny,
+     kFree, kLinks, kPublic, kOptional, "A folder of such CAs, prepared with `openssl rehash`."},
+    {"upstream.sentinel.tls.cert_file", Type::kText, SentinelTls<&SentinelTlsConfig::cert_file>(),
+     kAny, kFree, kLinks, kPublic, kOptional,
+     "The PEM file of our own certificate, for sentinels that ask for one."},
+    {"upstream.sentinel.tls.key_file", Type::kText, SentinelTls<&SentinelTlsConfig::key_file>(),
+     kAny, kFree, kLinks, kPublic, kOptional, "The PEM file of that certificate's private key."},
+    {"upstream.sentinel.tls.key_password", Type::kText,
+     SentinelTls<&SentinelTlsConfig::key_password>(), kAny, kFree, kLinks, kSecret, kOptional,
+     "The pass phrase of `key_file`. Empty: the key is not encrypted."},
+    {"upstream.sentinel.tls.server_name", Type::kText,
+     SentinelTls<&SentinelTlsConfig::server_name>(), kAny, kFree, kLinks, kPublic, kOptional,
+     "The name to ask for (SNI) and to expect in the certificate of each sentinel. Empty: the host "
+     "that is connected to."},
+    {"upstream.sentinel.tls.verify", Type::kChoice, SentinelTls<&SentinelTlsConfig::verify>(), kAny,
+     kTlsVerify, kLinks, kPublic, kOptional,
+     "How the sentinels are checked: `full`, `ca` (for any name) or `none`."},
+    {"upstream.sentinel.tls.min_version", Type::kChoice,
+     SentinelTls<&SentinelTlsConfig::min_version>(), kAny, kTlsVersions, kLinks, kPublic, kOptional,
+     "The oldest version of TLS that is spoken."},
+    {"upstream.sentinel.tls.ciphers", Type::kText, SentinelTls<&SentinelTlsConfig::ciphers>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "The ciphers for TLS 1.2 in OpenSSL's notation. Empty: OpenSSL's choice."},
+    {"upstream.sentinel.tls.ciphersuites", Type::kText,
+     SentinelTls<&SentinelTlsConfig::ciphersuites>(), kAny, kFree, kLinks, kPublic, kOptional,
+     "The cipher suites for TLS 1.3 in OpenSSL's notation. Empty: OpenSSL's choice."},
     {"upstream.username", Type::kText, At<&Config::upstream, &UpstreamConfig::username>(), kAny,
      kFree, kLinks, kPublic, kOptional,
      "The ACL user the links log in as. Empty: AUTH with the password alone."},

@@ -1,5 +1,5 @@
-// TLS settings, of the upstream and of a listener. Files are PEM. Whether the files can be used is
-// checked by app (tls_settings.h), which alone may ask OpenSSL.
+// TLS settings, of the upstream, of its sentinels and of a listener. Files are PEM. Whether the
+// files can be used is checked by app (tls_settings.h), which alone may ask OpenSSL.
 //
 // Thread: plain values.
 #pragma once
@@ -9,8 +9,8 @@
 
 namespace nearcached::config {
 
-struct UpstreamTlsConfig {
-  bool enabled = false;             // also by a rediss:// URL
+// How we are a client of TLS.
+struct ClientTlsConfig {
   std::string ca_file;              // empty, with ca_path: the system's CAs
   std::string ca_path;              // a folder of CAs, as openssl rehash makes it
   std::string cert_file;            // ours, for servers that want one; empty: none
@@ -22,7 +22,20 @@ struct UpstreamTlsConfig {
   std::string ciphers;              // TLS 1.2; empty: OpenSSL's choice
   std::string ciphersuites;         // TLS 1.3; the same
 
+  friend bool operator==(const ClientTlsConfig&, const ClientTlsConfig&) = default;
+};
+
+struct UpstreamTlsConfig : ClientTlsConfig {
+  bool enabled = false;  // also by a rediss:// URL
+
   friend bool operator==(const UpstreamTlsConfig&, const UpstreamTlsConfig&) = default;
+};
+
+// The sentinels may have certificates of another CA, or speak no TLS where the nodes do.
+struct SentinelTlsConfig : ClientTlsConfig {
+  std::string mode = "upstream";  // upstream: as upstream.tls says; own: as this says; off
+
+  friend bool operator==(const SentinelTlsConfig&, const SentinelTlsConfig&) = default;
 };
 
 struct ListenerTlsConfig {

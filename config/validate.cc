@@ -409,7 +409,7 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
     }
   }
   for (const std::string_view key : {"upstream.sentinel.master_name", "upstream.sentinel.username",
-                                     "upstream.sentinel.password"}) {
+                                     "upstream.sentinel.password", "upstream.sentinel.tls.mode"}) {
     if (given.find(key) != given.end() && config.upstream.topology != TopologyKind::kSentinel) {
       warn(std::string(key),
            "has no effect, as upstream.topology is not sentinel: drop it, or write "
@@ -420,6 +420,10 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
     warn("upstream.tls.verify",
          "is none: whoever stands between nearcached and the upstream can read and change "
          "everything");
+  }
+  if (config.upstream.sentinel.tls.mode == "own" && config.upstream.sentinel.tls.verify == "none") {
+    warn("upstream.sentinel.tls.verify",
+         "is none: whoever stands between nearcached and the sentinels can name another primary");
   }
   bool any_ttl = false;
   for (const RuleConfig& rule : config.rules) {

@@ -23,15 +23,21 @@ class TlsChecker {
       CheckNoneGiven(path, 0, "say upstream.tls.enabled: true or write rediss:// in upstream.url");
       return;
     }
-    CheckPair(path, tls.cert_file, tls.key_file, tls.key_password);
-    if (tls.verify == "none" && !(tls.ca_file.empty() && tls.ca_path.empty())) {
-      Fail(path + (tls.ca_file.empty() ? ".ca_path" : ".ca_file"),
-           "has no effect, because verify is none: drop one of the two");
-    }
+    CheckClient(path, tls);
     if (tls.verify == "full" && tls.server_name.empty() && !config_.upstream.unix_path.empty()) {
       Fail("upstream.url",
            "is a unix socket, which has no name for upstream.tls.verify: full to check: give "
            "upstream.tls.server_name, or say verify: ca");
+    }
+  }
+
+  void CheckSentinels() {
+    const SentinelTlsConfig& tls = config_.upstream.sentinel.tls;
+    const std::string path = "upstream.sentinel.tls";
+    if (tls.mode == "own") {
+      CheckClient(path, tls);
+    } else {
+      CheckNoneGiven(path, 0, "say upstream.sentinel.tls.mode: own", "mode");
     }
   }
 
@@ -58,6 +64,14 @@ class TlsChecker {
     problems_.Add(PlaceOf(given_, path), path, std::move(message));
   }
 
+  void CheckClient(const std::string& path, const ClientTlsConfig& tls) {
+    CheckPair(path, tls.cert_file, tls.key_file, tls.key_password);
+    if (tls.verify == "none" && !(tls.ca_file.empty() && tls.ca_path.empty())) {
+      Fail(path + (tls.ca_file.empty() ? ".ca_path" : ".ca_file"),
+           "has no effect, because verify is none: drop one of the two");
+    }
+  }
+
   // A certificate and its key, which need each other. False: one of them is missing.
   bool CheckPair(const std::string& tls, const std::string& cert_file, const std::string& key_file,
                  const std::string& key_password) {
@@ -74,14 +88,18 @@ class TlsChecker {
   }
 
   // Settings of a TLS that is off: the worst mistake, because everything works, unencrypted.
-  void CheckNoneGiven(const std::string& tls, std::size_t index, std::string_view remedy) {
+  // `but`: the one that switches it.
+  void CheckNoneGiven(const std::string& tls, std::size_t index, std::string_view remedy,
+                      std::string_view but = {}) {
     const Config defaults = ExampleConfig();
     for (const Row& row : Rows()) {
       const std::size_t dot = row.path.rfind('.');
       if (dot != std::string_view::npos && row.path.substr(0, dot) == WithoutIndexes(tls) &&
+          row.path.substr(dot + 1) != but &&
           FormatValue(row, index, config_) != FormatValue(row, 0, defaults)) {
         Fail(tls + std::string(row.path.substr(dot)),
-             "has no effect, because TLS is off: " + std::string(remedy));
+             "has no effect, because TLS is " +
+                 std::string(but.empty() ? "off: " : "not its own: ") + std::string(remedy));
         return;
       }
     }
@@ -98,6 +116,9 @@ void ValidateTls(const Config& config, const GivenPaths& given, ProblemList& pro
   TlsChecker checker(config, given, problems);
   if (!problems.Holds("upstream.url") && !problems.Holds("upstream.tls")) {
     checker.CheckUpstream();
+  }
+  if (!problems.Holds("upstream.sentinel.tls")) {
+    checker.CheckSentinels();
   }
   for (std::size_t i = 0; i < config.listeners.size() && !problems.full(); ++i) {
     checker.CheckListener(i);

@@ -487,6 +487,7 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
     }
   };
   add(tls.upstream());
+  add(tls.sentinels());
   for (const auto& listener : tls.listeners()) {
     add(listener.get());
   }

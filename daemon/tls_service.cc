@@ -17,17 +17,24 @@ std::unique_ptr<TlsCredentials> UpstreamCredentials(const config::Config& config
                                           stats);
 }
 
-Result<bool> StartOne(TlsCredentials* credentials) {
-  if (credentials == nullptr) {
-    return true;
+std::unique_ptr<TlsCredentials> SentinelCredentials(const config::Config& config,
+                                                    Scheduler& scheduler, TlsStats& stats) {
+  const config::UpstreamConfig& upstream = config.upstream;
+  if (upstream.topology != config::TopologyKind::kSentinel || upstream.sentinel.tls.mode != "own") {
+    return nullptr;
   }
-  for (const TlsProblem& problem : credentials->Start()) {
+  return std::make_unique<TlsCredentials>("sentinels", OptionsOf(upstream.sentinel.tls), scheduler,
+                                          stats);
+}
+
+Result<bool> StartOne(TlsCredentials& credentials) {
+  for (const TlsProblem& problem : credentials.Start()) {
     const std::string sentence = std::string(problem.option) + ": " + problem.message;
     if (!problem.is_warning) {
-      return Error{Code::kInvalid, "TLS of the " + credentials->use() + ": " + sentence};
+      return Error{Code::kInvalid, "TLS of the " + credentials.use() + ": " + sentence};
     }
     Log(LogLevel::kWarn, "tls_warning",
-        "use=" + Quoted(credentials->use()) + " why=" + Quoted(sentence));
+        "use=" + Quoted(credentials.use()) + " why=" + Quoted(sentence));
   }
   return true;
 }
@@ -37,9 +44,10 @@ Result<bool> StartOne(TlsCredentials* credentials) {
 TlsService::TlsService(const config::Config& config, Scheduler& scheduler, Dialer& sockets)
     : scheduler_(scheduler),
       upstream_(UpstreamCredentials(config, scheduler, upstream_stats_)),
+      sentinels_(SentinelCredentials(config, scheduler, upstream_stats_)),
       // Before the link gives up for want of a connection, so that the reason given is the real
       // one.
-      dialer_(sockets, upstream_.get(),
+      dialer_(sockets, upstream_.get(), sentinels_.get(),
               {scheduler, scratch_, upstream_stats_,
                Duration(config.upstream.connect_timeout) * 3 / 4}) {
   for (const config::ListenerConfig& listener : config.listeners) {
@@ -52,38 +60,40 @@ TlsService::TlsService(const config::Config& config, Scheduler& scheduler, Diale
   }
 }
 
-Result<bool> TlsService::Start() {
-  if (auto started = StartOne(upstream_.get()); !started.ok()) {
-    return started;
+template <typename Visit>
+void TlsService::ForEach(const Visit& visit) {
+  if ((upstream_ != nullptr && !visit(*upstream_)) ||
+      (sentinels_ != nullptr && !visit(*sentinels_))) {
+    return;
   }
   for (const auto& listener : listeners_) {
-    if (auto started = StartOne(listener.get()); !started.ok()) {
-      return started;
+    if (listener != nullptr && !visit(*listener)) {
+      return;
     }
   }
-  return true;
+}
+
+Result<bool> TlsService::Start() {
+  Result<bool> started = true;
+  ForEach([&](TlsCredentials& credentials) {
+    started = StartOne(credentials);
+    return started.ok();
+  });
+  return started;
 }
 
 void TlsService::Refresh() {
-  if (upstream_ != nullptr) {
-    upstream_->Refresh();
-  }
-  for (const auto& listener : listeners_) {
-    if (listener != nullptr) {
-      listener->Refresh();
-    }
-  }
+  ForEach([](TlsCredentials& credentials) {
+    credentials.Refresh();
+    return true;
+  });
 }
 
 void TlsService::Stop() {
-  if (upstream_ != nullptr) {
-    upstream_->Stop();
-  }
-  for (const auto& listener : listeners_) {
-    if (listener != nullptr) {
-      listener->Stop();
-    }
-  }
+  ForEach([](TlsCredentials& credentials) {
+    credentials.Stop();
+    return true;
+  });
 }
 
 std::unique_ptr<ByteStream> TlsService::Accept(std::size_t index, ByteStreamHandler& handler,

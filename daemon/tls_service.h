@@ -39,16 +39,23 @@ class TlsService {
   [[nodiscard]] const TlsStats& listener_stats() const { return listener_stats_; }
   // Null where no TLS is configured; listeners are counted as in the configuration.
   [[nodiscard]] const TlsCredentials* upstream() const { return upstream_.get(); }
+  // Null where the sentinels have none of their own.
+  [[nodiscard]] const TlsCredentials* sentinels() const { return sentinels_.get(); }
   [[nodiscard]] const std::vector<std::unique_ptr<TlsCredentials>>& listeners() const {
     return listeners_;
   }
 
  private:
+  // Calls `visit` for all credentials there are, until it returns false.
+  template <typename Visit>
+  void ForEach(const Visit& visit);
+
   Scheduler& scheduler_;
   TlsScratch scratch_;
   TlsStats upstream_stats_;
   TlsStats listener_stats_;
   std::unique_ptr<TlsCredentials> upstream_;
+  std::unique_ptr<TlsCredentials> sentinels_;
   std::vector<std::unique_ptr<TlsCredentials>> listeners_;
   std::vector<Duration> handshake_timeouts_;  // of the listeners
   TlsDialer dialer_;

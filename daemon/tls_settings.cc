@@ -8,6 +8,9 @@
 namespace nearcached {
 namespace {
 
+constexpr const char* kUpstreamTls = "upstream.tls";
+constexpr const char* kSentinelTls = "upstream.sentinel.tls";
+
 TlsVersion VersionOf(const std::string& text) {
   return text == "1.3" ? TlsVersion::k13 : TlsVersion::k12;
 }
@@ -27,10 +30,9 @@ void CheckOne(const TlsOptions& options, const std::string& section, config::Loa
   }
 }
 
-}  // namespace
-
-TlsOptions OptionsOf(const config::UpstreamTlsConfig& tls) {
+TlsOptions ClientOptions(const config::ClientTlsConfig& tls, const char* section) {
   TlsOptions options;
+  options.section = section;
   options.role = TlsRole::kClient;
   options.ca_file = tls.ca_file;
   options.ca_path = tls.ca_path;
@@ -45,6 +47,16 @@ TlsOptions OptionsOf(const config::UpstreamTlsConfig& tls) {
                                         : TlsVerify::kFull;
   options.min_version = VersionOf(tls.min_version);
   return options;
+}
+
+}  // namespace
+
+TlsOptions OptionsOf(const config::UpstreamTlsConfig& tls) {
+  return ClientOptions(tls, kUpstreamTls);
+}
+
+TlsOptions OptionsOf(const config::SentinelTlsConfig& tls) {
+  return ClientOptions(tls, kSentinelTls);
 }
 
 TlsOptions OptionsOf(const config::ListenerTlsConfig& tls) {
@@ -66,7 +78,10 @@ TlsOptions OptionsOf(const config::ListenerTlsConfig& tls) {
 void CheckTlsFiles(config::LoadResult& loaded) {
   const config::Config& config = loaded.config;
   if (config.upstream.tls.enabled) {
-    CheckOne(OptionsOf(config.upstream.tls), "upstream.tls", loaded);
+    CheckOne(OptionsOf(config.upstream.tls), kUpstreamTls, loaded);
+  }
+  if (config.upstream.sentinel.tls.mode == "own") {
+    CheckOne(OptionsOf(config.upstream.sentinel.tls), kSentinelTls, loaded);
   }
   for (std::size_t i = 0; i < config.listeners.size(); ++i) {
     if (config.listeners[i].tls.enabled()) {

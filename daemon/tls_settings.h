@@ -10,6 +10,7 @@
 namespace nearcached {
 
 [[nodiscard]] TlsOptions OptionsOf(const config::UpstreamTlsConfig& tls);
+[[nodiscard]] TlsOptions OptionsOf(const config::SentinelTlsConfig& tls);
 [[nodiscard]] TlsOptions OptionsOf(const config::ListenerTlsConfig& tls);
 
 // Loads each file that the settings name, as the start would, and adds what is wrong to `loaded`,

@@ -56,11 +56,17 @@ class ByteStream {
 };
 
 // Where an upstream listens.
+enum class TlsUse : std::uint8_t {
+  kNone,       // not encrypted
+  kUpstream,   // with the settings for the upstream
+  kSentinels,  // with those for its sentinels
+};
+
 struct Endpoint {
   std::string host;       // name or address; empty when unix_path is set
   int port = 6379;        // 1..65535
   std::string unix_path;  // absolute path of a unix socket, else empty
-  bool tls = false;       // encrypted
+  TlsUse tls = TlsUse::kNone;
   // "redis.example:6379", "[::1]:6379", "unix:/run/redis.sock".
   [[nodiscard]] std::string ToString() const {
     if (!unix_path.empty()) {

@@ -31,6 +31,7 @@ enum class TlsClientAuth : std::uint8_t { kNone, kOptional, kRequired };
 
 struct TlsOptions {
   TlsRole role = TlsRole::kClient;
+  std::string section = "upstream.tls";  // client: the settings these are, for messages
   std::string ca_file;       // PEM, what the peer's certificate must lead to; client: empty for the
                              // system's, server: clients' CAs
   std::string ca_path;       // a folder of such, named by hash (openssl rehash); empty: none

@@ -7,12 +7,13 @@
 namespace nearcached {
 
 std::unique_ptr<ByteStream> TlsDialer::Dial(const Endpoint& to, ByteStreamHandler& handler) {
-  if (!to.tls) {
+  if (to.tls == TlsUse::kNone) {
     return beneath_.Dial(to, handler);
   }
-  NC_CHECK(credentials_ != nullptr);
+  const TlsCredentials* const credentials = to.tls == TlsUse::kUpstream ? upstream_ : sentinels_;
+  NC_CHECK(credentials != nullptr);
   TlsPeer peer;
-  peer.context = credentials_->current();
+  peer.context = credentials->current();
   const std::string& name = peer.context->options().server_name;
   peer.host = name.empty() ? to.host : name;
   peer.session_key = peer.host + " " + to.ToString();

@@ -13,9 +13,10 @@ namespace nearcached {
 
 class TlsDialer final : public Dialer {
  public:
-  // All outlives the dialer and its streams. `credentials` may be null where no endpoint wants TLS.
-  TlsDialer(Dialer& beneath, const TlsCredentials* credentials, const TlsEnvironment& environment)
-      : beneath_(beneath), credentials_(credentials), environment_(environment) {}
+  // All outlives the dialer and its streams. Credentials may be null where no endpoint wants such.
+  TlsDialer(Dialer& beneath, const TlsCredentials* upstream, const TlsCredentials* sentinels,
+            const TlsEnvironment& environment)
+      : beneath_(beneath), upstream_(upstream), sentinels_(sentinels), environment_(environment) {}
 
   // The certificate is checked for the configured name, or for the host of `to`.
   [[nodiscard]] std::unique_ptr<ByteStream> Dial(const Endpoint& to,
@@ -23,7 +24,8 @@ class TlsDialer final : public Dialer {
 
  private:
   Dialer& beneath_;
-  const TlsCredentials* credentials_;
+  const TlsCredentials* upstream_;
+  const TlsCredentials* sentinels_;
   TlsEnvironment environment_;
 };
 

@@ -7,7 +7,8 @@
 namespace nearcached {
 namespace {
 
-TlsFault ExplainCertificate(long verdict, bool is_client, const std::string& host) {
+TlsFault ExplainCertificate(long verdict, const TlsOptions& options, const std::string& host) {
+  const bool is_client = options.role == TlsRole::kClient;
   const std::string whose =
       is_client ? "the certificate of the upstream" : "the client's certificate";
   switch (verdict) {
@@ -17,9 +18,9 @@ TlsFault ExplainCertificate(long verdict, bool is_client, const std::string& hos
       return {TlsFailure::kExpired, whose + " is not valid yet: check the clocks of both machines"};
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return {TlsFailure::kName, whose + " is not for " + host +
-                                     ": set upstream.tls.server_name to the name it is for, or "
-                                     "upstream.tls.verify: ca"};
+      return {TlsFailure::kName, whose + " is not for " + host + ": set " + options.section +
+                                     ".server_name to the name it is for, or " + options.section +
+                                     ".verify: ca"};
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -29,7 +30,7 @@ TlsFault ExplainCertificate(long verdict, bool is_client, const std::string& hos
     case X509_V_ERR_CERT_UNTRUSTED:
       return {TlsFailure::kUnknownCa,
               whose + " is not signed by a CA we trust: name its CA in " +
-                  (is_client ? "upstream.tls.ca_file" : "the listener's tls.client_ca_file")};
+                  (is_client ? options.section + ".ca_file" : "the listener's tls.client_ca_file")};
     default:
       return {TlsFailure::kCertificate,
               whose + " is refused: " + X509_verify_cert_error_string(verdict)};
@@ -37,12 +38,13 @@ TlsFault ExplainCertificate(long verdict, bool is_client, const std::string& hos
 }
 
 // Alerts: what the peer told us before it closed.
-bool ExplainAlert(int reason, const std::string& raw, bool is_client, TlsFault& fault) {
+bool ExplainAlert(int reason, const std::string& raw, const TlsOptions& options, TlsFault& fault) {
+  const bool is_client = options.role == TlsRole::kClient;
   const std::string peer = is_client ? "the upstream" : "the client";
   switch (reason) {
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-      fault = {TlsFailure::kRefusedByPeer,
-               peer + " wants a certificate from us: set upstream.tls.cert_file and key_file"};
+      fault = {TlsFailure::kRefusedByPeer, peer + " wants a certificate from us: set " +
+                                               options.section + ".cert_file and key_file"};
       return true;
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
@@ -101,17 +103,17 @@ const char* TlsFailureName(TlsFailure why) {
   return "other";
 }
 
-TlsFault ExplainTlsFailure(ssl_st* ssl, TlsRole role, const std::string& host) {
+TlsFault ExplainTlsFailure(ssl_st* ssl, const TlsOptions& options, const std::string& host) {
   const unsigned long code = ERR_peek_error();
   const int reason = ERR_GET_REASON(code);
   const char* text = ERR_reason_error_string(code);
   const std::string raw = text != nullptr ? text : "no reason given";
   ERR_clear_error();
-  const bool is_client = role == TlsRole::kClient;
+  const bool is_client = options.role == TlsRole::kClient;
   TlsFault fault{TlsFailure::kOther, "TLS failed: " + raw};
   switch (reason) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-      return ExplainCertificate(SSL_get_verify_result(ssl), is_client, host);
+      return ExplainCertificate(SSL_get_verify_result(ssl), options, host);
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
@@ -134,7 +136,7 @@ TlsFault ExplainTlsFailure(ssl_st* ssl, TlsRole role, const std::string& host) {
                "the client has no certificate, and the listener's tls.client_auth is required"};
       break;
     default:
-      (void)ExplainAlert(reason, raw, is_client, fault);
+      (void)ExplainAlert(reason, raw, options, fault);
       break;
   }
   return fault;

@@ -18,7 +18,8 @@ struct TlsFault {
 };
 
 // Reads why the last call on `ssl` failed, and clears the queue. `host` is what was asked for.
-[[nodiscard]] TlsFault ExplainTlsFailure(ssl_st* ssl, TlsRole role, const std::string& host);
+[[nodiscard]] TlsFault ExplainTlsFailure(ssl_st* ssl, const TlsOptions& options,
+                                         const std::string& host);
 
 // The peer closed the connection before the handshake was done.
 [[nodiscard]] TlsFault ExplainTlsClosed(TlsRole role);

@@ -297,7 +297,7 @@ bool TlsStream::Shake() {
     return true;
   }
   if (error != SSL_ERROR_NONE) {
-    const TlsFault fault = ExplainTlsFailure(ssl_, peer_.context->options().role, peer_.host);
+    const TlsFault fault = ExplainTlsFailure(ssl_, peer_.context->options(), peer_.host);
     if (!is_client() && fault.why == TlsFailure::kNotTls) {
       environment_.scratch.cipher = kTlsWantedReply;
     }
@@ -355,7 +355,7 @@ bool TlsStream::ReadOn() {
     const Read outcome = FillPlain(have);
     TlsFault fault;
     if (outcome == Read::kFailed) {
-      fault = ExplainTlsFailure(ssl_, peer_.context->options().role, peer_.host);
+      fault = ExplainTlsFailure(ssl_, peer_.context->options(), peer_.host);
     }
     (void)FlushCipher();  // answers of TLS itself; the shared string must be empty by now
     is_more_inside_ = outcome == Read::kFull;
@@ -458,7 +458,7 @@ bool TlsStream::Encrypt(std::string_view bytes) {
   if (SSL_write_ex(ssl_, bytes.data(), bytes.size(), &n) == 1 && n == bytes.size()) {
     return true;
   }
-  BreakLater(ExplainTlsFailure(ssl_, peer_.context->options().role, peer_.host));
+  BreakLater(ExplainTlsFailure(ssl_, peer_.context->options(), peer_.host));
   return false;
 }
 

@@ -53,7 +53,7 @@ std::unique_ptr<SentinelWatch::Sentinel> SentinelWatch::MakeSentinel(
   auto sentinel = std::make_unique<Sentinel>();
   sentinel->address = address;
   sentinel->configured = configured;
-  const ControlLink::Terms terms{.endpoint = EndpointOf(address, context_.config),
+  const ControlLink::Terms terms{.endpoint = SentinelEndpointOf(address, context_.config),
                                  .username = context_.config.sentinel.username,
                                  .password = context_.config.sentinel.password,
                                  .timeout = PatienceOf(context_.config)};

@@ -4,11 +4,28 @@
 
 namespace nearcached {
 
+namespace {
+
+TlsUse TlsOf(const config::UpstreamConfig& config) {
+  return config.tls.enabled ? TlsUse::kUpstream : TlsUse::kNone;
+}
+
+}  // namespace
+
 Endpoint EndpointOf(const config::HostPort& node, const config::UpstreamConfig& config) {
   Endpoint endpoint;
   endpoint.host = node.host;
   endpoint.port = node.port;
-  endpoint.tls = config.tls.enabled;
+  endpoint.tls = TlsOf(config);
+  return endpoint;
+}
+
+Endpoint SentinelEndpointOf(const config::HostPort& sentinel,
+                            const config::UpstreamConfig& config) {
+  Endpoint endpoint = EndpointOf(sentinel, config);
+  if (config.sentinel.tls.mode != "upstream") {
+    endpoint.tls = config.sentinel.tls.mode == "own" ? TlsUse::kSentinels : TlsUse::kNone;
+  }
   return endpoint;
 }
 
@@ -27,7 +44,7 @@ std::unique_ptr<Topology> MakeTopology(const TopologyContext& context) {
     endpoint = EndpointOf(config.nodes.front(), config);
   } else {
     endpoint.unix_path = config.unix_path;
-    endpoint.tls = config.tls.enabled;
+    endpoint.tls = TlsOf(config);
   }
   return std::make_unique<SingleTopology>(std::move(endpoint));
 }

@@ -70,6 +70,9 @@ struct TopologyContext {
 // A node of `config` as something to dial.
 [[nodiscard]] Endpoint EndpointOf(const config::HostPort& node,
                                   const config::UpstreamConfig& config);
+// The same for a sentinel, whose TLS may be another.
+[[nodiscard]] Endpoint SentinelEndpointOf(const config::HostPort& sentinel,
+                                          const config::UpstreamConfig& config);
 
 // The topology that `config` names.
 [[nodiscard]] std::unique_ptr<Topology> MakeTopology(const TopologyContext& context);

@@ -13,6 +13,7 @@ from harness.certificates import Certificates
 from harness.env import sanitized
 from harness.processes import free_port
 from harness.registry import case
+from harness.replication import MASTER, Sentinel, role_of
 from harness.resp import RespError
 from harness.wait import SCALE, equal, eventually, true
 
@@ -352,3 +353,61 @@ def certificates_are_renewed_under_load_without_a_failed_request(env):
         thread.join()
     equal(problems, [])
     env.note(f"{served[0]} requests and {dialled[0]} connections during 3 renewals, none failed")
+
+
+def _tls_lines(certificates, name="server", everywhere=False):
+    """What makes a server or a sentinel speak TLS; `everywhere`: with each other as well."""
+    return [f"tls-cert-file {certificates.path(name)}", f"tls-key-file {certificates.key(name)}",
+            f"tls-ca-cert-file {certificates.path('ca')}", "tls-auth-clients no",
+            f"tls-replication {'yes' if everywhere else 'no'}"]
+
+
+@case
+def sentinels_and_nodes_over_tls_through_a_failover(env):
+    certificates = _certificates(env)
+    words = [word for line in _tls_lines(certificates, everywhere=True)
+             for word in ("--" + line).split(" ")]
+    nodes = []
+    for _ in range(2):
+        port = free_port()
+        behind = ["--replicaof", f"127.0.0.1 {nodes[0].tls_port}"] if nodes else []
+        nodes.append(env.redis("--tls-port", str(port), "--repl-diskless-sync-delay", "0", *words,
+                               *behind))
+        nodes[-1].tls_port = port
+    eventually(lambda: nodes[1].info("master_link_status") == "up", "the replica is in step",
+               timeout=30)
+    sentinel = env.adopt(Sentinel(env.folder, "sentinel", nodes[0].tls_port, 1, 1000,
+                                  _tls_lines(certificates, everywhere=True))).start()
+    eventually(lambda: sentinel.master_fields()["num-slaves"] == "1", "the replica is known",
+               timeout=30)
+    daemon = env.daemon(nodes[0], {"upstream": {
+        "url": f"rediss-sentinel://127.0.0.1:{sentinel.tls_port}#{MASTER}",
+        "tls": {"ca_file": certificates.path("ca")}}})
+    with daemon.connect() as conn:
+        eventually(lambda: conn.cmd("SET", "k", "one") == b"OK", "the primary is found")
+        equal(sentinel.cmd("SENTINEL", "FAILOVER", MASTER), b"OK")
+        eventually(lambda: role_of(nodes[1]) == "master" and conn.cmd("SET", "k", "two") == b"OK"
+                   and nodes[1].cmd("GET", "k") == b"two", "the new primary is found", timeout=30)
+        equal(conn.cmd("GET", "k"), b"two")
+
+
+@case
+def sentinels_may_have_certificates_of_their_own(env):
+    certificates = _certificates(env)
+    other = Certificates(env.folder, ca="other")
+    server = env.redis()
+    sentinel = env.adopt(Sentinel(env.folder, "sentinel", server.port, 1, 1000,
+                                  _tls_lines(certificates))).start()
+
+    def settings(**tls):
+        return {"upstream": {"url": f"redis-sentinel://127.0.0.1:{sentinel.tls_port}#{MASTER}",
+                             "sentinel": {"tls": {"mode": "own", **tls}}}}
+
+    daemon = env.daemon(server, settings(ca_file=certificates.path("ca")), fills=True)
+    with daemon.connect() as conn:
+        equal(conn.cmd("SET", "k", "one"), b"OK")
+        equal(conn.cmd("GET", "k"), b"one")
+    # A CA that did not sign it: refused, and the message names the right setting.
+    daemon = env.daemon(server, settings(ca_file=other.path("other")))
+    eventually(lambda: "upstream.sentinel.tls.ca_file" in daemon.log(), "the log names the setting")
+    true("no node is known to be the primary" in _refused(daemon), "nobody is believed")

@@ -57,15 +57,19 @@ class ReplicaSet:
 
 
 class Sentinel(Server):
-    def __init__(self, folder, name, primary_port, quorum, down_after_ms):
+    def __init__(self, folder, name, primary_port, quorum, down_after_ms, tls=()):
+        """`tls`: lines of its configuration that let it speak TLS as well, on `tls_port`."""
         super().__init__(name, folder)
         self.port = free_port()
+        self.tls_port = free_port() if tls else None
         self.conf = os.path.join(folder, f"{name}.conf")
         with open(self.conf, "w") as conf:
             conf.write(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
                        f"sentinel monitor {MASTER} 127.0.0.1 {primary_port} {quorum}\n"
                        f"sentinel down-after-milliseconds {MASTER} {int(down_after_ms * SCALE)}\n"
                        f"sentinel failover-timeout {MASTER} 3000\n")
+            if tls:
+                conf.write("\n".join([f"tls-port {self.tls_port}", *tls, ""]))
 
     def start(self):
         self.spawn(["redis-server", self.conf, "--sentinel"])

@@ -102,5 +102,22 @@ TEST_CASE("a server is verified unless somebody says otherwise, and then it is a
   CHECK(Load("upstream: {url: \"unix:///r.sock\", tls: {enabled: true, server_name: n}}\n").ok());
 }
 
+TEST_CASE("sentinels may have a TLS of their own, and what is given for it must have an effect") {
+  const std::string begin = "upstream:\n  url: redis-sentinel://h:1#m\n  sentinel:\n    tls:\n";
+  CHECK(Load("").config.upstream.sentinel.tls.mode == "upstream");
+  const LoadResult own = Load(begin + "      mode: own\n      ca_file: /ca\n");
+  CHECK(AllProblems(own) == "");
+  CHECK(own.config.upstream.sentinel.tls.ca_file == "/ca");
+  CHECK(own.config.upstream.tls.ca_file.empty());
+  CHECK(AllProblems(Load(begin + "      mode: \"off\"\n")) == "");
+  CheckOneProblem(Load(begin + "      ca_file: /ca\n"),
+                  "test.yaml:5: upstream.sentinel.tls.ca_file: ", {"mode: own"});
+  CheckOneProblem(Load(begin + "      mode: own\n      cert_file: /c\n"),
+                  "test.yaml:6: upstream.sentinel.tls.cert_file: ", {"add key_file"});
+  const LoadResult elsewhere = Load("upstream:\n  sentinel:\n    tls: {mode: own}\n");
+  REQUIRE(elsewhere.warnings.size() == 1);
+  CHECK(elsewhere.warnings[0].path == "upstream.sentinel.tls.mode");
+}
+
 }  // namespace
 }  // namespace nearcached::config

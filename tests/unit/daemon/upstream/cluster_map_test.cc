@@ -67,10 +67,11 @@ TEST_CASE("the primaries have one order, whoever was asked") {
 
 TEST_CASE("nodes are reached over TLS where the map came over TLS") {
   const std::string bytes = "*1\r\n" + Range(0, 9, Node(Bulk("b"), 7001), 1);
-  CHECK_FALSE(Slots(bytes)->primaries[0].tls);
+  CHECK(Slots(bytes)->primaries[0].tls == TlsUse::kNone);
   Endpoint asked = Asked();
-  asked.tls = true;
-  CHECK(ParseClusterSlots(*ParseUpstreamReply(bytes), asked)->primaries[0].tls);
+  asked.tls = TlsUse::kUpstream;
+  CHECK(ParseClusterSlots(*ParseUpstreamReply(bytes), asked)->primaries[0].tls ==
+        TlsUse::kUpstream);
 }
 
 TEST_CASE("an empty map is a map: a cluster without slots") {

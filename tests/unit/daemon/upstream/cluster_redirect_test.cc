@@ -40,11 +40,11 @@ TEST_CASE("MOVED and ASK name a slot and a place, in all forms of an address") {
 }
 
 TEST_CASE("a redirection is followed over TLS where it came over TLS") {
-  CHECK_FALSE(Parse("-MOVED 1 127.0.0.1:6381\r\n").to.tls);
+  CHECK(Parse("-MOVED 1 127.0.0.1:6381\r\n").to.tls == TlsUse::kNone);
   Endpoint asked;
-  asked.tls = true;
-  CHECK(ParseRedirect("-MOVED 1 127.0.0.1:6381\r\n", asked).to.tls);
-  CHECK(ParseRedirect("-ASK 1 127.0.0.1:6381\r\n", asked).to.tls);
+  asked.tls = TlsUse::kUpstream;
+  CHECK(ParseRedirect("-MOVED 1 127.0.0.1:6381\r\n", asked).to.tls == TlsUse::kUpstream);
+  CHECK(ParseRedirect("-ASK 1 127.0.0.1:6381\r\n", asked).to.tls == TlsUse::kUpstream);
 }
 
 TEST_CASE("TRYAGAIN and CLUSTERDOWN are told apart from other errors") {
