@@ -208,6 +208,7 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
                       (row.type == Type::kHosts      ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
                        : row.type == Type::kCommands ? "[\"flushall\", \"config|set\"]"
                        : row.type == Type::kCached   ? "[\"get\", \"hgetall\"], or all"
+                       : row.type == Type::kRenames  ? "[\"flushall=x-flush\"]"
                                                      : "[\"lock:*\", \"*:lock\"]"));
     return;
   }

@@ -110,8 +110,9 @@ struct UpstreamConfig {
 
 // What becomes of single commands.
 struct CommandsConfig {
-  std::vector<std::string> deny;  // refused, with the name of this key: "flushall", "config|set"
-  bool forward_ping = false;      // PING and ECHO are answered by the upstream
+  std::vector<std::string> deny;    // refused, with the name of this key: "flushall", "config|set"
+  std::vector<std::string> rename;  // "flushall=x-flush": what the upstream calls a command
+  bool forward_ping = false;        // PING and ECHO are answered by the upstream
 
   friend bool operator==(const CommandsConfig&, const CommandsConfig&) = default;
 };

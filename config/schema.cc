@@ -489,6 +489,12 @@ constexpr Row kRows[] = {
      "Commands that are refused on every listener, as in `[\"flushall\", \"config|set\"]`. The "
      "name of "
      "a command with subcommands stands for all of them. What scripts call is not looked at."},
+    {"commands.rename", Type::kRenames, At<&Config::commands, &CommandsConfig::rename>(), kAny,
+     kFree, kLinks, kPublic, kOptional,
+     "What the upstream calls a command, where it has another name there (`rename-command` of "
+     "redis.conf), as in `[\"flushall=x-flush-7\"]`. Clients use either name, and `deny` means "
+     "both. A name that is no command becomes another name for one: `[\"wipe=unlink\"]`. Not for "
+     "AUTH, CLUSTER, HELLO, ROLE and SENTINEL, nor for single subcommands."},
     {"commands.forward_ping", Type::kBool, At<&Config::commands, &CommandsConfig::forward_ping>(),
      kAny, kFree, kLive, kPublic, kOptional,
      "PING and ECHO go to the upstream. Otherwise nearcached answers them, which says that it is "

@@ -37,6 +37,7 @@ enum class Type : std::uint8_t {
   kPattern,   // a list of "prefix*", "*suffix", "*substring*"
   kCommands,  // a list of command names: "flushall", "config|set"
   kCached,    // a list of names out of kCachedCommands, or "all"
+  kRenames,   // a list of "flushall=x-flush": a command, and what the upstream calls it
   kPrefix,    // the first bytes of a key
   kChoice,    // one of Row::choices
   kMode,      // permission bits in octal
@@ -46,7 +47,7 @@ enum class Type : std::uint8_t {
 // Rows whose value is a list of texts, each checked by CheckItem().
 constexpr bool IsTextList(Type type) {
   return type == Type::kHosts || type == Type::kPattern || type == Type::kCommands ||
-         type == Type::kCached;
+         type == Type::kCached || type == Type::kRenames;
 }
 
 // How the value of a row is reached. `index` is the place in the list, for paths with "[]".

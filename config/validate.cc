@@ -62,6 +62,24 @@ class Checker {
                      std::string(other) + ", which is " + Value(other));
   }
 
+  // Each name stands for one thing, on either side.
+  void CheckRenames() {
+    std::map<std::string, std::size_t> seen;
+    for (std::size_t i = 0; i < config_.commands.rename.size() && !problems_.full(); ++i) {
+      std::string pair = config_.commands.rename[i];
+      std::ranges::transform(pair, pair.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+      });
+      const std::size_t equals = pair.find('=');
+      for (const std::string& name : {pair.substr(0, equals), pair.substr(equals + 1)}) {
+        if (!seen.emplace(name, i).second) {
+          Fail("commands.rename", "names \"" + name + "\" twice, must name each command once");
+          return;
+        }
+      }
+    }
+  }
+
   // Who has not logged in must not get what a login of the sidecar's own may do.
   void CheckIdentity() {
     if (!config_.upstream.password.empty()) {
@@ -95,6 +113,7 @@ class Checker {
       Fail("upstream.username",
            "is given without upstream.password: Redis knows no login by name alone");
     }
+    CheckRenames();
     if (upstream.identity == "client") {
       CheckIdentity();
     }

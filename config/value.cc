@@ -309,6 +309,9 @@ std::string CheckItem(const Row& row, std::string_view item) {
   if (row.type == Type::kCached) {
     return CheckCachedCommand(item);
   }
+  if (row.type == Type::kRenames) {
+    return CheckRename(item);
+  }
   std::string error = ParseHostPort(item, 0).error;
   return error.empty() ? error : QuotedForMessage(item) + ": " + error;
 }
@@ -336,6 +339,30 @@ std::string CheckCachedCommand(std::string_view name) {
   return QuotedForMessage(name) + " is no command whose replies can be cached: " +
          (meant.empty() ? "CACHED_COMMANDS.md lists them, \"all\" stands for all"
                         : "did you mean \"" + meant + "\"?");
+}
+
+std::string CheckRename(std::string_view pair) {
+  const std::size_t equals = pair.find('=');
+  const std::string_view name = pair.substr(0, equals);
+  const std::string_view upstream =
+      equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
+  for (const std::string_view part : {name, upstream}) {
+    if (!CheckCommandName(part).empty() || part.find_first_of("|=") != std::string_view::npos) {
+      return QuotedForMessage(pair) +
+             " is no rename: write \"flushall=x-flush\", a command and what the upstream calls it";
+    }
+  }
+  const auto is = [&](std::string_view word) {
+    return std::ranges::equal(name, word, {}, [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+    });
+  };
+  for (const std::string_view own : {"auth", "cluster", "hello", "role", "sentinel"}) {
+    if (is(own)) {
+      return QuotedForMessage(pair) + ": nearcached itself needs this command under its own name";
+    }
+  }
+  return {};
 }
 
 std::string CheckPattern(std::string_view pattern) {
@@ -421,6 +448,8 @@ std::string_view TypeName(Type type) {
       return "list of commands";
     case Type::kCached:
       return "list of cached commands";
+    case Type::kRenames:
+      return "list of renames";
     case Type::kPrefix:
       return "prefix";
     case Type::kChoice:

@@ -26,6 +26,8 @@ namespace nearcached::config {
 [[nodiscard]] std::string CheckPattern(std::string_view pattern);
 // The same for an item of l1.commands.
 [[nodiscard]] std::string CheckCachedCommand(std::string_view name);
+// The same for a command and its name upstream.
+[[nodiscard]] std::string CheckRename(std::string_view pair);
 // The same for the name of a command.
 [[nodiscard]] std::string CheckCommandName(std::string_view name);
 

@@ -23,10 +23,16 @@ Duration StaleMax(const config::Config& config) {
   return longest;
 }
 
-std::unordered_set<std::string> DeniedBy(const config::CommandsConfig& commands) {
+// A command is denied by either of its names.
+std::unordered_set<std::string> DeniedBy(const config::CommandsConfig& commands,
+                                         const RenamedCommands& renamed) {
   std::unordered_set<std::string> denied;
   for (std::string name : commands.deny) {
     std::transform(name.begin(), name.end(), name.begin(), AsciiLower);
+    const std::size_t bar = std::min(name.find('|'), name.size());
+    if (const auto other = renamed.OtherNameOf(name.substr(0, bar)); !other.empty()) {
+      denied.insert(std::string(other) + name.substr(bar));
+    }
     denied.insert(std::move(name));
   }
   return denied;
@@ -73,13 +79,15 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .admin = nullptr,
                .config = &config_,
                .policy = MakePolicy(config_),
-               .denied = DeniedBy(config_.commands),
+               .denied = {},
                .cache_enabled = true,
                .no_fill_before = {},
                .known_dbs = {},
                .batch = {}},
       server_(context_) {
   coherence_.SetStaleMax(StaleMax(config_));
+  commands_.Rename(config_.commands.rename);
+  context_.denied = DeniedBy(config_.commands, commands_.renamed());
   pool_.SetCoherence(coherence_);
   if (cluster_ != nullptr) {
     cluster_->SetCoherence(coherence_);
@@ -184,7 +192,7 @@ void Worker::OnTick() {
 void Worker::Reload(const config::Config& config) {
   const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
   config_ = config;
-  context_.denied = DeniedBy(config_.commands);
+  context_.denied = DeniedBy(config_.commands, commands_.renamed());
   scripts_.SetBytesMax(config_.limits.scripts_bytes_max);
   if (identities_ != nullptr) {
     identities_->Reload();

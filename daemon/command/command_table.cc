@@ -176,8 +176,16 @@ void CommandTable::Insert(CommandRow& row, std::uint16_t parent) {
              rows_indexed_});
 }
 
+const CommandTable::Slot* CommandTable::LookupByEitherName(std::string_view name) const {
+  const Slot* slot = Lookup(name, 0);
+  if (slot == nullptr && !renamed_.empty()) {
+    slot = Lookup(renamed_.OtherNameOf(name), 0);
+  }
+  return slot;
+}
+
 const CommandRow& CommandTable::Find(std::span<const std::string_view> args) const {
-  const Slot* slot = Lookup(args[0], 0);
+  const Slot* slot = LookupByEitherName(args[0]);
   if (slot == nullptr) {
     return unknown_;
   }
@@ -191,10 +199,10 @@ const CommandRow& CommandTable::Find(std::span<const std::string_view> args) con
 const CommandRow& CommandTable::FindByName(std::string_view name) const {
   const std::size_t bar = name.find('|');
   if (bar == std::string_view::npos) {
-    const Slot* slot = Lookup(name, 0);
+    const Slot* slot = LookupByEitherName(name);
     return slot != nullptr ? *slot->row : unknown_;
   }
-  const Slot* container = Lookup(name.substr(0, bar), 0);
+  const Slot* container = LookupByEitherName(name.substr(0, bar));
   const Slot* sub =
       container != nullptr ? Lookup(name.substr(bar + 1), container->number) : nullptr;
   return sub != nullptr ? *sub->row : unknown_;

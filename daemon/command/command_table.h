@@ -15,6 +15,7 @@
 
 #include "daemon/command/command_row.h"
 #include "daemon/command/learned_row.h"
+#include "daemon/command/renamed_commands.h"
 #include "daemon/command/upstream_command.h"
 
 namespace nearcached {
@@ -40,6 +41,11 @@ class CommandTable {
 
   // The row of a name alone: "get", "CONFIG", "config|set". For EXPLAIN and configuration.
   [[nodiscard]] const CommandRow& FindByName(std::string_view name) const;
+
+  // Commands the upstream knows by another name ("name=upstream name"): found by either of the two
+  // from now on. Where both are names of commands, each is what it is. Once, before first use.
+  void Rename(std::span<const std::string> pairs) { renamed_ = RenamedCommands(pairs); }
+  [[nodiscard]] const RenamedCommands& renamed() const { return renamed_; }
 
   // What stands for every command without a row: forwarded, never cached, and taken for a write to
   // each of its arguments (R8).
@@ -82,6 +88,7 @@ class CommandTable {
   };
   static FoldedName Fold(std::string_view name);
   [[nodiscard]] static std::size_t HashOf(const FoldedName& name, std::uint16_t parent);
+  [[nodiscard]] const Slot* LookupByEitherName(std::string_view name) const;
   [[nodiscard]] const Slot* Lookup(std::string_view name, std::uint16_t parent) const;
   void Insert(CommandRow& row, std::uint16_t parent);
   void PlaceSlot(const Slot& slot);
@@ -90,6 +97,7 @@ class CommandTable {
   void MergeSubcommands(const UpstreamCommand& command, const Slot& container, MergeReport& report);
   void Widen(CommandRow& row);
 
+  RenamedCommands renamed_;
   CommandRow unknown_;
   std::vector<CommandRow> builtin_;           // never grows after construction
   std::deque<LearnedRow> learned_;            // numbers follow those of builtin_

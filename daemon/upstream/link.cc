@@ -55,7 +55,7 @@ std::string_view Link::Send(SendRequest& request) {
   if (request.script != nullptr && !KnowsScript(*request.script)) {
     LoadScript(*request.script, request.timeout);
   }
-  out.Append(request.bytes);
+  AppendRequest(out, request.bytes);
   last_used_ = context_.scheduler.Now();
   Request& queued = Enqueue();
   queued.bytes = static_cast<std::uint32_t>(
@@ -103,6 +103,16 @@ std::string Link::RefusalLine() const {
   return proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
 }
 
+// Under the name that the server has for the command.
+void Link::AppendRequest(OutBuffer& out, std::string_view request) {
+  if (context_.renamed == nullptr) {
+    out.Append(request);
+    return;
+  }
+  std::string scratch;
+  out.Append(context_.renamed->Translate(request, scratch));
+}
+
 // Tells the server a script that the request about to be queued calls. A server that was dialled
 // anew may be another one, or the same without its memory; being told twice does it no harm, and
 // costs a script and a connection one small request. A refusal goes unheard: the call behind it is
@@ -110,7 +120,9 @@ std::string Link::RefusalLine() const {
 void Link::LoadScript(const Script& script, Duration timeout) {
   NoteScript(script);
   const std::array<std::string_view, 3> load = {"SCRIPT", "LOAD", script.body};
-  proto::AppendCommand((renewing() ? held_ : out_).Tail(), load);
+  std::string bytes;
+  proto::AppendCommand(bytes, load);
+  AppendRequest(renewing() ? held_ : out_, bytes);
   context_.stats.script_loads.Add();
   Request& request = Enqueue();
   request.abandoned = true;
@@ -143,7 +155,9 @@ void Link::Ask(const std::vector<std::string>& command,
                std::function<void(const UpstreamReply*)> done, Duration timeout) {
   NC_CHECK(state_ == State::kReady);
   const std::vector<std::string_view> views(command.begin(), command.end());
-  proto::AppendCommand((renewing() ? held_ : out_).Tail(), views);
+  std::string bytes;
+  proto::AppendCommand(bytes, views);
+  AppendRequest(renewing() ? held_ : out_, bytes);
   const MonoTime now = context_.scheduler.Now();
   Request& request = Enqueue();
   request.own = std::move(done);

@@ -24,6 +24,7 @@
 #include "daemon/base/ring.h"
 #include "daemon/base/rng.h"
 #include "daemon/base/scheduler.h"
+#include "daemon/command/renamed_commands.h"
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/upstream/backoff.h"
@@ -67,6 +68,7 @@ struct LinkContext {
   DialGate& gate;
   LinkObserver& observer;
   LoginKind login = LoginKind::kOwn;
+  const RenamedCommands* renamed = nullptr;  // null: none is
 };
 
 class Link final : public ExclusiveLink, private ByteStreamHandler {
@@ -215,6 +217,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();
+  void AppendRequest(OutBuffer& out, std::string_view request);
   void LoadScript(const Script& script, Duration timeout);
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void FinishRenewal();

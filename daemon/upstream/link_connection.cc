@@ -116,7 +116,9 @@ void Link::OnOpen() {
 void Link::SendHandshake() {
   const std::vector<std::string> command = handshake_->Command();
   const std::vector<std::string_view> views(command.begin(), command.end());
-  proto::AppendCommand(handshake_out_.Tail(), views);
+  std::string bytes;
+  proto::AppendCommand(bytes, views);
+  AppendRequest(handshake_out_, bytes);
   write_blocked_ = !handshake_out_.Flush(*stream_);
 }
 

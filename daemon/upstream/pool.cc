@@ -61,7 +61,8 @@ Pool::~Pool() {
 std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
   return std::make_unique<Link>(
       LinkContext{deps_.scheduler, deps_.dialer, deps_.topology, deps_.config, deps_.rng,
-                  *coherence_, stats_, gate_, *this, deps_.login},
+                  *coherence_, stats_, gate_, *this, deps_.login,
+                  deps_.commands.renamed().empty() ? nullptr : &deps_.commands.renamed()},
       spec);
 }
 

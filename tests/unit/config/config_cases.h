@@ -74,6 +74,8 @@ inline std::string OtherValue(const Row& row) {
       return "[\"flushall\", \"config|set\"]";
     case Type::kCached:
       return "[\"hgetall\", \"zrange\"]";
+    case Type::kRenames:
+      return "[\"flushall=x-flush\", \"wipe=unlink\"]";
     case Type::kPattern:
       return "[\"a*\", \"*b\"]";
     case Type::kPrefix:

@@ -44,6 +44,20 @@ TEST_CASE("where clients log in to the upstream themselves, nobody else has a lo
                   "test.yaml:2: upstream.identity: ", {"shared, client"});
 }
 
+TEST_CASE("a rename says what stands for what, once") {
+  CHECK(Load("commands: {rename: [\"flushall=x-9f\", \"wipe=unlink\"]}\n").ok());
+  CheckOneProblem(Load("commands:\n  rename: [\"flushall\"]\n"), "test.yaml:2: commands.rename: ",
+                  {"\"flushall\" is no rename", "\"flushall=x-flush\""});
+  CheckOneProblem(Load("commands:\n  rename: [\"config|set=x\"]\n"),
+                  "test.yaml:2: commands.rename: ", {"is no rename"});
+  CheckOneProblem(Load("commands:\n  rename: [\"flushall=\"]\n"),
+                  "test.yaml:2: commands.rename: ", {"is no rename"});
+  CheckOneProblem(Load("commands:\n  rename: [\"AUTH=x\"]\n"),
+                  "test.yaml:2: commands.rename: ", {"under its own name"});
+  CheckOneProblem(Load("commands:\n  rename: [\"a=x\", \"b=X\"]\n"),
+                  "test.yaml:2: commands.rename: ", {"names \"x\" twice"});
+}
+
 TEST_CASE("one mistake is one problem: values that are wrong already are not compared") {
   CheckOneProblem(Load("l1:\n  bytes: x\n  entry_bytes_max: 100mb\n"),
                   "test.yaml:2: l1.bytes: ", {});

@@ -86,8 +86,8 @@ class Outcome final : public ByteStreamHandler {
 class DialerFixture {
  public:
   void Dial(int port) {
-    stream = dialer.Dial(Endpoint{.host = "redis", .port = port, .unix_path = {}, .tls = false},
-                         outcome);
+    stream = dialer.Dial(
+        Endpoint{.host = "redis", .port = port, .unix_path = {}, .tls = TlsUse::kNone}, outcome);
     CHECK_FALSE(outcome.known());
     RunUntil(loop, [&] { return outcome.known(); });
   }
@@ -145,8 +145,8 @@ TEST_CASE_FIXTURE(DialerFixture, "a dial may be dropped at any moment") {
   const Fd listening = Listen(1, 8, port);
   names.addresses = {"127.0.0.1"};
   for (int turns = 0; turns < 4; ++turns) {
-    stream = dialer.Dial(Endpoint{.host = "redis", .port = port, .unix_path = {}, .tls = false},
-                         outcome);
+    stream = dialer.Dial(
+        Endpoint{.host = "redis", .port = port, .unix_path = {}, .tls = TlsUse::kNone}, outcome);
     RunTurns(loop, turns);
     stream.reset();
   }
