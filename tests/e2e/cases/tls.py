@@ -385,7 +385,9 @@ def sentinels_and_nodes_over_tls_through_a_failover(env):
         "tls": {"ca_file": certificates.path("ca")}}})
     with daemon.connect() as conn:
         eventually(lambda: conn.cmd("SET", "k", "one") == b"OK", "the primary is found")
-        equal(sentinel.cmd("SENTINEL", "FAILOVER", MASTER), b"OK")
+        # It knows of the replica before it has asked it whether it may be promoted.
+        eventually(lambda: sentinel.cmd("SENTINEL", "FAILOVER", MASTER) == b"OK",
+                   "the replica may be promoted", timeout=30, step=0.2)
         eventually(lambda: role_of(nodes[1]) == "master" and conn.cmd("SET", "k", "two") == b"OK"
                    and nodes[1].cmd("GET", "k") == b"two", "the new primary is found", timeout=30)
         equal(conn.cmd("GET", "k"), b"two")
