@@ -21,11 +21,10 @@ void L1::CheckInvariants() const {
     all.dropped += tally.dropped;
     all.variants += tally.variants;
   }
-  NC_CHECK(all.entries == entries());
-  NC_CHECK(all.blob_bytes == blobs_->cached_bytes());
-  NC_CHECK(all.bytes == arena_.live_bytes() + all.blob_bytes);
-  NC_CHECK(all.dropped == cohorts_.dropped_entries());
-  NC_CHECK(all.variants == variants_);
+  NC_CHECK(all.entries == entries() && all.dropped == cohorts_.dropped_entries() &&
+           all.variants == variants_);
+  NC_CHECK(all.blob_bytes == blobs_->cached_bytes() &&
+           all.bytes == arena_.live_bytes() + all.blob_bytes);
   CheckStats();
 }
 
@@ -36,13 +35,12 @@ L1::Tally L1::TallyOf(const EntryQueue& queue) const {
   for (EntryId id = queue.front(); id != kNoEntry; id = arena_.At(id).queue_next) {
     const Entry& e = arena_.At(id);
     NC_CHECK(e.live() && &Queue(e.queue()) == &queue && e.queue_prev == prev);
-    NC_CHECK(index_.Contains(e.hash, id));
+    NC_CHECK(index_.Contains(e.hash, id) && e.variant() == !VariantOf(e).empty());
     ++tally.entries;
     tally.bytes += ChargeOf(id);
     tally.blob_bytes += e.outlined() ? BlobHeap::ChargeFor(BlobOf(e)->size) : 0;
     tally.dropped += cohorts_.dropped(e.cohort) ? 1 : 0;
     tally.variants += e.variant() ? 1 : 0;
-    NC_CHECK(e.variant() == !VariantOf(e).empty());
     prev = id;
   }
   NC_CHECK(queue.back() == prev);
@@ -53,14 +51,12 @@ void L1::CheckStats() const {
   const auto is = [](const Gauge& gauge, std::uint64_t v) {
     return gauge.value() == static_cast<std::int64_t>(v);
   };
-  NC_CHECK(is(stats_.entries, entries()));
-  NC_CHECK(is(stats_.negative_entries, negative_entries()));
-  NC_CHECK(is(stats_.bytes, bytes_used()));
-  NC_CHECK(is(stats_.bytes_max, bytes_max_));
-  NC_CHECK(is(stats_.pinned_bytes, blobs_->pinned_bytes()));
-  NC_CHECK(is(stats_.negative_bytes, negative_bytes()));
-  NC_CHECK(is(stats_.dropped_entries, cohorts_.dropped_entries()));
-  NC_CHECK(is(stats_.variants, variants_));
+  NC_CHECK(is(stats_.entries, entries()) && is(stats_.negative_entries, negative_entries()) &&
+           is(stats_.dropped_entries, cohorts_.dropped_entries()) &&
+           is(stats_.variants, variants_));
+  NC_CHECK(is(stats_.bytes, bytes_used()) && is(stats_.bytes_max, bytes_max_) &&
+           is(stats_.pinned_bytes, blobs_->pinned_bytes()) &&
+           is(stats_.negative_bytes, negative_bytes()));
   NC_CHECK(stats_.inserts.value() ==
            entries() + stats_.evictions_size.value() + stats_.evictions_expired.value() +
                stats_.evictions_erased.value() + stats_.evictions_dropped.value());

@@ -41,6 +41,7 @@ struct ScriptStats {
 class ScriptMemory {
  public:
   explicit ScriptMemory(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+  ~ScriptMemory() = default;
   ScriptMemory(const ScriptMemory&) = delete;
   ScriptMemory& operator=(const ScriptMemory&) = delete;
 

@@ -39,7 +39,7 @@ class Dispatcher {
   bool StartPassthrough(Session& session, const Request& request);
   bool AbortPassthrough(Session& session, const Request& request) const;
   bool TranslateRedirect(Session& session, const Request& request, std::string& bytes);
-  std::int64_t UpstreamIdOf(Session& target);
+  std::int64_t UpstreamIdOf(Session& target) const;
 
   // read_path.cc: GET and MGET.
   bool Get(Session& session, const Request& request);
@@ -99,7 +99,7 @@ class Dispatcher {
   };
   ScriptState ScriptStateOf(Session& session, const Request& request);
   void KeepScriptCall(Session& session, const Request& request, std::uint64_t seq, ScriptRef script,
-                      const Footprint* footprint);
+                      const Footprint* footprint) const;
 
   // local_commands.cc: what the sidecar answers itself.
   bool Local(Session& session, const Request& request);

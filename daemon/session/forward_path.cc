@@ -7,6 +7,8 @@
 // answered (a later SET must not show in an earlier GET), and a read behind an unanswered command
 // that touches its key follows on the lane (read_path.cc). Commands whose keys nobody can know wait
 // for all the client's fills, and all its reads follow them.
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -16,6 +18,28 @@
 #include "proto/wire_errors.h"
 
 namespace nearcached {
+namespace {
+
+// Whether a fill that the client itself waits for may be of a key that the request touches.
+bool MeetsFills(const Session& session, const Footprint& footprint) {
+  return (footprint.wide && !session.open.no_fills()) ||
+         std::any_of(footprint.keys.begin(), footprint.keys.end(),
+                     [&](const FootprintKey& key) { return session.open.MayBeFilling(key.hash); });
+}
+
+void NoteKeys(PendingRequest& pending, const Footprint& footprint) {
+  pending.wide = footprint.wide;
+  for (const FootprintKey& key : footprint.keys) {
+    if (!pending.hashed) {
+      pending.hash = key.hash;
+      pending.hashed = true;
+    } else {
+      pending.more_hashes.push_back(key.hash);
+    }
+  }
+}
+
+}  // namespace
 
 // The keys of the request that L1 could ever hold. Null when there are none: then the request
 // cannot make L1 wrong, and nothing about it needs to be remembered.
@@ -123,21 +147,11 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   pending.command = request.row->id;
   pending.db = options.db;
   if (footprint != nullptr) {
-    pending.wide = footprint->wide;
-    bool conflict = footprint->wide && !session.open.no_fills();
-    for (const FootprintKey& key : footprint->keys) {
-      conflict = conflict || session.open.MayBeFilling(key.hash);
-      if (!pending.hashed) {
-        pending.hash = key.hash;
-        pending.hashed = true;
-      } else {
-        pending.more_hashes.push_back(key.hash);
-      }
-    }
-    if (conflict) {
+    if (MeetsFills(session, *footprint)) {
       session.ParkUntil(Session::Park::kFills);
       return false;
     }
+    NoteKeys(pending, *footprint);
     QueueInMulti(session, *footprint, options.kind);
     context_.coherence.BeginWrite(*footprint);
   }

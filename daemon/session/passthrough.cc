@@ -132,7 +132,7 @@ bool Dispatcher::TranslateRedirect(Session& session, const Request& request, std
 
 // The server's id of the link that `target` has for itself, giving it one if it has none, since its
 // pushes must reach it. 0: not known yet; -1: it cannot be given one.
-std::int64_t Dispatcher::UpstreamIdOf(Session& target) {
+std::int64_t Dispatcher::UpstreamIdOf(Session& target) const {
   if (target.pin.passthrough) {
     return target.pin.link->upstream_client_id();
   }

@@ -87,7 +87,7 @@ Dispatcher::ScriptState Dispatcher::ScriptStateOf(Session& session, const Reques
 
 // Keeps the call that has just been sent, so that it can be sent again.
 void Dispatcher::KeepScriptCall(Session& session, const Request& request, std::uint64_t seq,
-                                ScriptRef script, const Footprint* footprint) {
+                                ScriptRef script, const Footprint* footprint) const {
   constexpr std::size_t kKeptMax = 64 * 1024;  // who sends more sees the NOSCRIPT
   if (request.raw.size() > kKeptMax) {
     return;

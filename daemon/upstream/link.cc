@@ -104,7 +104,7 @@ std::string Link::RefusalLine() const {
 }
 
 // Under the name that the server has for the command.
-void Link::AppendRequest(OutBuffer& out, std::string_view request) {
+void Link::AppendRequest(OutBuffer& out, std::string_view request) const {
   if (context_.renamed == nullptr) {
     out.Append(request);
     return;

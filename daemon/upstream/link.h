@@ -217,7 +217,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();
-  void AppendRequest(OutBuffer& out, std::string_view request);
+  void AppendRequest(OutBuffer& out, std::string_view request) const;
   void LoadScript(const Script& script, Duration timeout);
   void Lose(Counter& reason, std::string_view why, std::string_view error_line);
   void FinishRenewal();

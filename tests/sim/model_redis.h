@@ -213,7 +213,7 @@ class ModelRedis {
   std::vector<Engine> engines_ = std::vector<Engine>(1);
   std::map<std::string, std::vector<Executed>> executed_;
   std::map<std::size_t, std::map<std::string, std::string>> scripts_;  // by node
-  ServerNodes* nodes_ = nullptr;  // null: one server
+  ServerNodes* nodes_ = nullptr;                                       // null: one server
   ModelSession* current_ = nullptr;
   ModelSession* direct_ = nullptr;
   bool in_exec_ = false;
