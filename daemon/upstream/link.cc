@@ -255,7 +255,9 @@ void Link::OnDeadline() {
       break;
     }
     ++first_waiting_;
-    request.abandoned = true;
+    if (std::exchange(request.abandoned, true)) {
+      continue;  // nobody waits for it, and the request that it was sent for has its own end
+    }
     context_.stats.timeouts.Add();
     context_.stats.repeated_failed.Add(request.repeated ? 1 : 0);
     context_.topology.Suspect("a command timed out");

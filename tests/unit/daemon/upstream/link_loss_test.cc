@@ -17,6 +17,26 @@ using State = LinkFixture::State;
 
 // ---- timeouts (R13) -----------------------------------------------------------------------------
 
+TEST_CASE_FIXTURE(Rig, "a call that times out behind its script is one timeout, not two") {
+  (void)MakeReady(Purpose::kLane);
+  Script script;
+  script.sha1 = "63143b6f8007b98c53ca2149822777b3566f9241";
+  script.body = "return";
+  script.id = 7;
+  const std::string bytes = Wire({"EVALSHA", script.sha1, "0"});
+  CHECK(link->Send({.bytes = bytes,
+                    .sink = &sink,
+                    .token = {1, 1},
+                    .timeout = 5s,
+                    .script = std::make_shared<const Script>(script)})
+            .empty());
+  link->Flush();
+  scheduler.Advance(5s);
+  CHECK(TakeHeard() == Heard{Lost(1, proto::kErrTimeout)});
+  CHECK(stats.timeouts.value() == 1);
+  CHECK(link->awaited() == 0);
+}
+
 TEST_CASE_FIXTURE(Rig, "a late reply is counted off and reaches nobody") {
   FakeConnection& connection = MakeReady(Purpose::kLane);
   (void)Send(1);
