@@ -31,6 +31,7 @@ bool Dispatcher::Read(Session& session, const Request& request) {
   if (!context_.policy->Keeps(policy, row)) {
     return ForwardPlain(session, request);
   }
+  (void)NoteScript(session, request);  // the server would know it from now on, though it is a hit
   NameVariant(session.client.protocol, request, name);
   if (!policy.cache || variant_.size() > kVariantBytesMax) {
     context_.stats.bypass_policy.Add();

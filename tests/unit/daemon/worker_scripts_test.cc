@@ -62,6 +62,22 @@ TEST_CASE_FIXTURE(Scripts, "a script is told as well by SCRIPT LOAD, and called 
   CHECK(Answer(client, readonly, ":1\r\n") == ":1\r\n");
 }
 
+TEST_CASE_FIXTURE(Scripts, "a script is shown as well by an EVAL_RO whose reply may be cached") {
+  config.l1.commands = {"eval_ro"};
+  Start();
+  FakeConnection& client = Connect();
+  const std::string shown = "EVAL_RO return 1 k";
+  CHECK(Ask(client, shown).empty());
+  server.Answer(shown, ":1\r\n");
+  CHECK(Answer(client, "PTTL k", ":-1\r\n") == ":1\r\n");
+  CHECK(Ask(client, shown) == ":1\r\n");
+  CHECK(stats().hits.value() == 1);
+  CHECK(Ask(client, call).empty());
+  CHECK(server.Asked() == Strings{load, call});
+  server.Answer(load, Bulk(sha));
+  CHECK(Answer(client, call, ":1\r\n") == ":1\r\n");
+}
+
 TEST_CASE_FIXTURE(Scripts, "order is kept in a pipeline around the script that is told") {
   Start();
   FakeConnection& client = Connect();
