@@ -395,5 +395,23 @@ TEST_CASE_FIXTURE(WorkerFixture,
   CHECK(Cached("k"));
 }
 
+TEST_CASE_FIXTURE(WorkerFixture, "what a function said is forgotten when functions are loaded") {
+  config.l1.commands = {"fcall_ro"};
+  Start();
+  FakeConnection& client = Connect();
+  const std::string call = "FCALL_RO f 1 k";
+  CHECK(Ask(client, call).empty());
+  server.Answer(call, ":1\r\n");
+  CHECK(Answer(client, "PTTL k", ":-1\r\n") == ":1\r\n");
+  CHECK(Ask(client, call) == ":1\r\n");
+  CHECK(stats().hits.value() == 1);
+  CHECK(Ask(client, "FUNCTION LOAD REPLACE library").empty());
+  CHECK(Answer(client, "FUNCTION LOAD REPLACE library", Bulk("l")) == Bulk("l"));
+  CHECK(Ask(client, call).empty());
+  CHECK(server.Asked() == Strings{call, "PTTL k"});
+  server.Answer(call, ":2\r\n");
+  CHECK(Answer(client, "PTTL k", ":-1\r\n") == ":2\r\n");
+}
+
 }  // namespace
 }  // namespace nearcached
