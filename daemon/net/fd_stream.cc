@@ -8,6 +8,18 @@
 // lazy: the read interest is withdrawn only if bytes do arrive while paused, so a pause and a
 // resume within a turn are free).
 //
+// Edges: level-triggered epoll asks every socket it reported a second time, in the next epoll_wait,
+// only to learn that it is empty now: 0.1 of the 5.5 us that the least request costs the kernel. A
+// stream that only reads is therefore moved to EPOLLET, in libuv's own epoll set; libuv knows of
+// no edges, but nothing it does later can go wrong with it: each change of interest registers the
+// socket anew, level-triggered, and the count begins again. Edge-triggered, whoever stops before
+// the socket is empty is not told again, so
+//   - when a stream's share of a turn is used up and it may have more, it goes back to levels;
+//   - a short read has emptied the socket (epoll(7)), but an end that came with those bytes has no
+//     event of its own: EPOLLRDHUP (UV_DISCONNECT) says so, and then we read on until the end;
+//   - pausing withdraws the interest, and resuming registers anew, which looks at the level.
+// Only TCP: a unix socket may give less than it has (unix(7): at descriptors that were sent along).
+//
 // Life: any handler call may destroy this stream. After each one, the code looks at handle->data,
 // which outlives us (uv_handle.h), before it touches a member again.
 #include "daemon/net/fd_stream.h"
@@ -19,6 +31,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,6 +42,8 @@ namespace {
 
 // A stream with much to say gets this many buffers in a row before the others have their turn.
 constexpr int kReadsPerEvent = 4;
+// UV_DISCONNECT is the end of what the peer sends (EPOLLRDHUP).
+constexpr int kReadInterest = UV_READABLE | UV_DISCONNECT;
 constexpr std::size_t kPartsPerCall = 1024;                    // IOV_MAX on Linux
 constexpr std::size_t kDiscardBytes = std::size_t{64} << 20U;  // more than a receive buffer holds
 
@@ -116,7 +131,7 @@ bool FdStream::PeerHasEnded() const {
 
 // Tells libuv which events we want, if that differs from what it watches now.
 void FdStream::Watch() {
-  const int wanted = (is_reading_ && !is_ended_ && !is_broken_ ? int{UV_READABLE} : 0) |
+  const int wanted = (is_reading_ && !is_ended_ && !is_broken_ ? kReadInterest : 0) |
                      (is_waiting_room_ ? int{UV_WRITABLE} : 0);
   if (wanted != watched_ && poll_) {
     ChangeWatch(wanted);
@@ -125,11 +140,29 @@ void FdStream::Watch() {
 
 void FdStream::ChangeWatch(int wanted) {
   watched_ = wanted;
+  is_edge_triggered_ = false;
+  times_emptied_ = 0;
   const int rc =
       wanted == 0 ? uv_poll_stop(poll_.get()) : uv_poll_start(poll_.get(), wanted, &OnPoll);
   if (rc < 0) {
     Break(-rc);
   }
+}
+
+// One more read that left the socket empty.
+void FdStream::CountEmptied() {
+  if (!is_edge_triggered_ && is_tcp_ && watched_ == kReadInterest &&
+      ++times_emptied_ == kReadsBeforeEdges) {
+    WatchEdges();
+  }
+}
+
+// Changes the trigger behind libuv's back. Where that fails, levels it is.
+void FdStream::WatchEdges() {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  event.data.fd = fd_;  // by which libuv finds its watcher
+  is_edge_triggered_ = epoll_ctl(uv_backend_fd(loop_.raw()), EPOLL_CTL_MOD, fd_, &event) == 0;
 }
 
 void FdStream::OnPoll(uv_poll_t* handle, int status, int events) noexcept {
@@ -156,8 +189,8 @@ void FdStream::HandleEvents(uv_poll_t* handle, int status, int events) {
       return;
     }
   }
-  if (is_poll_failed || (events & UV_READABLE) != 0) {
-    ReadSome(handle, is_poll_failed);
+  if (is_poll_failed || (events & kReadInterest) != 0) {
+    ReadSome(handle, is_poll_failed, (events & UV_DISCONNECT) != 0);
     if (handle->data == nullptr) {
       return;
     }
@@ -166,7 +199,7 @@ void FdStream::HandleEvents(uv_poll_t* handle, int status, int events) {
 }
 
 // May destroy *this.
-void FdStream::ReadSome(const uv_poll_t* handle, bool is_poll_failed) {
+void FdStream::ReadSome(const uv_poll_t* handle, bool is_poll_failed, bool has_peer_ended) {
   const std::span<char> buffer = loop_.read_buffer();
   StreamStats& stats = loop_.stream_stats();
   for (int i = 0; i < kReadsPerEvent && is_reading_ && !is_ended_ && !is_broken_; ++i) {
@@ -191,9 +224,16 @@ void FdStream::ReadSome(const uv_poll_t* handle, bool is_poll_failed) {
     const auto bytes = static_cast<std::size_t>(n);
     stats.bytes_read.Add(bytes);
     handler_.OnBytes(buffer.first(bytes));
-    if (handle->data == nullptr || (bytes < buffer.size() && !is_poll_failed)) {
+    if (handle->data == nullptr) {
       return;
     }
+    if (bytes < buffer.size() && !is_poll_failed && !has_peer_ended) {
+      CountEmptied();
+      return;
+    }
+  }
+  if (is_edge_triggered_ && is_reading_) {
+    ChangeWatch(watched_);  // there may be more: levels report it
   }
   if (is_poll_failed && !is_reading_) {
     // The owner does not read, so it would never find out; nor can it be helped by reading later.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <string>
+#include <sys/epoll.h>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -242,6 +244,108 @@ TEST_CASE("a stream with very much to say lets the loop turn between") {
   CHECK(wire.handler.received == much);
   CHECK(most_in_a_turn > 1);
   CHECK(most_in_a_turn <= 4);
+}
+
+// What epoll itself says of the loop's sockets (proc(5), fdinfo of an epoll descriptor).
+bool WatchesEdges(UvLoop& loop) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(uv_backend_fd(loop.raw())));
+  bool found = false;
+  for (std::string word; info >> word;) {
+    if (word == "events:" && info >> word) {
+      found = found || (std::stoul(word, nullptr, 16) & EPOLLET) != 0;
+    }
+  }
+  return found;
+}
+
+// Sends one byte at a time until the stream has been moved to edges.
+void MoveToEdges(Wire& wire) {
+  for (int i = 1; i <= FdStream::kReadsBeforeEdges; ++i) {
+    REQUIRE_FALSE(WatchesEdges(wire.loop));
+    WriteAvailable(wire.peer, "x");
+    RunUntil(wire.loop, [&] { return wire.handler.reads == i; });
+  }
+  REQUIRE(WatchesEdges(wire.loop));
+  wire.handler.received.clear();
+}
+
+TEST_CASE("edges: nothing is lost of what comes in one event") {
+  Wire wire(TcpPair());
+  MoveToEdges(wire);
+  SUBCASE("bytes") {
+    WriteAvailable(wire.peer, "one");
+    RunUntil(wire.loop, [&] { return wire.handler.received == "one"; });
+    CHECK(WatchesEdges(wire.loop));
+  }
+  SUBCASE("bytes and the end of the stream") {
+    WriteAvailable(wire.peer, "last words");
+    shutdown(wire.peer.get(), SHUT_WR);
+    RunUntil(wire.loop, [&] { return wire.handler.ends == 1; });
+    CHECK(wire.handler.received == "last words");
+    CHECK(wire.handler.end->code == Code::kEof);
+  }
+  SUBCASE("bytes, and the end while the owner had paused") {
+    wire.handler.on_bytes = [&] { wire.stream->SetReading(false); };
+    WriteAvailable(wire.peer, "last words");
+    shutdown(wire.peer.get(), SHUT_WR);
+    RunUntil(wire.loop, [&] { return wire.handler.received == "last words"; });
+    RunTurns(wire.loop, 3);
+    CHECK(wire.handler.ends == 0);
+    wire.stream->SetReading(true);
+    RunUntil(wire.loop, [&] { return wire.handler.ends == 1; });
+  }
+  SUBCASE("bytes and a reset") {
+    WriteAvailable(wire.peer, "last words");
+    ResetPeer(wire.peer);
+    RunUntil(wire.loop, [&] { return wire.handler.ends == 1; });
+    CHECK(wire.handler.end->code == Code::kUnavailable);
+  }
+  SUBCASE("bytes that came while the owner had paused") {
+    wire.stream->SetReading(false);
+    WriteAvailable(wire.peer, "held back");
+    RunTurns(wire.loop, 3);
+    CHECK(wire.handler.received.empty());
+    wire.stream->SetReading(true);
+    RunUntil(wire.loop, [&] { return wire.handler.received == "held back"; });
+  }
+  SUBCASE("more than a stream may read in one turn") {
+    const int room = static_cast<int>(32 * UvLoop::kReadBufferBytes);
+    REQUIRE(setsockopt(wire.peer.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) == 0);
+    const std::string much = Pattern(10 * UvLoop::kReadBufferBytes);
+    std::string_view rest = much;
+    const auto writer =
+        wire.loop.AtTurnEnd([&] { rest.remove_prefix(WriteAvailable(wire.peer, rest)); });
+    RunUntil(wire.loop, [&] { return wire.handler.received.size() == much.size(); });
+    CHECK(wire.handler.received == much);
+  }
+}
+
+TEST_CASE("edges: waiting for room is level-triggered, and edges come back after it") {
+  Wire wire(TcpPair());
+  MoveToEdges(wire);
+  const std::string all = Pattern(std::size_t{32} << 20U);
+  std::string_view rest = all;
+  Offer(*wire.stream, rest);
+  REQUIRE_FALSE(rest.empty());
+  wire.handler.on_writable = [&] { Offer(*wire.stream, rest); };
+  std::string got;
+  {
+    const auto reader = wire.loop.AtTurnEnd([&] { got += ReadAvailable(wire.peer); });
+    RunUntil(wire.loop, [&] { return got.size() >= all.size(); });
+  }
+  CHECK(got == all);
+  RunTurns(wire.loop, 2);
+  wire.handler.reads = 0;
+  MoveToEdges(wire);
+}
+
+TEST_CASE("edges: a unix socket stays with levels") {
+  Wire wire(UnixPair());
+  for (int i = 1; i <= 2 * FdStream::kReadsBeforeEdges; ++i) {
+    WriteAvailable(wire.peer, "x");
+    RunUntil(wire.loop, [&] { return wire.handler.reads == i; });
+  }
+  CHECK_FALSE(WatchesEdges(wire.loop));
 }
 
 TEST_CASE("a paused stream that waits for room learns of a reset") {
