@@ -209,6 +209,7 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
                        : row.type == Type::kCommands ? "[\"flushall\", \"config|set\"]"
                        : row.type == Type::kCached   ? "[\"get\", \"hgetall\"], or all"
                        : row.type == Type::kRenames  ? "[\"flushall=x-flush\"]"
+                       : row.type == Type::kChannels ? "[\"cache:changes\"]"
                                                      : "[\"lock:*\", \"*:lock\"]"));
     return;
   }

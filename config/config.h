@@ -174,6 +174,15 @@ struct TrackingConfig {
   friend bool operator==(const TrackingConfig&, const TrackingConfig&) = default;
 };
 
+// Messages by which others say which keys have changed. INVALIDATION.md
+struct InvalidationConfig {
+  std::vector<std::string> channels;  // Pub/Sub; with '*', '?' or '[': patterns
+  std::string origin;                 // messages of this origin are our own echo; empty: none is
+  std::uint32_t names_max = 10'000;   // keys and prefixes in a message; more: everything is dropped
+
+  friend bool operator==(const InvalidationConfig&, const InvalidationConfig&) = default;
+};
+
 // One upstream read for many equal reads that arrive while it is under way.
 struct CoalescingConfig {
   bool enabled = true;
@@ -233,6 +242,7 @@ struct Config {
   L1Config l1;
   std::vector<RuleConfig> rules;
   TrackingConfig tracking;
+  InvalidationConfig invalidation;
   CoalescingConfig coalescing;
   LimitsConfig limits;
   MetricsConfig metrics;

@@ -592,6 +592,23 @@ constexpr Row kRows[] = {
      "the metrics say so. `required`: nothing is ever cached without it. `off`: it is not asked "
      "for."},
 
+    {"invalidation.channels", Type::kChannels,
+     At<&Config::invalidation, &InvalidationConfig::channels>(), kAny, kFree, kLive, kPublic,
+     kOptional,
+     "Pub/Sub channels on which applications and other systems say which keys have changed, as in "
+     "`[\"cache:changes\"]`; a name with `*`, `?` or `[` is a pattern. INVALIDATION.md describes "
+     "the messages. Worth most where the server has no tracking: there it is what lets a `ttl` be "
+     "long."},
+    {"invalidation.origin", Type::kText, At<&Config::invalidation, &InvalidationConfig::origin>(),
+     kAny, kFree, kLive, kPublic, kOptional,
+     "Messages that say they are of this origin are not acted on: for an application that writes "
+     "through this sidecar, whose entries are dropped already, and tells the others. Empty: all "
+     "are."},
+    {"invalidation.names_max", Type::kCount,
+     At<&Config::invalidation, &InvalidationConfig::names_max>(), Count(1, 1'000'000), kFree, kLive,
+     kPublic, kOptional,
+     "Keys and prefixes that one message may name; for a message with more everything is dropped."},
+
     {"coalescing.enabled", Type::kBool, At<&Config::coalescing, &CoalescingConfig::enabled>(), kAny,
      kFree, kLive, kPublic, kOptional,
      "Whether equal reads that arrive while one is under way share its reply."},

@@ -38,6 +38,7 @@ enum class Type : std::uint8_t {
   kCommands,  // a list of command names: "flushall", "config|set"
   kCached,    // a list of names out of kCachedCommands, or "all"
   kRenames,   // a list of "flushall=x-flush": a command, and what the upstream calls it
+  kChannels,  // a list of Pub/Sub channels or patterns
   kPrefix,    // the first bytes of a key
   kChoice,    // one of Row::choices
   kMode,      // permission bits in octal
@@ -47,7 +48,7 @@ enum class Type : std::uint8_t {
 // Rows whose value is a list of texts, each checked by CheckItem().
 constexpr bool IsTextList(Type type) {
   return type == Type::kHosts || type == Type::kPattern || type == Type::kCommands ||
-         type == Type::kCached || type == Type::kRenames;
+         type == Type::kCached || type == Type::kRenames || type == Type::kChannels;
 }
 
 // How the value of a row is reached. `index` is the place in the list, for paths with "[]".

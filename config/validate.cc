@@ -28,6 +28,7 @@ class Checker {
     CheckUpstream();
     ValidateTls(config_, given_, problems_);
     CheckCache();
+    CheckInvalidation();
     CheckLimits();
     CheckAddresses();
     CheckRules();
@@ -194,6 +195,26 @@ class Checker {
   void CheckCache() {
     CheckOrder(config_.l1.entry_bytes_max <= config_.l1.bytes, "l1.entry_bytes_max", "l1.bytes");
     CheckOrder(config_.l1.negative_ttl <= config_.l1.ttl, "l1.negative_ttl", "l1.ttl");
+  }
+
+  // Keyevents are published at the node that owns the key and nowhere else.
+  void CheckInvalidation() {
+    for (const std::string& channel : config_.invalidation.channels) {
+      if (config_.upstream.topology == TopologyKind::kCluster &&
+          (channel.starts_with("__keyevent@") || channel.starts_with("__keyspace@"))) {
+        Fail("invalidation.channels",
+             "names " + QuotedForMessage(channel) +
+                 ", but each node of a cluster tells such events only of its own keys: drop it, "
+                 "CLIENT TRACKING does the same for all nodes");
+        return;
+      }
+      if (channel.starts_with("__keyspace@")) {
+        Fail("invalidation.channels", "names " + QuotedForMessage(channel) +
+                                          ", whose messages do not name the key: write "
+                                          "\"__keyevent@0__:*\" instead");
+        return;
+      }
+    }
   }
 
   void CheckLimits() {

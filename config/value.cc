@@ -312,6 +312,9 @@ std::string CheckItem(const Row& row, std::string_view item) {
   if (row.type == Type::kRenames) {
     return CheckRename(item);
   }
+  if (row.type == Type::kChannels) {
+    return item.empty() ? "\"\" is no channel: write its name, as in \"cache:changes\"" : "";
+  }
   std::string error = ParseHostPort(item, 0).error;
   return error.empty() ? error : QuotedForMessage(item) + ": " + error;
 }
@@ -450,6 +453,8 @@ std::string_view TypeName(Type type) {
       return "list of cached commands";
     case Type::kRenames:
       return "list of renames";
+    case Type::kChannels:
+      return "list of channels";
     case Type::kPrefix:
       return "prefix";
     case Type::kChoice:

@@ -47,6 +47,9 @@ class App final : private NearcacheBackend {
   [[nodiscard]] const config::Config& CurrentConfig() const override { return config_; }
   [[nodiscard]] Explanation Explain(std::span<const std::string_view> command) const override;
   std::size_t FlushCache(std::string_view prefix) override { return worker_->FlushCache(prefix); }
+  std::size_t Invalidate(std::span<const std::string_view> keys) override {
+    return worker_->Invalidate(keys);
+  }
   void SetCacheEnabled(bool on) override { worker_->SetCacheEnabled(on); }
   [[nodiscard]] std::vector<AdminRow> Pools() const override { return PoolRows(*worker_); }
   [[nodiscard]] std::vector<AdminRow> Upstreams() const override { return UpstreamRows(*worker_); }

@@ -172,7 +172,9 @@ void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
   LabelledCounters(registry, "nearcached_invalidated_entries_total",
                    "Entries dropped because their key changed.", "by")
       .Add("push", stats.entries_invalidated)
-      .Add("own_request", stats.own_entries_dropped);
+      .Add("own_request", stats.own_entries_dropped)
+      .Add("event", stats.entries_event)
+      .Add("admin", stats.entries_admin);
   registry.AddCounter("nearcached_own_writes_total",
                       "Writes through this sidecar to keys that may be cached.", {},
                       &stats.own_writes);
@@ -182,9 +184,39 @@ void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
       .Add("command", stats.flushes_command)
       .Add("tracking_lost", stats.flushes_tracking)
       .Add("primary_changed", stats.flushes_primary)
-      .Add("admin", stats.flushes_admin);
+      .Add("admin", stats.flushes_admin)
+      .Add("event", stats.flushes_event);
   registry.AddGauge("nearcached_held_keys", "Keys not filled while a write of them is unanswered.",
                     {}, &stats.holds);
+}
+
+void RegisterEvents(MetricRegistry& registry, const EventStats& stats) {
+  registry.AddGauge("nearcached_event_channels", "Channels of invalidation.channels.", {},
+                    &stats.channels);
+  registry.AddGauge("nearcached_event_channels_subscribed",
+                    "Of those, the ones that are listened to: all of them or none.", {},
+                    &stats.channels_subscribed);
+  LabelledCounters(registry, "nearcached_event_subscriptions_total",
+                   "Times all channels were subscribed to, and times that ended or failed.",
+                   "result")
+      .Add("ok", stats.subscribed)
+      .Add("lost", stats.lost);
+  LabelledCounters(registry, "nearcached_event_messages_total",
+                   "Messages heard on invalidation channels.", "result")
+      .Add("applied", stats.messages_applied)
+      .Add("own_origin", stats.messages_own)
+      .Add("unreadable", stats.messages_bad);
+  LabelledCounters(registry, "nearcached_event_names_total",
+                   "Keys and prefixes that messages named.", "kind")
+      .Add("key", stats.keys)
+      .Add("prefix", stats.prefixes);
+  registry.AddCounter("nearcached_event_prefixes_too_wide_total",
+                      "Prefixes for which everything was dropped, as there was too much to search.",
+                      {}, &stats.prefixes_too_wide);
+  LabelledCounters(registry, "nearcached_event_questions_total",
+                   "SUBSCRIBE and PING on the link of the channels.", "result")
+      .Add("answered", stats.control.answered)
+      .Add("failed", stats.control.failed);
 }
 
 void RegisterFlights(MetricRegistry& registry, const FlightStats& stats) {
@@ -418,6 +450,7 @@ struct WorkerFigures {
   const TopologyStats& topology;
   const ScriptStats& scripts;
   const IdentityStats& identities;
+  const EventStats& events;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -431,6 +464,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterTopology(registry, figures.topology);
   RegisterScripts(registry, figures.scripts);
   RegisterIdentities(registry, figures.identities);
+  RegisterEvents(registry, figures.events);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -494,11 +528,11 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(
-      registry,
-      {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-       worker.coherence().flights().stats(), worker.upstream_stats(), worker.cluster_stats(),
-       worker.topology_stats(), worker.script_stats(), worker.identity_stats()});
+  RegisterFigures(registry,
+                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+                   worker.coherence().flights().stats(), worker.upstream_stats(),
+                   worker.cluster_stats(), worker.topology_stats(), worker.script_stats(),
+                   worker.identity_stats(), worker.event_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -543,13 +577,14 @@ std::string MetricReference() {
   const ReloadStats reloads;
   const ScriptStats scripts;
   const IdentityStats identities;
+  const EventStats events;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
-                             identities});
+                             identities, events});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -64,6 +64,8 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       cluster_(MakeCluster(dialer)),
       identities_(MakeIdentities(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
+      events_({scheduler_, dialer, config_, rng_, coherence_, l1_, event_stats_},
+              [this] { return SubscribeNodes(); }),
       scripts_(config_.limits.scripts_bytes_max),
       context_{.scheduler = scheduler_,
                .commands = commands_,
@@ -110,6 +112,15 @@ std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
       [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
 }
 
+// Where what is published is heard, wherever it is published: at the primary, since replicas do not
+// publish to it; in a cluster at any node that owns slots.
+std::vector<Endpoint> Worker::SubscribeNodes() const {
+  if (cluster_ != nullptr) {
+    return cluster_->Primaries();
+  }
+  return topology_->has_primary() ? std::vector{topology_->Primary()} : std::vector<Endpoint>();
+}
+
 void Worker::OnPrimaryChanged() {
   pool_.OnPrimaryChanged();
   if (identities_ != nullptr) {
@@ -145,6 +156,7 @@ void Worker::Start() {
     topology_->Start(*this);
     pool_.Start(config_.l1.enabled);
   }
+  events_.Tick();
 }
 
 // What a turn gathered leaves here: first what parked clients can now ask for, then requests to the
@@ -178,6 +190,7 @@ void Worker::OnTurnEnd() {
 
 void Worker::OnTick() {
   server_.Tick();
+  events_.Tick();
   if (identities_ != nullptr) {
     identities_->Tick();
   }
@@ -191,7 +204,11 @@ void Worker::OnTick() {
 
 void Worker::Reload(const config::Config& config) {
   const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
+  const bool channels_changed = !(config.invalidation == config_.invalidation);
   config_ = config;
+  if (channels_changed) {
+    events_.Restart();
+  }
   context_.denied = DeniedBy(config_.commands, commands_.renamed());
   scripts_.SetBytesMax(config_.limits.scripts_bytes_max);
   if (identities_ != nullptr) {
@@ -216,6 +233,7 @@ void Worker::Stop() {
   stopped_ = true;
   tick_.reset();
   topology_->Stop();
+  events_.Stop();
   server_.CloseAll();
   if (cluster_ != nullptr) {
     cluster_->Shutdown();

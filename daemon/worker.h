@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/config.h"
 #include "daemon/base/hash.h"
@@ -29,6 +30,7 @@
 #include "daemon/session/session_context.h"
 #include "daemon/upstream/cluster.h"
 #include "daemon/upstream/identities.h"
+#include "daemon/upstream/invalidation_channel.h"
 #include "daemon/upstream/pool.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/topology_stats.h"
@@ -65,8 +67,11 @@ class Worker final : private TopologyObserver {
   // Closes everything, now. Nothing is left on the scheduler afterwards.
   void Stop();
 
-  // NEARCACHE FLUSH, ENABLE, DISABLE, EXPLAIN.
+  // NEARCACHE FLUSH, INVALIDATE, ENABLE, DISABLE, EXPLAIN.
   std::size_t FlushCache(std::string_view prefix);
+  std::size_t Invalidate(std::span<const std::string_view> keys) {
+    return coherence_.Invalidate(keys);
+  }
   void SetCacheEnabled(bool on);
   [[nodiscard]] Explanation Explain(std::span<const std::string_view> command);
 
@@ -105,12 +110,14 @@ class Worker final : private TopologyObserver {
   }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
+  [[nodiscard]] const EventStats& event_stats() const { return event_stats_; }
   [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
 
  private:
   std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
   std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
+  [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
   void OnPrimaryChanged() override;
   FillChannel& Fills() {
     return cluster_ != nullptr ? static_cast<FillChannel&>(*cluster_) : pool_;
@@ -133,6 +140,8 @@ class Worker final : private TopologyObserver {
   IdentityStats identity_stats_;
   std::unique_ptr<Identities> identities_;  // where clients log in to the upstream themselves
   Coherence coherence_;
+  EventStats event_stats_;
+  InvalidationChannel events_;
   ScriptMemory scripts_;
   SessionStats session_stats_;
   SessionContext context_;

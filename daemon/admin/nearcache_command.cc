@@ -25,11 +25,12 @@ struct Subcommand {
 
 constexpr std::size_t kAnyNumber = SIZE_MAX;
 
-constexpr std::array<Subcommand, 18> kSubcommands = {{
+constexpr std::array<Subcommand, 19> kSubcommands = {{
     {"stats", "nearcache|stats", Kind::kStats, 2, 3},
     {"config", "nearcache|config", Kind::kConfig, 2, 3},
     {"explain", "nearcache|explain", Kind::kExplain, 3, kAnyNumber},
     {"flush", "nearcache|flush", Kind::kFlush, 2, 3},
+    {"invalidate", "nearcache|invalidate", Kind::kInvalidate, 3, kAnyNumber},
     {"enable", "nearcache|enable", Kind::kEnable, 2, 2},
     {"disable", "nearcache|disable", Kind::kDisable, 2, 2},
     {"pools", "nearcache|pools", Kind::kPools, 2, 2},
@@ -46,7 +47,7 @@ constexpr std::array<Subcommand, 18> kSubcommands = {{
     {"help", "nearcache|help", Kind::kHelp, 2, 2},
 }};
 
-constexpr std::array<std::string_view, 37> kHelpLines = {
+constexpr std::array<std::string_view, 39> kHelpLines = {
     "NEARCACHE <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "STATS [<prefix>]",
     "    Show every metric, or those whose name starts with <prefix>.",
@@ -56,6 +57,8 @@ constexpr std::array<std::string_view, 37> kHelpLines = {
     "    Tell whether the command would be answered from the cache, by which rule, or why not.",
     "FLUSH [<prefix>]",
     "    Forget every cached key, or those that start with <prefix>. Nothing changes upstream.",
+    "INVALIDATE <key> [<key> ...]",
+    "    Forget these keys, in every database. Nothing changes upstream.",
     "ENABLE",
     "    Use the cache.",
     "DISABLE",
@@ -139,6 +142,8 @@ Result<NearcacheRequest> ParseNearcache(std::span<const std::string_view> args) 
     request.kind = row.kind;
     if (row.kind == Kind::kExplain) {
       request.command = args.subspan(2);
+    } else if (row.kind == Kind::kInvalidate) {
+      request.keys = args.subspan(2);
     } else if (row.kind == Kind::kKill) {
       const auto id = proto::ParseInt64(args[2]);
       if (!id || *id <= 0) {

@@ -5,6 +5,7 @@
 //   NEARCACHE CONFIG [prefix]       the settings in effect, secrets hidden
 //   NEARCACHE EXPLAIN command …     would this be answered from the cache, by which rule, why not
 //   NEARCACHE FLUSH [prefix]        forgets the cached keys, or those that start so
+//   NEARCACHE INVALIDATE key …      forgets these keys, and what is on its way of them
 //   NEARCACHE ENABLE | DISABLE      switches the cache on and off
 //   NEARCACHE POOLS | UPSTREAMS | CLIENTS | STATE | TRACKING     what there is, row by row
 //   NEARCACHE PAUSE | RESUME        requests wait before the upstream, and go on
@@ -34,6 +35,7 @@ struct NearcacheRequest {
     kConfig,
     kExplain,
     kFlush,
+    kInvalidate,
     kEnable,
     kDisable,
     kPools,
@@ -52,6 +54,7 @@ struct NearcacheRequest {
   Kind kind = Kind::kHelp;
   std::string_view prefix;                    // kStats, kConfig, kFlush; empty: everything
   std::span<const std::string_view> command;  // kExplain: at least a command name
+  std::span<const std::string_view> keys;     // kInvalidate: at least one
   std::uint64_t client = 0;                   // kKill: as CLIENT ID and NEARCACHE CLIENTS have it
 };
 

@@ -25,6 +25,7 @@ AdminHandler::Verdict NearcacheHandler::Handle(const Request& request, std::stri
     case NearcacheRequest::Kind::kReload:
     case NearcacheRequest::Kind::kShutdown:
     case NearcacheRequest::Kind::kFlush:
+    case NearcacheRequest::Kind::kInvalidate:
     case NearcacheRequest::Kind::kEnable:
     case NearcacheRequest::Kind::kDisable:
       return Operate(what, request, out);
@@ -78,6 +79,9 @@ AdminHandler::Verdict NearcacheHandler::Operate(const NearcacheRequest& what,
       proto::AppendInteger(out, static_cast<std::int64_t>(dropped));
       return Verdict::kAnswered;
     }
+    case NearcacheRequest::Kind::kInvalidate:
+      proto::AppendInteger(out, static_cast<std::int64_t>(backend_.Invalidate(what.keys)));
+      return Verdict::kAnswered;
     case NearcacheRequest::Kind::kEnable:
     case NearcacheRequest::Kind::kDisable: {
       const bool on = what.kind == NearcacheRequest::Kind::kEnable;

@@ -31,6 +31,9 @@ class NearcacheBackend {
   // database, and returns how many entries that were.
   virtual std::size_t FlushCache(std::string_view prefix) = 0;
 
+  // Forgets these keys, in every database, and returns how many entries that were.
+  virtual std::size_t Invalidate(std::span<const std::string_view> keys) = 0;
+
   // Off: reads are forwarded, and nothing is looked up or stored until it is on again.
   virtual void SetCacheEnabled(bool on) = 0;
 

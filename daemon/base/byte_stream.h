@@ -75,6 +75,7 @@ struct Endpoint {
     const bool is_v6 = host.find(':') != std::string::npos;
     return (is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
   }
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 // Opens streams to upstreams.

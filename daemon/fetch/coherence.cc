@@ -63,14 +63,37 @@ void Coherence::Finish(std::unique_ptr<Footprint> footprint, Outcome outcome) {
   Release(*footprint);
 }
 
+// Keys that somebody else says have changed, whoever says it: their entries go, and what is on its
+// way may be older than the change and is for nobody but those who wait for it already (R1, R2).
+std::size_t Coherence::DropNamed(std::span<const std::string_view> keys) {
+  std::size_t dropped = 0;
+  for (const std::string_view key : keys) {
+    const std::uint64_t hash = hasher_(key);
+    dropped += l1_.EraseInAllDatabases(key, hash);
+    flights_.Poison(hash, key);
+  }
+  return dropped;
+}
+
 void Coherence::OnInvalidate(std::span<const std::string_view> keys) {
   stats_.pushes.Add();
   stats_.pushed_keys.Add(keys.size());
-  for (const std::string_view key : keys) {
-    const std::uint64_t hash = hasher_(key);
-    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));
-    flights_.Poison(hash, key);
-  }
+  stats_.entries_invalidated.Add(DropNamed(keys));
+}
+
+void Coherence::OnEventKeys(std::span<const std::string_view> keys) {
+  stats_.entries_event.Add(DropNamed(keys));
+}
+
+void Coherence::OnEventPrefix(std::string_view prefix) {
+  flights_.PoisonPrefix(prefix);
+  stats_.entries_event.Add(l1_.ErasePrefix(std::nullopt, prefix));
+}
+
+std::size_t Coherence::Invalidate(std::span<const std::string_view> keys) {
+  const std::size_t dropped = DropNamed(keys);
+  stats_.entries_admin.Add(dropped);
+  return dropped;
 }
 
 void Coherence::Flush(FlushReason reason) {
@@ -90,6 +113,9 @@ void Coherence::Flush(FlushReason reason) {
       break;
     case FlushReason::kAdmin:
       stats_.flushes_admin.Add();
+      break;
+    case FlushReason::kEvent:
+      stats_.flushes_event.Add();
       break;
   }
   l1_.Clear();

@@ -27,6 +27,8 @@ struct CoherenceStats {
   Counter pushes;               // invalidation messages
   Counter pushed_keys;          // keys named in them
   Counter entries_invalidated;  // entries dropped by a push
+  Counter entries_event;        // entries dropped because a message on a channel named their key
+  Counter entries_admin;        // entries dropped by NEARCACHE INVALIDATE
   Counter own_writes;           // writes through this sidecar that touched cacheable keys
   Counter own_entries_dropped;  // entries dropped by own writes and by reads past L1
   Counter flushes_push;         // everything dropped: the server flushed
@@ -34,10 +36,18 @@ struct CoherenceStats {
   Counter flushes_tracking;     // everything dropped: tracking was lost or its mode changed
   Counter flushes_primary;      // everything dropped: another node became the primary
   Counter flushes_admin;        // everything dropped: NEARCACHE FLUSH or DISABLE
+  Counter flushes_event;        // everything dropped: a message said so, or some may be missed
   Gauge holds;                  // keys held because a write of them is unanswered
 };
 
-enum class FlushReason : std::uint8_t { kPush, kCommand, kTrackingLost, kPrimaryChanged, kAdmin };
+enum class FlushReason : std::uint8_t {
+  kPush,
+  kCommand,
+  kTrackingLost,
+  kPrimaryChanged,
+  kAdmin,
+  kEvent,
+};
 
 // How the journey of a command past L1 ended.
 enum class Outcome : std::uint8_t {
@@ -71,6 +81,12 @@ class Coherence {
 
   // An invalidation push. The keys name no database: they are dropped in all (R7).
   void OnInvalidate(std::span<const std::string_view> keys);
+  // The same for keys that a message on an invalidation channel names, and all keys that begin with
+  // a prefix. A prefix looks at every entry: whoever can be told many bounds how often.
+  void OnEventKeys(std::span<const std::string_view> keys);
+  void OnEventPrefix(std::string_view prefix);
+  // NEARCACHE INVALIDATE; returns how many entries that were.
+  std::size_t Invalidate(std::span<const std::string_view> keys);
   // Everything is dropped, and every flight poisoned.
   void Flush(FlushReason reason);
   // A fill link lost its connection: what it filled is dropped (R6). `away`: the server closed it,
@@ -103,6 +119,7 @@ class Coherence {
 
  private:
   void DropKeys(const Footprint& footprint);
+  std::size_t DropNamed(std::span<const std::string_view> keys);
   void Release(const Footprint& footprint);
 
   struct LateRelease {

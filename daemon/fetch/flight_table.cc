@@ -173,6 +173,14 @@ void FlightTable::Poison(std::uint64_t hash, std::string_view key) {
   }
 }
 
+void FlightTable::PoisonPrefix(std::string_view prefix) {
+  for (std::uint64_t index = 0; index < flights_.size(); ++index) {
+    if (flights_[index]->listed && flights_[index]->key.starts_with(prefix)) {
+      PoisonOne(index);
+    }
+  }
+}
+
 void FlightTable::PoisonAll() {
   while (!by_hash_.empty()) {
     PoisonOne(by_hash_.begin()->second);

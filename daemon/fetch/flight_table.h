@@ -102,6 +102,8 @@ class FlightTable final : public ReplySink {
   // Poisons and detaches the flights of `key` in every database (R1, R2; invalidations do not name
   // the database).
   void Poison(std::uint64_t hash, std::string_view key);
+  // The same for every key that begins with `prefix`.
+  void PoisonPrefix(std::string_view prefix);
   void PoisonAll();
 
   // A client that leaves does not fail the others: its waiters stay and find nobody at the end.

@@ -291,6 +291,14 @@ TrackingState Cluster::StateFor(const CacheKey& key) {
 }
 
 // Keyless requests of one lane go to one node as long as it stands, so that they stay in order.
+std::vector<Endpoint> Cluster::Primaries() const {
+  std::vector<Endpoint> endpoints;
+  endpoints.reserve(primaries_.size());
+  std::ranges::transform(primaries_, std::back_inserter(endpoints),
+                         [this](NodeIndex node) { return nodes_.endpoint(node); });
+  return endpoints;
+}
+
 NodeIndex Cluster::AnyNode(std::uint64_t session) {
   for (std::size_t i = 0; i < primaries_.size(); ++i) {
     const NodeIndex node = primaries_[(session + i) % primaries_.size()];

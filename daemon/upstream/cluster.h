@@ -71,6 +71,8 @@ class Cluster final : public Upstream,
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
   // Calls `visit` for the pool of every node that has one.
   void ForEachPool(const std::function<void(const Pool&)>& visit) const { nodes_.Visit(visit); }
+  // Every node that owns slots, as the newest map has it; empty before the first.
+  [[nodiscard]] std::vector<Endpoint> Primaries() const;
   // How many slots the node of the pool owns.
   [[nodiscard]] std::size_t SlotsOf(const Pool& pool) const;
   [[nodiscard]] std::string TrackingText() const;

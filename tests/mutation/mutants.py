@@ -32,9 +32,8 @@ MUTANTS = [
            "  if (!flight.terms.may_fill || !flight.answered) {\n    return;  // counted",
            "  if (!flight.answered) {\n    return;  // counted"),
     Mutant("push-spares-flights", "R1: a push poisons the flights of its key", _COHERENCE,
-           "    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));\n"
-           "    flights_.Poison(hash, key);",
-           "    stats_.entries_invalidated.Add(l1_.EraseInAllDatabases(key, hash));"),
+           "    dropped += l1_.EraseInAllDatabases(key, hash);\n    flights_.Poison(hash, key);",
+           "    dropped += l1_.EraseInAllDatabases(key, hash);"),
     Mutant("detach", "R2: nobody joins a flight that an invalidation has met", _FLIGHTS,
            "        PoisonOne(it->second);\n        again = true;  // the range changed under us\n",
            "        flights_[it->second]->terms.may_fill = false;\n"),

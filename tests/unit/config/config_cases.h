@@ -76,6 +76,8 @@ inline std::string OtherValue(const Row& row) {
       return "[\"hgetall\", \"zrange\"]";
     case Type::kRenames:
       return "[\"flushall=x-flush\", \"wipe=unlink\"]";
+    case Type::kChannels:
+      return "[\"cache:changes\", \"news.*\"]";
     case Type::kPattern:
       return "[\"a*\", \"*b\"]";
     case Type::kPrefix:

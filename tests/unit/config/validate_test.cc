@@ -44,6 +44,17 @@ TEST_CASE("where clients log in to the upstream themselves, nobody else has a lo
                   "test.yaml:2: upstream.identity: ", {"shared, client"});
 }
 
+TEST_CASE("keyevents are of one server, and keyspace events name no key") {
+  const std::string events = "invalidation:\n  channels: [\"a*\", \"__keyevent@0__:*\"]\n";
+  CHECK(Load(events).ok());
+  CheckOneProblem(Load(events + "upstream: {url: \"redis-cluster://127.0.0.1:6379\"}\n"),
+                  "test.yaml:2: invalidation.channels: ", {"__keyevent@0__:*", "its own keys"});
+  CheckOneProblem(Load("invalidation:\n  channels: [\"__keyspace@0__:*\"]\n"),
+                  "test.yaml:2: invalidation.channels: ", {"write \"__keyevent@0__:*\""});
+  CheckOneProblem(Load("invalidation:\n  channels: [\"\"]\n"),
+                  "test.yaml:2: invalidation.channels: ", {"is no channel"});
+}
+
 TEST_CASE("a rename says what stands for what, once") {
   CHECK(Load("commands: {rename: [\"flushall=x-9f\", \"wipe=unlink\"]}\n").ok());
   CheckOneProblem(Load("commands:\n  rename: [\"flushall\"]\n"), "test.yaml:2: commands.rename: ",

@@ -123,7 +123,7 @@ TEST_CASE("EXPLAIN tells the verdict and one map for each key") {
 TEST_CASE("HELP has a line for each subcommand") {
   std::string out;
   AppendHelp(out);
-  CHECK(out.substr(0, 5) == "*37\r\n");
+  CHECK(out.substr(0, 5) == "*39\r\n");
   for (const char* name : {"STATS", "CONFIG", "EXPLAIN", "FLUSH", "ENABLE", "DISABLE", "POOLS",
                            "UPSTREAMS", "CLIENTS", "STATE", "TRACKING", "PAUSE", "RESUME",
                            "RECONNECT", "KILL", "RELOAD", "SHUTDOWN", "HELP"}) {

@@ -26,6 +26,10 @@ class FakeBackend final : public NearcacheBackend {
     flushed.emplace_back(prefix);
     return dropped;
   }
+  std::size_t Invalidate(std::span<const std::string_view> keys) override {
+    invalidated.insert(invalidated.end(), keys.begin(), keys.end());
+    return 2;
+  }
   void SetCacheEnabled(bool on) override { enabled.push_back(on); }
   std::vector<AdminRow> Pools() const override { return {{{"pool", "exclusive"}, {"idle", 3}}}; }
   std::vector<AdminRow> Upstreams() const override { return {}; }
@@ -50,6 +54,7 @@ class FakeBackend final : public NearcacheBackend {
   config::Config current;
   std::size_t dropped = 17;
   std::vector<std::string> flushed;
+  std::vector<std::string> invalidated;
   std::vector<bool> enabled;
 };
 
@@ -76,12 +81,15 @@ TEST_CASE("each subcommand does its one thing and gives exactly one reply") {
   CHECK(desk.Say({"NEARCACHE", "FLUSH"}) == ":17\r\n");
   CHECK(desk.Say({"NEARCACHE", "FLUSH", "user:"}) == ":17\r\n");
   CHECK(desk.backend.flushed == std::vector<std::string>{"", "user:"});
+  CHECK(desk.Say({"NEARCACHE", "INVALIDATE", "a", "b", "c"}) == ":2\r\n");
+  CHECK(desk.backend.invalidated == std::vector<std::string>{"a", "b", "c"});
+  CHECK(desk.Say({"NEARCACHE", "INVALIDATE"}).starts_with("-ERR wrong number of arguments"));
   CHECK(desk.Say({"NEARCACHE", "DISABLE"}) == "+OK\r\n");
   CHECK(desk.Say({"NEARCACHE", "ENABLE"}) == "+OK\r\n");
   CHECK(desk.backend.enabled == std::vector<bool>{false, true});
   CHECK(desk.Say({"NEARCACHE", "EXPLAIN", "GETX", "k"}).find("$4\r\nGETX\r\n") !=
         std::string::npos);
-  CHECK(desk.Say({"NEARCACHE", "HELP"}).substr(0, 5) == "*37\r\n");
+  CHECK(desk.Say({"NEARCACHE", "HELP"}).substr(0, 5) == "*39\r\n");
   CHECK(desk.Say({"NEARCACHE", "frob"}) ==
         "-ERR unknown subcommand 'frob'. Try NEARCACHE HELP.\r\n");
 }

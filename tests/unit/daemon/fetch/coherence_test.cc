@@ -219,6 +219,43 @@ TEST_CASE_FIXTURE(Rig, "a flush by prefix drops those keys in every database, an
 // ---- invalidations and lost links (R2, R6) ------------------------------------------------------
 
 TEST_CASE_FIXTURE(Rig,
+                  "what others say of a key counts as the server's word, apart from the figures") {
+  Store("a", 4);
+  Store("b");
+  StartFill("c");
+  StartFill("d");
+  const std::array<std::string_view, 2> said = {"a", "c"};
+  coherence.OnEventKeys(said);
+  CHECK_FALSE(Cached("a", 4));
+  CHECK(Cached("b"));
+  const std::array<std::string_view, 2> asked = {"b", "d"};
+  CHECK(coherence.Invalidate(asked) == 1);
+  CHECK_FALSE(Cached("b"));
+  AnswerFill(0);
+  AnswerFill(1);
+  CHECK_FALSE(Cached("c"));
+  CHECK_FALSE(Cached("d"));
+  CHECK(coherence.stats().pushes.value() == 0);
+  CHECK(coherence.stats().entries_event.value() == 1);
+  CHECK(coherence.stats().entries_admin.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "a prefix drops its keys and poisons their flights, and no others") {
+  Store("user:1");
+  Store("post:1");
+  StartFill("user:2");
+  StartFill("post:2");
+  coherence.OnEventPrefix("user:");
+  CHECK_FALSE(Cached("user:1"));
+  CHECK(Cached("post:1"));
+  AnswerFill(0);
+  AnswerFill(1);
+  CHECK_FALSE(Cached("user:2"));
+  CHECK(Cached("post:2"));
+  CHECK(coherence.stats().entries_event.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Rig,
                   "an invalidation drops its keys in all databases and poisons their flights") {
   Store("a");
   Store("a", 4);
