@@ -25,6 +25,7 @@ _READS = "daemon/session/read_path.cc"
 _VARIANTS = "daemon/session/variant_path.cc"
 _FORWARD = "daemon/session/forward_path.cc"
 _CLUSTER = "daemon/upstream/cluster.cc"
+_EVENTS = "daemon/upstream/invalidation_channel.cc"
 _OPS = "daemon/upstream/cluster_ops.cc"
 
 MUTANTS = [
@@ -34,6 +35,11 @@ MUTANTS = [
     Mutant("push-spares-flights", "R1: a push poisons the flights of its key", _COHERENCE,
            "    dropped += l1_.EraseInAllDatabases(key, hash);\n    flights_.Poison(hash, key);",
            "    dropped += l1_.EraseInAllDatabases(key, hash);"),
+    Mutant("prefix-spares-flights", "R1: a message that names a prefix poisons its flights",
+           _COHERENCE, "  flights_.PoisonPrefix(prefix);\n", ""),
+    Mutant("gap", "R6: a subscription that stands again makes up for what was missed", _EVENTS,
+           "  deps_.coherence.Flush(FlushReason::kEvent);\n  backoff_.Reset();",
+           "  backoff_.Reset();"),
     Mutant("detach", "R2: nobody joins a flight that an invalidation has met", _FLIGHTS,
            "        PoisonOne(it->second);\n        again = true;  // the range changed under us\n",
            "        flights_[it->second]->terms.may_fill = false;\n"),

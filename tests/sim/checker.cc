@@ -70,8 +70,9 @@ void Checker::Sent(ClientState& client, Request& request) {
   request.stale_before = stale_served_();
   for (const KeyId& id : request.reads) {
     const auto it = acknowledged_.find(id);
+    const std::uint64_t said = announcements_ == nullptr ? 0 : announcements_->FloorOf(id.name);
     request.floors.push_back(
-        std::max(acknowledged_all_, it == acknowledged_.end() ? 0 : it->second));
+        std::max({said, acknowledged_all_, it == acknowledged_.end() ? 0 : it->second}));
   }
   for (const KeyId& id : request.writes) {
     Disturbed(id.name);

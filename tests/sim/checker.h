@@ -4,7 +4,8 @@
 //  - a reply to a cacheable read must equal a version of that key in that database whose life
 //    reaches beyond (a) every write of the key acknowledged to any client before the read was
 //    sent, (b) the newest version this connection has seen, its own writes included, and (c) the
-//    staleness horizon: the oldest thing the server has sent that the product has not been handed;
+//    staleness horizon: the oldest thing the server has sent that the product has not been handed,
+//    and (d) the last message about the key that the product has been handed (announcements.h);
 //  - every other reply must be the result of exactly one execution at the server, inside the
 //    request's life, that no other client has been given; executions keep the connection's order;
 //  - a version written by a later request of the same connection must not be seen;
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/sim/announcements.h"
 #include "tests/sim/env.h"
 #include "tests/sim/model_redis.h"
 #include "tests/sim/request.h"
@@ -63,6 +65,8 @@ class Checker {
   // How many values the product says it has served in outages: replies of requests in whose life
   // that number rose may be stale by Promises::stale_if_error more.
   void SetStaleServed(std::function<std::uint64_t()> count) { stale_served_ = std::move(count); }
+  // What the product was told outside of tracking. Borrowed.
+  void SetAnnouncements(Announcements& announcements) { announcements_ = &announcements; }
   // At the end of a run.
   void Finish();
 
@@ -110,6 +114,7 @@ class Checker {
   ModelRedis& model_;
   const SimNetwork& network_;
   std::function<std::uint64_t()> stale_served_ = [] { return 0; };
+  Announcements* announcements_ = nullptr;
   Promises promises_;
   std::map<KeyId, std::uint64_t> acknowledged_;  // newest write whose reply a client has received
   std::uint64_t acknowledged_all_ = 0;

@@ -277,6 +277,7 @@ Reply Subscribe(const Call& call) {
     call.session.Send(
         Reply::Push({Reply::Bulk("subscribe"), Reply::Bulk(call.args[i]),
                      Reply::Integer(static_cast<std::int64_t>(call.session.channels.size()))}));
+    call.model.NoteHeard(call.session, call.args[i], false);
   }
   return Reply::None();
 }

@@ -474,6 +474,7 @@ std::int64_t ModelRedis::Publish(const std::string& channel, const std::string& 
     if (!session->closed && session->channels.count(channel) != 0) {
       Push(session->number,
            Reply::Push({Reply::Bulk("message"), Reply::Bulk(channel), Reply::Bulk(message)}));
+      NoteHeard(*session, channel, true);
       ++heard;
     }
   }

@@ -103,6 +103,8 @@ class ModelRedis {
     std::function<void(const SimConnection&, const KeyId&)> tracked_read;
     std::function<void(const Args&)> untracked_command;
     std::function<void(const std::string&)> invalidated;
+    // A message of a channel has been sent (`message`), or the subscription to it confirmed.
+    std::function<void(const SimConnection&, const std::string& channel, bool message)> heard;
   };
 
   ModelRedis(Env& env, ServerTraits traits);
@@ -167,6 +169,11 @@ class ModelRedis {
   // to no other node.
   std::map<std::string, std::string>& scripts(const ModelSession& session) {
     return scripts_[session.node];
+  }
+  void NoteHeard(const ModelSession& session, const std::string& channel, bool message) const {
+    if (observer_.heard && session.connection != nullptr) {
+      observer_.heard(*session.connection, channel, message);
+    }
   }
   std::int64_t Publish(const std::string& channel, const std::string& message);
   void ResetSession(ModelSession& session);

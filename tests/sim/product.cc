@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "daemon/worker.h"
+#include "tests/sim/announcements.h"
 
 namespace nearcached::sim {
 namespace {
@@ -59,6 +60,10 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.rules.push_back(rule);
   config.tracking.mode =
       setup.tracking ? config::TrackingConfig::Mode::kAuto : config::TrackingConfig::Mode::kOff;
+  if (setup.events) {
+    config.invalidation.channels = {Announcements::kChannel};
+    config.invalidation.origin = "me";
+  }
   config.coalescing.enabled = setup.coalescing;
   config.limits.clients_max = static_cast<std::uint32_t>(setup.clients_max);
   config.limits.output_bytes_max = setup.output_bytes_max;

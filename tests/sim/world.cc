@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/sim/model_commands.h"
+
 namespace nearcached::sim {
 
 using std::chrono::microseconds;
@@ -22,16 +24,25 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                 [this](SimConnection& connection, const Endpoint& to) { Accept(connection, to); }}),
       checker_(env_, model_, network_, MakePromises()),
       traffic_(env_, profile_, setup_.all_reads) {
-  model_.SetObserver({[this](const SimConnection& connection, const KeyId& id) {
-                        checker_.TrackedRead(connection, id);
-                      },
-                      [this](const Args& args) {
-                        // Whatever goes past the cache ends the fetches of the keys it names.
-                        for (std::size_t i = 1; i < args.size(); ++i) {
-                          checker_.Disturbed(args[i]);
-                        }
-                      },
-                      [this](const std::string& key) { checker_.Disturbed(key); }});
+  model_.SetObserver(
+      {[this](const SimConnection& connection, const KeyId& id) {
+         checker_.TrackedRead(connection, id);
+       },
+       [this](const Args& args) {
+         // Whatever goes past the cache ends the fetches of the keys it names.
+         for (std::size_t i = 1; i < args.size(); ++i) {
+           checker_.Disturbed(args[i]);
+         }
+       },
+       [this](const std::string& key) { checker_.Disturbed(key); },
+       [this](const SimConnection& connection, const std::string& channel, bool message) {
+         if (channel == Announcements::kChannel) {
+           announcements_.Said(connection,
+                               message ? announced_ : Announcements::Names{{}, {}, true},
+                               model_.store().op());
+         }
+       }});
+  checker_.SetAnnouncements(announcements_);
   deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
                         env_.scheduler.turn_cost_max() * 8;
   if (nodes() != nullptr) {
@@ -98,6 +109,7 @@ ProductSetup World::DrawSetup() {
   setup.all_reads = aside.Below(2) == 0;
   setup.variants_max = aside.Below(4) == 0 ? 1 + aside.Below(3) : 128;
   setup.stale_if_error = milliseconds(aside.Below(3) != 0 ? 100 + aside.Below(3000) : 0);
+  setup.events = aside.Below(profile_.tracking && profile_.server_tracks ? 4 : 2) == 0;
   return setup;
 }
 
@@ -130,8 +142,9 @@ Promises World::MakePromises() const {
   promises.no_faults = !profile_.faults && !profile_.failover;
   promises.tracking = profile_.tracking && profile_.server_tracks;
   // A client that waits for two reads of a key is told of the later one last, and that may take a
-  // second fetch (flight_table.cc): I3 is judged where GET alone is cached.
-  promises.coalescing = setup_.coalescing && !setup_.all_reads;
+  // second fetch (flight_table.cc): I3 is judged where GET alone is cached. And where no messages
+  // are on their way, each of which is a reason to fetch again whenever it arrives.
+  promises.coalescing = setup_.coalescing && !setup_.all_reads && !setup_.events;
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
   promises.stale_if_error = setup_.stale_if_error;
@@ -272,10 +285,55 @@ void World::ScheduleDirectWriter() {
       checker_.Disturbed(args.size() > 1 ? args[1] : "");
       if (cluster_ == nullptr || cluster_->AdmitDirect(args)) {
         static_cast<void>(model_.Direct(db, args));
+        Announce(args);
       }
     }
     ScheduleDirectWriter();
   });
+}
+
+// Who wrote past the product says so, in one of the ways there are; or late, or not at all.
+void World::Announce(const Args& write) {
+  if (!setup_.events || env_.Chance(0.3)) {
+    return;
+  }
+  const auto keys = KeysOf(*FindModelCommand(Upper(write.front())), write);
+  Announcements::Names names;
+  std::string payload;
+  const double form = env_.rng.Unit();
+  if (keys.empty()) {
+    names.everything = true;
+    payload = R"({"all": true, "origin": "other"})";
+  } else if (form < 0.5) {
+    names.keys = keys;
+    payload = keys.front();
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+      payload += "\n" + keys[i];
+    }
+  } else if (form < 0.8) {
+    names.keys = {keys.front()};
+    payload = R"({"keys": [")" + keys.front() + R"("], "unknown": [1, {"a": null}]})";
+  } else if (form < 0.9) {
+    names.prefixes = {keys.front().substr(0, keys.front().size() - 1)};
+    payload = R"({"prefixes": [")" + names.prefixes.front() + R"("]})";
+  } else {  // our own echo, or something that says nothing
+    payload =
+        form < 0.95 ? R"({"keys": [")" + keys.front() + R"("], "origin": "me"})" : R"({"keys": 7})";
+  }
+  if (env_.Chance(0.7)) {
+    Publish(names, payload);
+    return;
+  }
+  env_.scheduler.Post(env_.Between(microseconds(100), milliseconds(50)), [this, names, payload] {
+    if (!model_.stopped() && !model_.down()) {
+      Publish(names, payload);
+    }
+  });
+}
+
+void World::Publish(const Announcements::Names& names, const std::string& payload) {
+  announced_ = names;
+  static_cast<void>(model_.Direct(0, {"PUBLISH", Announcements::kChannel, payload}));
 }
 
 // Somebody else makes the server forget its scripts; not often, since I9 is not judged then.

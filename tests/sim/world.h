@@ -66,6 +66,8 @@ class World {
   void StartClient();
   void Introduce(SimConnection& connection);
   void ScheduleDirectWriter();
+  void Announce(const Args& write);
+  void Publish(const Announcements::Names& names, const std::string& payload);
   void ScheduleScriptFlush();
   void ScheduleFaults();
   void InjectFault();
@@ -90,6 +92,8 @@ class World {
   std::unique_ptr<ModelCluster> cluster_;  // null: no cluster
   ModelRedis model_;
   SimNetwork network_;
+  Announcements announcements_;
+  Announcements::Names announced_;  // by the message that is being published
   Checker checker_;
   Traffic traffic_;
   std::unique_ptr<Product> product_;
