@@ -131,6 +131,11 @@ struct L1Config {
   // Commands whose replies are cached, out of kCachedCommands, or "all", in any case.
   std::vector<std::string> commands = {"get"};
   std::uint32_t variants_max = 128;  // replies kept of one key beside GET's
+  // "off"; "rules": a rule whose entries die unread is stopped for a while; "all": so are the
+  // defaults.
+  std::string adaptive_stop = "off";
+  std::uint32_t adaptive_stop_after =
+      1'000;  // entries of a rule that died unread before it is judged
   // Keys that are never cached: "prefix*", "*suffix" or "*substring*".
   std::vector<std::string> never_cache = DefaultNeverCache();
 

@@ -117,6 +117,7 @@ constexpr std::array<std::string_view, 3> kTlsVerify = {"full", "ca", "none"};
 constexpr std::array<std::string_view, 3> kSentinelTlsModes = {"upstream", "own", "off"};
 constexpr std::array<std::string_view, 3> kTlsClientAuth = {"none", "optional", "required"};
 constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
+constexpr std::array<std::string_view, 3> kAdaptiveStops = {"off", "rules", "all"};
 constexpr std::array<std::string_view, 2> kIdentities = {"shared", "client"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
@@ -549,6 +550,19 @@ constexpr Row kRows[] = {
      kFree, kLive, kPublic, kOptional,
      "Of one key, so many replies to commands other than GET are kept at once (each `HGET` of "
      "another field is one). The next one takes the place of the one that was asked for least."},
+    {"l1.adaptive_stop", Type::kChoice, At<&Config::l1, &L1Config::adaptive_stop>(), kAny,
+     kAdaptiveStops, kLive, kPublic, kOptional,
+     "Whether caching stops for a while where it does not pay: where fewer than one key is read "
+     "from memory for ten entries that expire or are invalidated unread. Reads are forwarded then, "
+     "and the server tracks nothing for them. After half a minute (with jitter; twice as long each "
+     "time in a row, up to ten minutes) it is tried again. `rules`: each of `rules` is judged by "
+     "itself; `all`: the defaults of `l1` as well. `off` is the default because a rule may be "
+     "wide: "
+     "where few hot keys are among very many cold ones, stopping costs the hot ones more than it "
+     "saves. Give what is written as often as it is read a rule of its own, and say `rules`."},
+    {"l1.adaptive_stop_after", Type::kCount, At<&Config::l1, &L1Config::adaptive_stop_after>(),
+     Count(10, 100'000'000), kFree, kLive, kPublic, kOptional,
+     "How many entries of a rule must have died unread before it is judged."},
     {"l1.never_cache", Type::kPattern, At<&Config::l1, &L1Config::never_cache>(), kAny, kFree,
      kLive, kPublic, kOptional,
      "Keys that are never cached: `prefix*`, `*suffix` or `*substring*`, compared byte for byte. "

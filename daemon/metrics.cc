@@ -114,6 +114,7 @@ void RegisterReads(MetricRegistry& registry, const SessionStats& session, const 
       .Add("transaction", session.bypass_transaction)
       .Add("not_armed", session.bypass_not_armed)
       .Add("disabled", session.bypass_disabled)
+      .Add("adaptive_stop", session.bypass_stopped)
       .Add("variants", session.bypass_variants);
   for (const CommandRow& row : BuiltinRows()) {
     if (row.cache_class == CacheClass::kReply) {
@@ -188,6 +189,18 @@ void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
       .Add("event", stats.flushes_event);
   registry.AddGauge("nearcached_held_keys", "Keys not filled while a write of them is unanswered.",
                     {}, &stats.holds);
+}
+
+void RegisterAdaptive(MetricRegistry& registry, const AdaptiveStats& stats) {
+  registry.AddGauge("nearcached_l1_rules_stopped",
+                    "Rules whose caching rests because their entries died unread "
+                    "(l1.adaptive_stop).",
+                    {}, &stats.stopped);
+  LabelledCounters(registry, "nearcached_l1_adaptive_stops_total",
+                   "Times that a rule was stopped so, and times that one was found to pay again.",
+                   "event")
+      .Add("stopped", stats.stops)
+      .Add("resumed", stats.resumptions);
 }
 
 void RegisterEvents(MetricRegistry& registry, const EventStats& stats) {
@@ -451,6 +464,7 @@ struct WorkerFigures {
   const ScriptStats& scripts;
   const IdentityStats& identities;
   const EventStats& events;
+  const AdaptiveStats& adaptive;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -465,6 +479,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterScripts(registry, figures.scripts);
   RegisterIdentities(registry, figures.identities);
   RegisterEvents(registry, figures.events);
+  RegisterAdaptive(registry, figures.adaptive);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -532,7 +547,7 @@ void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
                   {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
                    worker.coherence().flights().stats(), worker.upstream_stats(),
                    worker.cluster_stats(), worker.topology_stats(), worker.script_stats(),
-                   worker.identity_stats(), worker.event_stats()});
+                   worker.identity_stats(), worker.event_stats(), worker.adaptive_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -578,13 +593,14 @@ std::string MetricReference() {
   const ScriptStats scripts;
   const IdentityStats identities;
   const EventStats events;
+  const AdaptiveStats adaptive;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
-                             identities, events});
+                             identities, events, adaptive});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/base/log.h"
 #include "daemon/command/ascii.h"
 
 namespace nearcached {
@@ -67,6 +68,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       events_({scheduler_, dialer, config_, rng_, coherence_, l1_, event_stats_},
               [this] { return SubscribeNodes(); }),
       scripts_(config_.limits.scripts_bytes_max),
+      adaptive_(rng_, [this](std::int32_t rule, bool stopped) { OnRuleStopped(rule, stopped); }),
       context_{.scheduler = scheduler_,
                .commands = commands_,
                .hasher = hasher_,
@@ -76,6 +78,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .upstream = cluster_ != nullptr ? static_cast<Upstream&>(*cluster_) : pool_,
                .fills = Fills(),
                .scripts = scripts_,
+               .adaptive = adaptive_,
                .stats = session_stats_,
                .logins = identities_.get(),
                .admin = nullptr,
@@ -88,6 +91,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .batch = {}},
       server_(context_) {
   coherence_.SetStaleMax(StaleMax(config_));
+  ConfigureAdaptive();
   commands_.Rename(config_.commands.rename);
   context_.denied = DeniedBy(config_.commands, commands_.renamed());
   pool_.SetCoherence(coherence_);
@@ -110,6 +114,26 @@ std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
                  commands_},
       pool_.shared_stats(), identity_stats_,
       [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
+}
+
+void Worker::ConfigureAdaptive() {
+  adaptive_.Configure(config_.l1.adaptive_stop, config_.l1.adaptive_stop_after,
+                      config_.rules.size());
+  l1_.SetUnreadObserver(adaptive_.on() ? this : nullptr);
+}
+
+void Worker::OnDiedUnread(std::string_view key) {
+  adaptive_.NoteDiedUnread(context_.policy->ForKey(key, TrackingState::kArmed).rule);
+}
+
+void Worker::OnRuleStopped(std::int32_t rule, bool stopped) {
+  std::string fields = "rule=" + Quoted(context_.policy->NameOfRule(rule));
+  if (stopped) {
+    const Duration left = adaptive_.StoppedFor(rule, scheduler_.Now());
+    fields += " why=" + Quoted("its entries died before they were read") +
+              " for_ms=" + std::to_string(ToMillis(left));
+  }
+  Log(LogLevel::kInfo, stopped ? "caching_stopped" : "caching_resumed", fields);
 }
 
 // Where what is published is heard, wherever it is published: at the primary, since replicas do not
@@ -191,6 +215,7 @@ void Worker::OnTurnEnd() {
 void Worker::OnTick() {
   server_.Tick();
   events_.Tick();
+  adaptive_.Judge(scheduler_.Now());
   if (identities_ != nullptr) {
     identities_->Tick();
   }
@@ -218,6 +243,7 @@ void Worker::Reload(const config::Config& config) {
     return;
   }
   context_.policy = MakePolicy(config_);
+  ConfigureAdaptive();
   coherence_.SetStaleMax(StaleMax(config_));
   l1_.SetBytesMax(config_.l1.bytes);
   l1_.SetVariantsMax(config_.l1.variants_max);
@@ -304,9 +330,25 @@ void Worker::Reconnect() {
 
 Explanation Worker::Explain(std::span<const std::string_view> command) {
   const CommandRow& row = commands_.Find(command);
-  return context_.policy->Explain(
+  Explanation explanation = context_.policy->Explain(
       row, command,
       context_.fills.StateFor(CacheKey{.db = config_.upstream.db, .key = {}, .hash = 0}));
+  for (Explanation::Key& key : explanation.keys) {
+    const Duration left = adaptive_.StoppedFor(key.policy.rule, scheduler_.Now());
+    if (!key.policy.cache || left == Duration::zero()) {
+      continue;
+    }
+    key.policy.cache = false;
+    key.policy.reason = Reason::kStopped;
+    key.why = std::string(ReasonSentence(Reason::kStopped)) + "; it is tried again in " +
+              std::to_string(ToMillis(left) / 1000 + 1) + " s";
+    if (explanation.cacheable) {
+      explanation.cacheable = false;
+      explanation.reason = Reason::kStopped;
+      explanation.why = key.why;
+    }
+  }
+  return explanation;
 }
 
 }  // namespace nearcached

@@ -26,6 +26,7 @@
 #include "daemon/command/command_table.h"
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/script_memory.h"
+#include "daemon/policy/adaptive_stop.h"
 #include "daemon/session/server.h"
 #include "daemon/session/session_context.h"
 #include "daemon/upstream/cluster.h"
@@ -37,7 +38,7 @@
 
 namespace nearcached {
 
-class Worker final : private TopologyObserver {
+class Worker final : private TopologyObserver, private UnreadObserver {
  public:
   // Copies `config`, which must be valid. `seed` feeds the hash, jitter and backoff.
   Worker(const config::Config& config, Scheduler& scheduler, Dialer& dialer, std::uint64_t seed);
@@ -110,6 +111,7 @@ class Worker final : private TopologyObserver {
   }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
+  [[nodiscard]] const AdaptiveStats& adaptive_stats() const { return adaptive_.stats(); }
   [[nodiscard]] const EventStats& event_stats() const { return event_stats_; }
   [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
   [[nodiscard]] const SessionStats& session_stats() const { return session_stats_; }
@@ -119,6 +121,9 @@ class Worker final : private TopologyObserver {
   std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
   [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
   void OnPrimaryChanged() override;
+  void OnDiedUnread(std::string_view key) override;
+  void OnRuleStopped(std::int32_t rule, bool stopped);
+  void ConfigureAdaptive();
   FillChannel& Fills() {
     return cluster_ != nullptr ? static_cast<FillChannel&>(*cluster_) : pool_;
   }
@@ -143,6 +148,7 @@ class Worker final : private TopologyObserver {
   EventStats event_stats_;
   InvalidationChannel events_;
   ScriptMemory scripts_;
+  AdaptiveStop adaptive_;
   SessionStats session_stats_;
   SessionContext context_;
   Server server_;

@@ -111,7 +111,7 @@ void AppendFlag(std::string& out, std::string_view name, bool value, Protocol pr
 
 void AppendKey(std::string& out, const Explanation::Key& key, Protocol protocol) {
   const KeyPolicy& policy = key.policy;
-  proto::AppendMapHeader(out, 10, protocol);
+  proto::AppendMapHeader(out, 11, protocol);
   AppendPair(out, "key", key.key);
   AppendFlag(out, "write", key.write, protocol);
   AppendFlag(out, "cacheable", policy.cache, protocol);
@@ -120,6 +120,7 @@ void AppendKey(std::string& out, const Explanation::Key& key, Protocol protocol)
   AppendPair(out, "rule", key.rule);
   AppendPair(out, "ttl_ms", ToMillis(policy.ttl));
   AppendPair(out, "negative_ttl_ms", ToMillis(policy.negative_ttl));
+  AppendPair(out, "stale_if_error_ms", ToMillis(policy.stale_if_error));
   proto::AppendBulk(out, "ttl_jitter");
   proto::AppendDouble(out, policy.ttl_jitter, protocol);
   AppendPair(out, "entry_bytes_max", static_cast<std::int64_t>(policy.entry_bytes_max));

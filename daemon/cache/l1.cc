@@ -339,8 +339,19 @@ EntryId L1::Place(const CacheKey& key, std::string_view value, const Shape& shap
   return id;
 }
 
+// An entry that was read is either in the main queue or has a frequency: only what was read, or was
+// known to be wanted, gets there.
+void L1::TellUnread(const Entry& entry) const {
+  if (entry.frequency() == 0 && entry.queue() != QueueKind::kMain) {
+    unread_observer_->OnDiedUnread(KeyOf(entry));
+  }
+}
+
 void L1::Remove(EntryId id, Removal why) {
   const Entry& e = arena_.At(id);
+  if (unread_observer_ != nullptr && (why == Removal::kExpired || why == Removal::kErased)) {
+    TellUnread(e);
+  }
   index_.Erase(e.hash, id);
   Queue(e.queue()).Remove(id, ChargeOf(id));
   wheel_.Remove(id);

@@ -42,6 +42,17 @@ struct L1Hit {
   std::uint32_t handle = 0;  // for Pin; valid as long as `value`
 };
 
+// Told of entries that nobody has read from the time they were stored to the time they expired or
+// were invalidated. (Not of those that gave way to others: they had no time.)
+class UnreadObserver {
+ public:
+  // Must not call the store. `key` is gone when it returns.
+  virtual void OnDiedUnread(std::string_view key) = 0;
+
+ protected:
+  ~UnreadObserver() = default;
+};
+
 class L1 {
  public:
   enum class InsertResult : std::uint8_t {
@@ -126,6 +137,9 @@ class L1 {
   std::size_t ErasePrefixStep(std::optional<DbIndex> db, std::string_view prefix,
                               std::uint64_t& cursor, std::size_t visits);
 
+  // From now on told of entries that died without having been read. Null: nobody is.
+  void SetUnreadObserver(UnreadObserver* observer) { unread_observer_ = observer; }
+
   // Changes the limit. A smaller one takes effect step by step through Tick and Insert.
   void SetBytesMax(std::uint64_t bytes_max);
   // The same; a key above a smaller limit comes below it as its variants end.
@@ -174,6 +188,7 @@ class L1 {
     QueueKind queue = QueueKind::kSmall;
     unsigned frequency = 0;
   };
+  void TellUnread(const Entry& entry) const;
   enum class Removal : std::uint8_t { kForSize, kExpired, kErased, kDropped, kReplaced };
   struct BlobHeapAbandon {
     void operator()(BlobHeap* heap) const { heap->Abandon(); }
@@ -243,6 +258,7 @@ class L1 {
   void CheckStats() const;
 
   L1Stats stats_;
+  UnreadObserver* unread_observer_ = nullptr;
   std::uint64_t bytes_max_;
   const double negative_share_;
   std::uint32_t variants_max_;

@@ -68,6 +68,9 @@ class CachePolicy {
     return (any_commands_ & command_bits_[row.id]) != 0;
   }
 
+  // How people call a rule: `rule "user:" (line 12)`, or `defaults of l1` for -1.
+  [[nodiscard]] const std::string& NameOfRule(std::int32_t rule) const { return SetOf(rule).text; }
+
   // Says in words what would become of the call, for a client without a transaction. `row` is the
   // row of `args`.
   [[nodiscard]] Explanation Explain(const CommandRow& row, std::span<const std::string_view> args,

@@ -43,6 +43,8 @@ constexpr std::array kWords{
           "the command is not among those that l1.commands, or the key's rule, names"},
     Words{Reason::kReadNeedsTracking, "read_needs_tracking",
           "the server does not report changed keys, and without that only GET and MGET are cached"},
+    Words{Reason::kStopped, "adaptive_stop",
+          "entries of the key's rule died before they were read (l1.adaptive_stop)"},
 };
 
 constexpr bool InOrder() {

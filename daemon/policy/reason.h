@@ -30,10 +30,10 @@ enum class Reason : std::uint8_t {
   kNoMemory,             // L1 had no room
   kCommandNotListed,     // neither l1.commands nor the key's rule names the command
   kReadNeedsTracking,    // the server has no tracking, and the command is none of GET and MGET
+  kStopped,              // entries of the key's rule die before they are read (l1.adaptive_stop)
 };
 
-inline constexpr std::size_t kReasonCount =
-    static_cast<std::size_t>(Reason::kReadNeedsTracking) + 1;
+inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kStopped) + 1;
 
 // "lock_like_key": the label of a metric. Static storage.
 [[nodiscard]] std::string_view ReasonName(Reason reason);

@@ -53,6 +53,17 @@ class Dispatcher {
   std::string_view JoinFlight(const CacheKey& key, const ReadRequest& read, const KeyPolicy& policy,
                               const FlightWaiter& waiter, Joining joining);
 
+  // For l1.adaptive_stop.
+  void NoteHit(std::string_view key) {
+    if (context_.adaptive.Samples()) [[unlikely]] {
+      NoteSampledHit(key);
+    }
+  }
+  void NoteSampledHit(std::string_view key);
+  [[nodiscard]] bool Stopped(const KeyPolicy& policy) const {
+    return context_.adaptive.Stopped(policy.rule, context_.scheduler.Now());
+  }
+
   // variant_path.cc: other reads of one key.
   bool Read(Session& session, const Request& request);
   bool NamesOneKey(const Request& request);

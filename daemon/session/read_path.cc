@@ -35,6 +35,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
   if (context_.cache_enabled && session.open.MayHit(key.hash)) {
     if (const auto hit = context_.l1.FindHit(key, context_.scheduler.Now())) {
       context_.stats.hits.Add();
+      NoteHit(key.key);
       session.AnswerValue(*hit);
       return true;
     }
@@ -90,6 +91,10 @@ bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey
     context_.stats.bypass_not_armed.Add();
     return ForwardPlain(session, request);
   }
+  if (Stopped(policy)) {
+    context_.stats.bypass_stopped.Add();
+    return ForwardPlain(session, request);
+  }
   if (ParkedForUpstream(session)) {
     return false;
   }
@@ -128,9 +133,20 @@ std::string_view Dispatcher::JoinFlight(const CacheKey& key, const ReadRequest& 
   terms.may_fill =
       !context_.coherence.Held(key.hash) && context_.scheduler.Now() >= context_.no_fill_before;
   const auto& coalescing = context_.config->coalescing;
-  return context_.coherence.flights().Join(key, read, terms, waiter,
-                                           coalescing.enabled ? joining : Joining::kNone,
-                                           coalescing.waiters_max);
+  FlightTable& flights = context_.coherence.flights();
+  const std::uint64_t coalesced = flights.stats().coalesced.value();
+  const std::string_view refused =
+      flights.Join(key, read, terms, waiter, coalescing.enabled ? joining : Joining::kNone,
+                   coalescing.waiters_max);
+  if (flights.stats().coalesced.value() != coalesced) {
+    context_.adaptive.NoteHits(policy.rule, 1);  // it was spared the upstream as by a hit
+  }
+  return refused;
+}
+
+void Dispatcher::NoteSampledHit(std::string_view key) {
+  const KeyPolicy& policy = context_.policy->ForKey(key, TrackingState::kArmed);
+  context_.adaptive.NoteHits(policy.rule, AdaptiveStop::kSampleEvery);
 }
 
 bool Dispatcher::Mget(Session& session, const Request& request) {
@@ -172,13 +188,18 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
       }
       gather->parts[i].null = hit->negative;
       gather->parts[i].value.assign(hit->value);
+      NoteHit(key.key);
       continue;
     }
     ++absent;
     context_.l1.CountMiss(key, now);
     const auto state = context_.fills.StateFor(key);
-    if (absent > context_.config->l1.mget_fill_keys_max ||
-        !context_.policy->ForKey(key.key, state).cache) {
+    const KeyPolicy& policy = context_.policy->ForKey(key.key, state);
+    if (absent > context_.config->l1.mget_fill_keys_max || !policy.cache) {
+      return ForwardPlain(session, request);
+    }
+    if (Stopped(policy)) {
+      context_.stats.bypass_stopped.Add();
       return ForwardPlain(session, request);
     }
     if (ParkedForUpstream(session)) {

@@ -22,6 +22,7 @@
 #include "daemon/fetch/fill_channel.h"
 #include "daemon/fetch/script_memory.h"
 #include "daemon/fetch/upstream.h"
+#include "daemon/policy/adaptive_stop.h"
 #include "daemon/policy/cache_policy.h"
 #include "daemon/session/request_batch.h"
 #include "proto/protocol.h"
@@ -61,6 +62,7 @@ struct SessionStats {
   Counter bypass_transaction;  // read inside MULTI or WATCH
   Counter bypass_not_armed;    // nothing is filled at the moment
   Counter bypass_disabled;     // NEARCACHE DISABLE
+  Counter bypass_stopped;      // caching of the key's rule has stopped for a while
   Counter bypass_variants;     // as many reads of the key under way as it may have entries
   Gauge active;
   Gauge resp3;              // active clients that speak RESP3
@@ -114,6 +116,7 @@ struct SessionContext {
   Upstream& upstream;
   FillChannel& fills;
   ScriptMemory& scripts;
+  AdaptiveStop& adaptive;
   SessionStats& stats;
   Logins* logins = nullptr;       // null: clients do not log in to the upstream
   AdminHandler* admin = nullptr;  // set before the first client

@@ -51,6 +51,10 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.l1.ttl = Millis(setup.l1_ttl);
   config.l1.negative_ttl = Millis(setup.l1_ttl / 2);
   config.l1.variants_max = static_cast<std::uint32_t>(setup.variants_max);
+  if (setup.adaptive_stop_after > 0) {
+    config.l1.adaptive_stop = "all";
+    config.l1.adaptive_stop_after = static_cast<std::uint32_t>(setup.adaptive_stop_after);
+  }
   if (setup.all_reads) {
     config.l1.commands = {"all"};
   }

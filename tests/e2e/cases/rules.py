@@ -91,3 +91,27 @@ def explain_names_the_rule_and_the_reason(env):
                         ("GET", "plain")):
             reply = conn.cmd("NEARCACHE", "EXPLAIN", *command)
             true(not repr(reply).startswith("RespError") and reply, f"{command}: {reply!r}")
+
+
+@case
+def a_rule_whose_entries_die_unread_rests_and_is_not_tracked_meanwhile(env):
+    redis, daemon = env.stack({"l1": {"adaptive_stop": "rules", "adaptive_stop_after": 50},
+                               "rules": [{"prefix": "churn:"}]})
+    with daemon.connect() as conn, redis.connect() as writer:
+        for i in range(60):
+            writer.cmd("SET", f"churn:{i}", "1")
+            conn.cmd("GET", f"churn:{i}")
+            writer.cmd("SET", f"churn:{i}", "2")
+
+        def why():
+            reply = conn.cmd("NEARCACHE", "EXPLAIN", "GET", "churn:x")
+            return dict(zip(reply[::2], reply[1::2]))[b"reason"]
+        eventually(lambda: why() == b"adaptive_stop", "the rule is stopped")
+        tracked = int(redis.info("tracking_total_keys"))
+        for i in range(60):
+            equal(conn.cmd("GET", f"churn:{i}"), b"2")
+        true(int(redis.info("tracking_total_keys")) <= tracked, "what is not stored is tracked")
+        forwarded(redis, conn, "GET", "churn:1")
+        redis.cmd("SET", "other", "1")
+        warm(redis, conn, "other")
+        equal(daemon.metrics().total("nearcached_l1_rules_stopped"), 1)

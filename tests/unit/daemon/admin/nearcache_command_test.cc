@@ -96,6 +96,7 @@ TEST_CASE("EXPLAIN tells the verdict and one map for each key") {
   key.policy.reason = Reason::kCacheable;
   key.policy.ttl = std::chrono::milliseconds(1500);
   key.policy.negative_ttl = std::chrono::milliseconds(250);
+  key.policy.stale_if_error = std::chrono::seconds(3);
   key.policy.ttl_jitter = 0.25;
   key.policy.entry_bytes_max = 1024;
   key.rule = "defaults of l1";
@@ -109,15 +110,16 @@ TEST_CASE("EXPLAIN tells the verdict and one map for each key") {
   AppendExplanation(out, explanation, Protocol::kResp3);
   CHECK(out == "%4\r\n$9\r\ncacheable\r\n#t\r\n" + reason +
                    "$3\r\nwhy\r\n$5\r\nit is\r\n$4\r\nkeys\r\n*1\r\n"
-                   "%10\r\n$3\r\nkey\r\n$1\r\nk\r\n$5\r\nwrite\r\n#f\r\n$9\r\ncacheable\r\n#t\r\n" +
+                   "%11\r\n$3\r\nkey\r\n$1\r\nk\r\n$5\r\nwrite\r\n#f\r\n$9\r\ncacheable\r\n#t\r\n" +
                    reason +
                    "$3\r\nwhy\r\n$1\r\nw\r\n$4\r\nrule\r\n$14\r\ndefaults of l1\r\n"
-                   "$6\r\nttl_ms\r\n:1500\r\n$15\r\nnegative_ttl_ms\r\n:250\r\n"
+                   "$6\r\nttl_ms\r\n:1500\r\n$15\r\nnegative_ttl_ms\r\n:250\r\n$17\r\nstale_if_"
+                   "error_ms\r\n:3000\r\n"
                    "$10\r\nttl_jitter\r\n,0.25\r\n$15\r\nentry_bytes_max\r\n:1024\r\n");
   out.clear();
   AppendExplanation(out, explanation, Protocol::kResp2);
   CHECK(out.substr(0, 23) == "*8\r\n$9\r\ncacheable\r\n:1\r\n");
-  CHECK(out.find("*20\r\n$3\r\nkey\r\n") != std::string::npos);
+  CHECK(out.find("*22\r\n$3\r\nkey\r\n") != std::string::npos);
 }
 
 TEST_CASE("HELP has a line for each subcommand") {
