@@ -11,6 +11,7 @@
 #include "daemon/app.h"
 #include "daemon/base/log.h"
 #include "daemon/command_line.h"
+#include "daemon/command_settings.h"
 #include "daemon/metrics.h"
 #include "daemon/tls_settings.h"
 #include "daemon/wait.h"
@@ -32,11 +33,13 @@ config::LoadResult Load(const CommandLine& line) {
                                   : config::LoadFile(line.config_path, environment, options);
 }
 
-// For whoever is going to use the certificates, or wants to know whether that would work.
-config::LoadResult LoadWithCertificates(const CommandLine& line) {
+// For whoever is going to use the settings, or wants to know whether that would work: with what
+// the config room cannot see.
+config::LoadResult LoadAndCheck(const CommandLine& line) {
   config::LoadResult loaded = Load(line);
   if (loaded.ok()) {
     CheckTlsFiles(loaded);
+    CheckRenames(loaded);
   }
   return loaded;
 }
@@ -70,7 +73,7 @@ int Run(const CommandLine& line, const config::Config& config) {
   LogLevel level = LogLevel::kInfo;
   (void)ParseLogLevel(config.log.level, level);
   SetLogLevel(level);
-  App app(config, [line] { return LoadWithCertificates(line); });
+  App app(config, [line] { return LoadAndCheck(line); });
   const auto result = app.Run();
   if (!result.ok()) {
     Print(stderr, "nearcached: " + result.error().message + "\n");
@@ -106,7 +109,7 @@ int Main(const std::vector<std::string>& args) {
       break;
   }
   const config::LoadResult loaded =
-      line.action == CommandLine::Action::kWait ? Load(line) : LoadWithCertificates(line);
+      line.action == CommandLine::Action::kWait ? Load(line) : LoadAndCheck(line);
   for (const auto& warning : loaded.warnings) {
     Print(stderr, "warning: " + warning.ToString() + "\n");
   }

@@ -87,3 +87,11 @@ def requests_of_any_size_and_shape_get_through_a_rename(env):
         conn.send(b"get k\r\n" + encode("GET", "k") * 3)
         equal([len(conn.read()) for _ in range(4)], [300_000] * 4)
         true(isinstance(conn.cmd("GET"), RespError), "an argument is missing")
+
+
+@case
+def one_command_cannot_be_made_out_of_another(env):
+    text = "commands:\n  rename: [\"flushall=x-flush\", \"get=set\"]\n"
+    code, _, err = env.run_daemon("--check-config", config_text=text)
+    equal(code, 2)
+    true(":2" in err and "\"get=set\" makes one command out of another" in err, err)
