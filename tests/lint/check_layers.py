@@ -46,6 +46,7 @@ THIRD_PARTY = {
     "uv.h": ("daemon/net/*", "daemon/upstream/hiredis_dialer.*"),
     "hiredis/": ("daemon/upstream/hiredis_*",),
     "yaml-cpp/": ("config/*.cc",),
+    "nlohmann/": ("proto/invalidation_notice.cc",),
     "prometheus/": ("daemon/admin/*",),
     "CivetServer.h": ("daemon/admin/*",),
     "civetweb.h": ("daemon/admin/*",),
@@ -55,7 +56,7 @@ THIRD_PARTY = {
     "doctest/": (),
 }
 # Of these, one file at most: the boundary where their exceptions are caught.
-ONE_FILE = ("yaml-cpp/",)
+ONE_FILE = ("yaml-cpp/", "nlohmann/")
 
 # The include root is the repository; the only other quoted includes there may be.
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')

@@ -73,6 +73,27 @@ TEST_CASE("a message that cannot be read drops nothing and says why") {
   CHECK(Read(R"({"all":1})") == "refused: \"all\" must be true or false");
 }
 
+TEST_CASE("escapes are resolved, and what is not UTF-8 is no JSON") {
+  CHECK(Read(R"({"keys":["\u0041\u00e9\u20ac\ud83d\ude00"]})") ==
+        "keys=A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80, prefixes= origin=");
+  for (const std::string_view text :
+       {R"({"keys":["\ud83d"]})", R"({"keys":["\x41"]})", "{\"keys\":[\"\xff\"]}",
+        "{\"keys\":[\"a\nb\"]}", R"({"keys":["a",]})", R"({"keys":["a"]}})", R"({"v":01})"}) {
+    CAPTURE(text);
+    CHECK(Read(text) == "refused: it is no JSON object");
+  }
+}
+
+TEST_CASE("members that nobody knows may hold anything, as deep as they like") {
+  CHECK(Read(R"({"x":{"keys":["no"],"all":true,"origin":[7]},"keys":["a"]})") ==
+        "keys=a, prefixes= origin=");
+  const std::string tower = std::string(200'000, '[') + std::string(200'000, ']');
+  CHECK(Read("{\"x\":" + tower + ",\"keys\":[\"a\"]}") == "keys=a, prefixes= origin=");
+  CHECK(Read("{\"x\":" + std::string(1'000'000, '[')) == "refused: it is no JSON object");
+  CHECK(Read("{\"keys\":" + tower + "}") ==
+        "refused: \"keys\" and \"prefixes\" must be arrays of strings");
+}
+
 TEST_CASE("an empty key is a key") {
   CHECK(Read(R"({"keys":[""]})") == "keys=, prefixes= origin=");
   CHECK(Read("", NoticeForm::kKey) == "keys=, prefixes= origin=");
