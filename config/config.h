@@ -188,6 +188,15 @@ struct InvalidationConfig {
   friend bool operator==(const InvalidationConfig&, const InvalidationConfig&) = default;
 };
 
+// How well the contract is kept, measured in production.
+struct VerifyConfig {
+  std::string canary_key;            // read and written to measure invalidations; empty: none
+  Duration canary_interval{10'000};  // from one round to the next
+  double hit_rate = 0;               // the share of hits that is compared with the upstream
+
+  friend bool operator==(const VerifyConfig&, const VerifyConfig&) = default;
+};
+
 // One upstream read for many equal reads that arrive while it is under way.
 struct CoalescingConfig {
   bool enabled = true;
@@ -248,6 +257,7 @@ struct Config {
   std::vector<RuleConfig> rules;
   TrackingConfig tracking;
   InvalidationConfig invalidation;
+  VerifyConfig verify;
   CoalescingConfig coalescing;
   LimitsConfig limits;
   MetricsConfig metrics;

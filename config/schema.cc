@@ -623,6 +623,22 @@ constexpr Row kRows[] = {
      kPublic, kOptional,
      "Keys and prefixes that one message may name; for a message with more everything is dropped."},
 
+    {"verify.canary_key", Type::kText, At<&Config::verify, &VerifyConfig::canary_key>(), kAny,
+     kFree, kLive, kPublic, kOptional,
+     "A key that the sidecar reads and writes by itself to measure how long a change made "
+     "elsewhere "
+     "takes to drop an entry (`nearcached_canary_delay_seconds`). Each sidecar appends a number of "
+     "its own, so `nearcached:canary` becomes `nearcached:canary:123`; the user of `upstream` must "
+     "be allowed to GET, PTTL and SET it. It expires by itself. Empty: nothing is measured."},
+    {"verify.canary_interval", Type::kDuration,
+     At<&Config::verify, &VerifyConfig::canary_interval>(), Time(100 * kMs, kDay), kFree, kLive,
+     kPublic, kOptional, "The pause between two rounds of the canary."},
+    {"verify.hit_rate", Type::kFraction, At<&Config::verify, &VerifyConfig::hit_rate>(),
+     Fraction(0, 1), kFree, kLive, kPublic, kOptional,
+     "The share of GET answers from memory that is compared with the upstream afterwards, as in "
+     "`0.001`: each costs one GET upstream, and no client waits for it. A difference that is there "
+     "for longer than the staleness bound is counted and logged as broken. 0: none is."},
+
     {"coalescing.enabled", Type::kBool, At<&Config::coalescing, &CoalescingConfig::enabled>(), kAny,
      kFree, kLive, kPublic, kOptional,
      "Whether equal reads that arrive while one is under way share its reply."},

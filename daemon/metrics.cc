@@ -203,6 +203,31 @@ void RegisterAdaptive(MetricRegistry& registry, const AdaptiveStats& stats) {
       .Add("resumed", stats.resumptions);
 }
 
+// The contract, measured in production: verify.
+void RegisterVerify(MetricRegistry& registry, const CanaryStats& canary,
+                    const HitCheckStats& hits) {
+  constexpr double kNanos = 1e-9;
+  LabelledCounters(registry, "nearcached_canary_rounds_total",
+                   "Rounds of verify.canary_key, by how they ended.", "result")
+      .Add("heard", canary.heard)
+      .Add("overdue", canary.overdue)
+      .Add("failed", canary.failed)
+      .Add("not_armed", canary.not_armed);
+  registry.AddHistogram("nearcached_canary_delay_seconds",
+                        "From sending a write past the cache to hearing the server say so.", {},
+                        &canary.delay);
+  registry.AddGauge("nearcached_canary_last_delay_seconds", "The same, of the latest round.", {},
+                    &canary.last_delay_ns, kNanos);
+  LabelledCounters(registry, "nearcached_hit_checks_total",
+                   "Answers from memory that were compared with the upstream (verify.hit_rate).",
+                   "result")
+      .Add("agreed", hits.agreed)
+      .Add("changed", hits.changed)
+      .Add("broken", hits.broken)
+      .Add("failed", hits.failed)
+      .Add("skipped", hits.skipped);
+}
+
 void RegisterEvents(MetricRegistry& registry, const EventStats& stats) {
   registry.AddGauge("nearcached_event_channels", "Channels of invalidation.channels.", {},
                     &stats.channels);
@@ -465,6 +490,8 @@ struct WorkerFigures {
   const IdentityStats& identities;
   const EventStats& events;
   const AdaptiveStats& adaptive;
+  const CanaryStats& canary;
+  const HitCheckStats& hit_checks;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -480,6 +507,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterIdentities(registry, figures.identities);
   RegisterEvents(registry, figures.events);
   RegisterAdaptive(registry, figures.adaptive);
+  RegisterVerify(registry, figures.canary, figures.hit_checks);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -547,7 +575,8 @@ void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
                   {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
                    worker.coherence().flights().stats(), worker.upstream_stats(),
                    worker.cluster_stats(), worker.topology_stats(), worker.script_stats(),
-                   worker.identity_stats(), worker.event_stats(), worker.adaptive_stats()});
+                   worker.identity_stats(), worker.event_stats(), worker.adaptive_stats(),
+                   worker.canary_stats(), worker.hit_check_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -594,13 +623,15 @@ std::string MetricReference() {
   const IdentityStats identities;
   const EventStats events;
   const AdaptiveStats adaptive;
+  const CanaryStats canary;
+  const HitCheckStats hit_checks;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
-                             identities, events, adaptive});
+                             identities, events, adaptive, canary, hit_checks});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -69,16 +69,19 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
               [this] { return SubscribeNodes(); }),
       scripts_(config_.limits.scripts_bytes_max),
       adaptive_(rng_, [this](std::int32_t rule, bool stopped) { OnRuleStopped(rule, stopped); }),
+      canary_({scheduler_, hasher_, TheUpstream(), Fills(), coherence_}),
+      hit_check_({scheduler_, hasher_, TheUpstream(), Fills(), l1_}),
       context_{.scheduler = scheduler_,
                .commands = commands_,
                .hasher = hasher_,
                .rng = rng_,
                .l1 = l1_,
                .coherence = coherence_,
-               .upstream = cluster_ != nullptr ? static_cast<Upstream&>(*cluster_) : pool_,
+               .upstream = TheUpstream(),
                .fills = Fills(),
                .scripts = scripts_,
                .adaptive = adaptive_,
+               .hit_check = hit_check_,
                .stats = session_stats_,
                .logins = identities_.get(),
                .admin = nullptr,
@@ -92,6 +95,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       server_(context_) {
   coherence_.SetStaleMax(StaleMax(config_));
   ConfigureAdaptive();
+  ConfigureVerify();
   commands_.Rename(config_.commands.rename);
   context_.denied = DeniedBy(config_.commands, commands_.renamed());
   pool_.SetCoherence(coherence_);
@@ -120,6 +124,24 @@ void Worker::ConfigureAdaptive() {
   adaptive_.Configure(config_.l1.adaptive_stop, config_.l1.adaptive_stop_after,
                       config_.rules.size());
   l1_.SetUnreadObserver(adaptive_.on() ? this : nullptr);
+}
+
+void Worker::ConfigureVerify() {
+  const config::UpstreamConfig& upstream = config_.upstream;
+  // How long a fill link that has gone silent may go unnoticed (ARCHITECTURE.md 5).
+  const Duration bound = Duration(upstream.health_interval) * (2 * upstream.health_misses + 5) / 2;
+  // Sidecars that share their settings have keys of their own, or they would hear one another.
+  std::string canary = config_.verify.canary_key;
+  if (!canary.empty()) {
+    canary += ":" + std::to_string(rng_.Next());
+  }
+  canary_.Configure({.key = std::move(canary),
+                     .db = upstream.db,
+                     .interval = config_.verify.canary_interval,
+                     .bound = bound,
+                     .timeout = upstream.command_timeout});
+  hit_check_.Configure(
+      {.rate = config_.verify.hit_rate, .bound = bound, .timeout = upstream.command_timeout});
 }
 
 void Worker::OnDiedUnread(std::string_view key) {
@@ -194,6 +216,7 @@ void Worker::OnTurnEnd() {
   }
   for (int round = 0; round == 0 || (round < kRounds && server_.has_resumable()); ++round) {
     server_.ResumeParked();
+    hit_check_.Flush();
     if (cluster_ != nullptr) {
       cluster_->Flush();
     } else {
@@ -216,6 +239,8 @@ void Worker::OnTick() {
   server_.Tick();
   events_.Tick();
   adaptive_.Judge(scheduler_.Now());
+  canary_.Tick();
+  hit_check_.Tick();
   if (identities_ != nullptr) {
     identities_->Tick();
   }
@@ -229,10 +254,14 @@ void Worker::OnTick() {
 
 void Worker::Reload(const config::Config& config) {
   const bool policy_changed = !(config.l1 == config_.l1) || !(config.rules == config_.rules);
+  const bool verify_changed = !(config.verify == config_.verify);
   const bool channels_changed = !(config.invalidation == config_.invalidation);
   config_ = config;
   if (channels_changed) {
     events_.Restart();
+  }
+  if (verify_changed) {
+    ConfigureVerify();
   }
   context_.denied = DeniedBy(config_.commands, commands_.renamed());
   scripts_.SetBytesMax(config_.limits.scripts_bytes_max);

@@ -24,7 +24,9 @@
 #include "daemon/base/scheduler.h"
 #include "daemon/cache/l1.h"
 #include "daemon/command/command_table.h"
+#include "daemon/fetch/canary.h"
 #include "daemon/fetch/coherence.h"
+#include "daemon/fetch/hit_check.h"
 #include "daemon/fetch/script_memory.h"
 #include "daemon/policy/adaptive_stop.h"
 #include "daemon/session/server.h"
@@ -111,6 +113,8 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
+  [[nodiscard]] const CanaryStats& canary_stats() const { return canary_.stats(); }
+  [[nodiscard]] const HitCheckStats& hit_check_stats() const { return hit_check_.stats(); }
   [[nodiscard]] const AdaptiveStats& adaptive_stats() const { return adaptive_.stats(); }
   [[nodiscard]] const EventStats& event_stats() const { return event_stats_; }
   [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
@@ -124,6 +128,10 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   void OnDiedUnread(std::string_view key) override;
   void OnRuleStopped(std::int32_t rule, bool stopped);
   void ConfigureAdaptive();
+  void ConfigureVerify();
+  Upstream& TheUpstream() {
+    return cluster_ != nullptr ? static_cast<Upstream&>(*cluster_) : pool_;
+  }
   FillChannel& Fills() {
     return cluster_ != nullptr ? static_cast<FillChannel&>(*cluster_) : pool_;
   }
@@ -149,6 +157,8 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   InvalidationChannel events_;
   ScriptMemory scripts_;
   AdaptiveStop adaptive_;
+  Canary canary_;
+  HitCheck hit_check_;
   SessionStats session_stats_;
   SessionContext context_;
   Server server_;

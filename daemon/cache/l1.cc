@@ -153,6 +153,15 @@ std::optional<L1Hit> L1::FindHit(const CacheKey& key, MonoTime now) {
   return Hit(id, key.hash);
 }
 
+std::optional<L1Hit> L1::Peek(const CacheKey& key, MonoTime now) const {
+  const EntryId id = LocateValue(key);
+  if (id == kNoEntry || !Servable(arena_.At(id), now)) {
+    return std::nullopt;
+  }
+  const Entry& e = arena_.At(id);
+  return L1Hit{ValueOf(e), e.negative(), e.deadline(), id};
+}
+
 std::optional<L1Hit> L1::FindVariantHit(const CacheKey& key, MonoTime now) {
   const EntryId id = LocateVariant(key);
   if (id == kNoEntry || !Servable(arena_.At(id), now)) {

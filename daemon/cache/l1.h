@@ -78,6 +78,10 @@ class L1 {
   // dropped owner, or from before a Clear.
   [[nodiscard]] std::optional<L1Hit> Find(const CacheKey& key, MonoTime now);
 
+  // What FindHit would find, without leaving a trace: nothing is counted, and the entry is none the
+  // hotter for it.
+  [[nodiscard]] std::optional<L1Hit> Peek(const CacheKey& key, MonoTime now) const;
+
   // Find in two halves, for a caller who will know only after a failed lookup whether the key could
   // have been here at all. FindHit and FindVariantHit count hits and nothing else; CountMiss,
   // called where one of them has just failed, counts why. FindHit is for GET, FindVariantHit for

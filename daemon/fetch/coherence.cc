@@ -1,5 +1,6 @@
 #include "daemon/fetch/coherence.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/base/check.h"
@@ -79,6 +80,9 @@ void Coherence::OnInvalidate(std::span<const std::string_view> keys) {
   stats_.pushes.Add();
   stats_.pushed_keys.Add(keys.size());
   stats_.entries_invalidated.Add(DropNamed(keys));
+  if (!watched_.empty() && std::ranges::find(keys, watched_) != keys.end()) {
+    heard_();
+  }
 }
 
 void Coherence::OnEventKeys(std::span<const std::string_view> keys) {

@@ -9,10 +9,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "daemon/base/counter.h"
 #include "daemon/base/hash.h"
@@ -81,6 +84,11 @@ class Coherence {
 
   // An invalidation push. The keys name no database: they are dropped in all (R7).
   void OnInvalidate(std::span<const std::string_view> keys);
+  // Calls `heard` whenever a push names `key`. One at a time; an empty key ends it.
+  void Watch(std::string key, std::function<void()> heard) {
+    watched_ = std::move(key);
+    heard_ = std::move(heard);
+  }
   // The same for keys that a message on an invalidation channel names, and all keys that begin with
   // a prefix. A prefix looks at every entry: whoever can be told many bounds how often.
   void OnEventKeys(std::span<const std::string_view> keys);
@@ -135,6 +143,8 @@ class Coherence {
   std::uint32_t flush_holds_ = 0;                           // flushing commands unanswered
   Duration hold_after_loss_{};
   Duration stale_max_{};
+  std::string watched_;  // empty: nothing is
+  std::function<void()> heard_;
   MonoTime shelf_until_{};                 // what was set aside is of no use any more
   std::deque<LateRelease> late_releases_;  // in order of `at`
   CoherenceStats stats_;

@@ -36,6 +36,9 @@ bool Dispatcher::Get(Session& session, const Request& request) {
     if (const auto hit = context_.l1.FindHit(key, context_.scheduler.Now())) {
       context_.stats.hits.Add();
       NoteHit(key.key);
+      if (context_.hit_check.Samples()) [[unlikely]] {
+        context_.hit_check.Note(key, *hit);
+      }
       session.AnswerValue(*hit);
       return true;
     }

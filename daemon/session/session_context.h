@@ -20,6 +20,7 @@
 #include "daemon/command/command_table.h"
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
+#include "daemon/fetch/hit_check.h"
 #include "daemon/fetch/script_memory.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/policy/adaptive_stop.h"
@@ -117,6 +118,7 @@ struct SessionContext {
   FillChannel& fills;
   ScriptMemory& scripts;
   AdaptiveStop& adaptive;
+  HitCheck& hit_check;
   SessionStats& stats;
   Logins* logins = nullptr;       // null: clients do not log in to the upstream
   AdminHandler* admin = nullptr;  // set before the first client

@@ -64,6 +64,11 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.rules.push_back(rule);
   config.tracking.mode =
       setup.tracking ? config::TrackingConfig::Mode::kAuto : config::TrackingConfig::Mode::kOff;
+  if (setup.verify) {
+    config.verify.canary_key = "canary";
+    config.verify.canary_interval = std::chrono::milliseconds(100);
+    config.verify.hit_rate = 0.2;
+  }
   if (setup.events) {
     config.invalidation.channels = {Announcements::kChannel};
     config.invalidation.origin = "me";
@@ -117,6 +122,9 @@ class WorkerProduct final : public Product {
     worker_->l1().CheckInvariants();  // aborts, naming the line
     if (stale_while_up_) {
       return "a stale value was served though the upstream could be asked";
+    }
+    if (worker_->hit_check_stats().broken.value() > 0) {
+      return "a hit was stale for longer than the bound, as the product itself found";
     }
     const L1& l1 = worker_->l1();
     if (l1.bytes_used() > l1.bytes_max()) {

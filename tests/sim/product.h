@@ -35,6 +35,7 @@ struct ProductSetup {
   Duration max_hold{};
   Duration stale_if_error{};
   int adaptive_stop_after = 0;  // 0: off
+  bool verify = false;          // a canary, and hits that are compared
   bool events = false;          // others announce what they change (announcements.h)
   Duration meddle_every{};      // an administrator reconnects or pauses so often; zero: never
   std::size_t link_pipeline_max = 1024;

@@ -110,6 +110,7 @@ ProductSetup World::DrawSetup() {
   setup.variants_max = aside.Below(4) == 0 ? 1 + aside.Below(3) : 128;
   setup.stale_if_error = milliseconds(aside.Below(3) != 0 ? 100 + aside.Below(3000) : 0);
   setup.adaptive_stop_after = aside.Below(5) == 0 ? 2 + static_cast<int>(aside.Below(30)) : 0;
+  setup.verify = aside.Below(5) == 0;
   setup.events = aside.Below(profile_.tracking && profile_.server_tracks ? 4 : 2) == 0;
   return setup;
 }

@@ -42,6 +42,45 @@ TEST_CASE("a lookup in two halves counts what one lookup counts") {
   CHECK(f.l1.entries() == 0);
 }
 
+TEST_CASE("a peek sees what a lookup would, and leaves no trace") {
+  L1Fixture f;
+  f.Put("a", "x");
+  CHECK(f.l1.Peek(f.Key("a"), f.now)->value == "x");
+  CHECK_FALSE(f.l1.Peek(f.Key("b"), f.now));
+  CHECK(f.l1.stats().hits_value.value() == 0);
+  CHECK(f.l1.stats().misses_absent.value() == 0);
+  f.now += f.ttl;
+  CHECK_FALSE(f.l1.Peek(f.Key("a"), f.now));
+  CHECK(f.l1.entries() == 1);
+}
+
+TEST_CASE("entries that end unread are told of, those that were read or gave way are not") {
+  struct Heard final : UnreadObserver {
+    void OnDiedUnread(std::string_view key) override { keys += std::string(key) + " "; }
+    std::string keys;
+  } heard;
+  L1Fixture f;
+  f.l1.SetUnreadObserver(&heard);
+  for (const char* key : {"erased", "erased-read", "expired", "expired-read"}) {
+    f.Put(key, "x");
+  }
+  CHECK(f.l1.Peek(f.Key("erased"), f.now).has_value());  // does not count as read
+  CHECK(f.Get("erased-read"));
+  CHECK(f.Get("expired-read"));
+  f.l1.Erase(f.Key("erased"));
+  f.l1.Erase(f.Key("erased-read"));
+  CHECK(heard.keys == "erased ");
+  f.now += f.ttl;
+  CHECK_FALSE(f.Get("expired"));
+  CHECK_FALSE(f.Get("expired-read"));
+  CHECK(heard.keys == "erased expired ");
+  f.Put("flushed", "x");
+  f.l1.Clear();
+  CHECK_FALSE(f.Get("flushed"));
+  CHECK(heard.keys == "erased expired ");
+  f.l1.SetUnreadObserver(nullptr);
+}
+
 TEST_CASE("the empty key and the empty value are values like others") {
   L1Fixture f;
   CHECK(f.Put("", "") == Result::kStored);
