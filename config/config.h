@@ -174,7 +174,14 @@ struct TrackingConfig {
     kRequired,  // never cache without tracking
     kOff,       // never ask for tracking; only rules with a ttl are cached
   };
+  enum class Method : std::uint8_t {
+    kAuto,      // kDefault, or kRedirect where the server speaks no RESP3
+    kDefault,   // the server remembers what a fill link has read, and tells that link
+    kRedirect,  // it remembers the same, and tells a link of its own
+    kBcast,     // it remembers nothing, and tells of every write under the prefixes of the rules
+  };
   Mode mode = Mode::kAuto;
+  Method method = Method::kAuto;
 
   friend bool operator==(const TrackingConfig&, const TrackingConfig&) = default;
 };

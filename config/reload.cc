@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "config/assign.h"
+#include "config/broadcast.h"
 #include "config/problem.h"
 #include "config/schema.h"
 #include "config/validate.h"
@@ -55,6 +56,20 @@ void Apply(const Row& row, const Config& from, Config& to) {
   }
 }
 
+// Links that stand were told once what to broadcast. Rules that would ask for more wait for a
+// restart, as a whole.
+void KeepBroadcast(const Config& current, ReloadDiff& diff) {
+  if (current.tracking.method != TrackingConfig::Method::kBcast ||
+      BroadcastPrefixes(current.rules) == BroadcastPrefixes(diff.effective.rules)) {
+    return;
+  }
+  diff.effective.rules = current.rules;
+  std::erase(diff.applied_paths, "rules");
+  diff.refused.emplace_back(
+      "rules: needs a restart, with tracking.method: bcast their prefixes are what the server was "
+      "asked to announce");
+}
+
 }  // namespace
 
 ReloadDiff CompareForReload(const Config& current, const Config& next) {
@@ -72,6 +87,7 @@ ReloadDiff CompareForReload(const Config& current, const Config& next) {
       diff.refused.push_back(path + ": needs a restart, " + std::string(row.restart_reason));
     }
   }
+  KeepBroadcast(current, diff);
   ProblemList problems;
   Validate(diff.effective, GivenPaths(), problems);
   if (!problems.empty()) {

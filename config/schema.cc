@@ -111,6 +111,8 @@ constexpr std::string_view kTracking =
 constexpr std::string_view kThreads = "event loops are started once";
 
 constexpr std::array<std::string_view, 3> kTrackingModes = {"auto", "required", "off"};
+constexpr std::array<std::string_view, 4> kTrackingMethods = {"auto", "default", "redirect",
+                                                              "bcast"};
 constexpr std::array<std::string_view, 4> kTopologies = {"single", "replicated", "sentinel",
                                                          "cluster"};
 constexpr std::array<std::string_view, 3> kTlsVerify = {"full", "ca", "none"};
@@ -605,6 +607,16 @@ constexpr Row kRows[] = {
      "where the server has none, only keys under a rule with a `ttl` are cached, and the log and "
      "the metrics say so. `required`: nothing is ever cached without it. `off`: it is not asked "
      "for."},
+    {"tracking.method", Type::kChoice, At<&Config::tracking, &TrackingConfig::method>(), kAny,
+     kTrackingMethods, kTracking, kPublic, kOptional,
+     "How the server tells us. `default`: it remembers the keys that a fill link reads, and pushes "
+     "their changes on that link; needs RESP3. `redirect`: it remembers the same, and tells a "
+     "link of its own, in RESP2; needs `INFO` and `CLIENT ID`. `auto`: `default`, or `redirect` "
+     "where the server speaks no RESP3. `bcast`: it remembers nothing, and pushes every write of a "
+     "key under the prefix of a rule that caches (without such a rule: of every key); other keys "
+     "are then not cached, and prefixes must not overlap. Worth it where few of those keys are "
+     "written. With `redirect` and `bcast` a push may come after a reply that shows what it "
+     "announces, so of all reads only `GET` and `MGET` are cached."},
 
     {"invalidation.channels", Type::kChannels,
      At<&Config::invalidation, &InvalidationConfig::channels>(), kAny, kFree, kLive, kPublic,

@@ -64,12 +64,13 @@ struct ElementsAccess {
   void (*resize)(Config& config, std::size_t size);
 };
 
-using Field = std::variant<Access<bool>, Access<std::uint32_t>, Access<std::uint64_t>,
-                           Access<double>, Access<Duration>, Access<std::string>,
-                           Access<std::vector<std::string>>, Access<std::optional<double>>,
-                           Access<std::optional<Duration>>, Access<std::optional<std::uint64_t>>,
-                           Access<std::optional<std::vector<std::string>>>,
-                           Access<TrackingConfig::Mode>, Access<TopologyKind>, ElementsAccess>;
+using Field =
+    std::variant<Access<bool>, Access<std::uint32_t>, Access<std::uint64_t>, Access<double>,
+                 Access<Duration>, Access<std::string>, Access<std::vector<std::string>>,
+                 Access<std::optional<double>>, Access<std::optional<Duration>>,
+                 Access<std::optional<std::uint64_t>>,
+                 Access<std::optional<std::vector<std::string>>>, Access<TrackingConfig::Mode>,
+                 Access<TrackingConfig::Method>, Access<TopologyKind>, ElementsAccess>;
 
 // Inclusive; in the unit of the type (counts, bytes, milliseconds, a fraction of 1).
 struct Range {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/broadcast.h"
 #include "config/listen_address.h"
 #include "config/quote.h"
 #include "config/schema.h"
@@ -348,6 +349,27 @@ class Checker {
       CheckUncached(rule, path);
       CheckNeverApplies(rule, path);
       CheckRuleLimits(rule, path);
+      CheckOverlap(i, path);
+    }
+  }
+
+  // The server refuses to broadcast a key to one connection twice.
+  void CheckOverlap(std::size_t i, const std::string& path) {
+    if (config_.tracking.method != TrackingConfig::Method::kBcast || !config_.rules[i].cache) {
+      return;
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      const RuleConfig& other = config_.rules[j];
+      if (other.cache && PrefixesOverlap(config_.rules[i].prefix, other.prefix)) {
+        Fail(path + ".prefix",
+             "is " + QuotedForMessage(config_.rules[i].prefix) + ", which overlaps with " +
+                 QuotedForMessage(other.prefix) + " of the rule" +
+                 (other.line > 0 ? " in line " + std::to_string(other.line)
+                                 : " rules[" + std::to_string(j) + "]") +
+                 ", and a server broadcasts no key twice: make one rule of the two, or say "
+                 "tracking.method: auto");
+        return;
+      }
     }
   }
 
@@ -473,6 +495,10 @@ void CollectWarnings(const Config& config, const GivenPaths& given, ProblemList&
     warn("tracking.mode",
          "is off and no rule has a ttl, so nothing is ever cached: add rules, or say "
          "l1.enabled: false");
+  }
+  if (config.tracking.mode == TrackingConfig::Mode::kOff &&
+      given.find("tracking.method") != given.end()) {
+    warn("tracking.method", "has no effect, as tracking.mode is off: drop one of the two");
   }
 }
 

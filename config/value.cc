@@ -179,6 +179,15 @@ std::string Read(const Row& row, std::string_view text, TrackingConfig::Mode& ou
   return error;
 }
 
+std::string Read(const Row& row, std::string_view text, TrackingConfig::Method& out) {
+  std::size_t place = 0;
+  std::string error = ReadChoice(row, text, place);
+  if (error.empty()) {
+    out = static_cast<TrackingConfig::Method>(place);  // as above
+  }
+  return error;
+}
+
 std::string Read(const Row& row, std::string_view text, TopologyKind& out) {
   std::size_t place = 0;
   std::string error = ReadChoice(row, text, place);
@@ -253,6 +262,9 @@ std::string Write(const Row& /*row*/, const std::string& value) {
   return value;
 }
 std::string Write(const Row& row, TrackingConfig::Mode value) {
+  return std::string(row.choices[static_cast<std::size_t>(value)]);
+}
+std::string Write(const Row& row, TrackingConfig::Method value) {
   return std::string(row.choices[static_cast<std::size_t>(value)]);
 }
 std::string Write(const Row& row, TopologyKind value) {

@@ -8,6 +8,8 @@
 namespace nearcached {
 namespace {
 
+constexpr double kNanos = 1e-9;  // of a second, for gauges kept in nanoseconds
+
 // Registers counters that differ in the value of one label.
 class LabelledCounters {
  public:
@@ -189,6 +191,9 @@ void RegisterCoherence(MetricRegistry& registry, const CoherenceStats& stats) {
       .Add("event", stats.flushes_event);
   registry.AddGauge("nearcached_held_keys", "Keys not filled while a write of them is unanswered.",
                     {}, &stats.holds);
+  registry.AddGauge("nearcached_staleness_bound_seconds",
+                    "How long a value may be served, at the worst, after somebody else changed it.",
+                    {}, &stats.stale_at_most_ns, kNanos);
 }
 
 void RegisterAdaptive(MetricRegistry& registry, const AdaptiveStats& stats) {
@@ -282,7 +287,6 @@ void RegisterFlights(MetricRegistry& registry, const FlightStats& stats) {
 
 // The links lent to one client each: upstream.pool.
 void RegisterPool(MetricRegistry& registry, const UpstreamStats& stats) {
-  constexpr double kNanos = 1e-9;
   registry.AddGauge("nearcached_upstream_exclusive_active", "Links lent to one client each.", {},
                     &stats.exclusive_active);
   registry.AddGauge("nearcached_upstream_exclusive_idle", "Links kept open for that.", {},
@@ -380,6 +384,15 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   registry.AddGauge("nearcached_tracking_state",
                     "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
                     &stats.tracking_state);
+  registry.AddGauge("nearcached_trackers_ready",
+                    "Tracking links that stand and are subscribed (tracking.method: redirect).", {},
+                    &stats.trackers_ready);
+  registry.AddCounter("nearcached_trackers_lost_total",
+                      "Tracking links lost: what they covered was dropped.", {},
+                      &stats.trackers_lost);
+  registry.AddCounter("nearcached_trackers_broken_total",
+                      "Times the server said that tracking is redirected to nobody.", {},
+                      &stats.redirects_broken);
   registry.AddHistogram("nearcached_upstream_ping_seconds", "PING to PONG on idle links.", {},
                         &stats.ping_rtt);
   registry.AddHistogram("nearcached_upstream_latency_seconds",

@@ -6,6 +6,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "config/broadcast.h"
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/command/ascii.h"
@@ -45,7 +46,7 @@ LoginKind LoginOf(const config::Config& config) {
 }
 
 std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
-  return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking.mode);
+  return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking);
 }
 
 }  // namespace
@@ -60,8 +61,16 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       l1_(L1Options{.bytes_max = config_.l1.bytes,
                     .negative_share = config_.l1.negative_share,
                     .variants_max = config_.l1.variants_max}),
-      pool_({scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
-             commands_, LoginOf(config_)}),
+      pool_({.scheduler = scheduler_,
+             .dialer = dialer,
+             .topology = *topology_,
+             .config = config_.upstream,
+             .tracking = config_.tracking.mode,
+             .rng = rng_,
+             .commands = commands_,
+             .login = LoginOf(config_),
+             .method = config_.tracking.method,
+             .broadcast = config::BroadcastPrefixes(config_.rules)}),
       cluster_(MakeCluster(dialer)),
       identities_(MakeIdentities(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
@@ -178,15 +187,18 @@ std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
   if (config_.upstream.topology != config::TopologyKind::kCluster) {
     return nullptr;
   }
-  return std::make_unique<Cluster>(Cluster::Deps{.scheduler = scheduler_,
-                                                 .dialer = dialer,
-                                                 .config = config_.upstream,
-                                                 .tracking = config_.tracking.mode,
-                                                 .fill = config_.l1.enabled,
-                                                 .rng = rng_,
-                                                 .commands = commands_,
-                                                 .hasher = hasher_,
-                                                 .stats = cluster_stats_});
+  return std::make_unique<Cluster>(
+      Cluster::Deps{.scheduler = scheduler_,
+                    .dialer = dialer,
+                    .config = config_.upstream,
+                    .tracking = config_.tracking.mode,
+                    .fill = config_.l1.enabled,
+                    .rng = rng_,
+                    .commands = commands_,
+                    .hasher = hasher_,
+                    .stats = cluster_stats_,
+                    .method = config_.tracking.method,
+                    .broadcast = config::BroadcastPrefixes(config_.rules)});
 }
 
 Worker::~Worker() {
@@ -241,6 +253,9 @@ void Worker::OnTick() {
   adaptive_.Judge(scheduler_.Now());
   canary_.Tick();
   hit_check_.Tick();
+  Duration stale{};
+  ForEachPool([&](const Pool& pool) { stale = std::max(stale, StaleAtMost(pool)); });
+  coherence_.NoteStaleAtMost(stale);
   if (identities_ != nullptr) {
     identities_->Tick();
   }
@@ -279,6 +294,17 @@ void Worker::Reload(const config::Config& config) {
   coherence_.Flush(FlushReason::kAdmin);
   // Writes under way were judged by the old rules and hold nothing that only the new ones cache.
   context_.no_fill_before = scheduler_.Now() + Duration(config_.upstream.command_timeout);
+}
+
+Duration Worker::StaleAtMost(const Pool& pool) const {
+  if (pool.tracking() != TrackingState::kTtlOnly) {
+    return pool.SilenceBound();
+  }
+  Duration longest{};
+  for (const config::RuleConfig& rule : config_.rules) {
+    longest = std::max(longest, Duration(rule.ttl.value_or(config::Duration::zero())));
+  }
+  return longest;
 }
 
 void Worker::Stop() {

@@ -108,6 +108,10 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   [[nodiscard]] std::string UpstreamText() const {
     return cluster_ != nullptr ? cluster_->EndpointText() : pool_.EndpointText();
   }
+  // How long a value may be served after somebody else has changed it, at the worst: while the
+  // server tracks, until a link that has fallen silent is given up (else a change shows after one
+  // push); where it does not, the longest ttl that a rule gives.
+  [[nodiscard]] Duration StaleAtMost(const Pool& pool) const;
   [[nodiscard]] std::string TrackingText() const {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }

@@ -78,19 +78,18 @@ void AppendSharedRows(const Pool& pool, std::vector<AdminRow>& rows) {
     std::int64_t unanswered = 0;
     std::int64_t longest = 0;
   };
-  std::map<std::tuple<bool, DbIndex, proto::Protocol>, Sum> groups;
+  std::map<std::tuple<Link::Purpose, DbIndex, proto::Protocol>, Sum> groups;
   pool.ForEachShared([&](const Link& link) {
     const auto& spec = link.spec();
-    const bool fill = spec.purpose == Link::Purpose::kFill;
-    Sum& sum = groups[{fill, spec.db, spec.protocol}];
+    Sum& sum = groups[{spec.purpose, spec.db, spec.protocol}];
     ++sum.links;
     sum.ready += link.state() == Link::State::kReady ? 1 : 0;
     sum.unanswered += Number(link.unanswered());
     sum.longest = std::max(sum.longest, Number(link.unanswered()));
   });
   for (const auto& [key, sum] : groups) {
-    const auto& [fill, db, protocol] = key;
-    rows.push_back({{"pool", fill ? "fill" : "lane"},
+    const auto& [purpose, db, protocol] = key;
+    rows.push_back({{"pool", std::string(PurposeText(purpose))},
                     {"upstream", pool.EndpointText()},
                     {"db", std::int64_t{db}},
                     {"resp", protocol == proto::Protocol::kResp3 ? 3 : 2},
@@ -207,7 +206,17 @@ std::vector<AdminRow> TrackingRows(const Worker& worker) {
                         {"state", StateText(link.state())},
                         {"tracking", link.armed() ? "armed" : "off"},
                         {"connection", std::int64_t{link.owner().epoch}},
-                        {"mode", pool.TrackingText()}});
+                        {"mode", pool.TrackingText()},
+                        {"stale_at_most_ms", ToMillis(worker.StaleAtMost(pool))}});
+      } else if (link.spec().purpose == Link::Purpose::kTracker) {
+        rows.push_back({{"upstream", pool.EndpointText()},
+                        {"db", std::int64_t{link.spec().db}},
+                        {"link", "tracker"},
+                        {"state", StateText(link.state())},
+                        {"tracking", pool.redirection_ready() ? "subscribed" : "off"},
+                        {"connection", std::int64_t{link.owner().epoch}},
+                        {"mode", pool.TrackingText()},
+                        {"stale_at_most_ms", ToMillis(worker.StaleAtMost(pool))}});
       }
     });
   });

@@ -8,6 +8,9 @@ namespace nearcached::proto {
 namespace {
 
 constexpr std::string_view kName = "$10\r\ninvalidate\r\n";
+constexpr std::string_view kBroken = "$21\r\ntracking-redir-broken\r\n";
+// What a message of the channel begins with; a null of RESP2 stands for all keys.
+constexpr std::string_view kMessage = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
 constexpr std::size_t kTerminatorBytes = 2;
 
 // Reads "<type><number>\r\n" from the front of `rest`.
@@ -55,17 +58,27 @@ bool TakeKeys(std::string_view rest, std::vector<std::string_view>& keys) {
 
 PushKind ParseInvalidation(std::string_view frame, std::vector<std::string_view>& keys) {
   std::uint32_t values = 0;
-  if (!TakeLength(frame, '>', values) || !frame.starts_with(kName)) {
+  bool whole = true;
+  if (frame.starts_with(kMessage)) {
+    frame.remove_prefix(kMessage.size());
+  } else if (TakeLength(frame, '>', values) && frame.starts_with(kName)) {
+    frame.remove_prefix(kName.size());
+    whole = values == 2;
+  } else {
     return PushKind::kOther;
   }
-  frame.remove_prefix(kName.size());
   const std::size_t base = keys.size();
-  if (values == 2 && TakeKeys(frame, keys)) {
+  if (whole && TakeKeys(frame, keys)) {
     return PushKind::kInvalidateKeys;
   }
-  // "_" and "*-1" say so; of anything else we only know that something has changed.
+  // "_", "$-1" and "*-1" say so; of anything else we only know that something has changed.
   keys.resize(base);
   return PushKind::kInvalidateAll;
+}
+
+bool IsRedirectionBroken(std::string_view frame) {
+  std::uint32_t values = 0;
+  return TakeLength(frame, '>', values) && frame.starts_with(kBroken);
 }
 
 }  // namespace nearcached::proto

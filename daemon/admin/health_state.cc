@@ -10,6 +10,7 @@ namespace {
 std::string_view TrackingName(TrackingState state) {
   switch (state) {
     case TrackingState::kArmed:
+    case TrackingState::kArmedUnordered:
       return "armed";
     case TrackingState::kTtlOnly:
       return "ttl_only";

@@ -41,6 +41,7 @@ struct CoherenceStats {
   Counter flushes_admin;        // everything dropped: NEARCACHE FLUSH or DISABLE
   Counter flushes_event;        // everything dropped: a message said so, or some may be missed
   Gauge holds;                  // keys held because a write of them is unanswered
+  Gauge stale_at_most_ns;       // the bound of staleness (G3) in the present mode
 };
 
 enum class FlushReason : std::uint8_t {
@@ -76,6 +77,9 @@ class Coherence {
   // How much longer a lost write stays held: zero while the server tracks, the command timeout
   // where it does not, since the write may still be executed and nothing would tell us (R3).
   void SetHoldAfterLoss(Duration hold) { hold_after_loss_ = hold; }
+
+  // What the bound of staleness is at the moment, for the metric.
+  void NoteStaleAtMost(Duration bound) { stats_.stale_at_most_ns.Set(bound.count()); }
 
   // True while a write of a key with this hash is unanswered: it may be read, but not filled.
   [[nodiscard]] bool Held(std::uint64_t hash) const {

@@ -70,6 +70,7 @@ void FlightTable::TakeValue(std::uint64_t index, std::string_view bytes, bool la
                                    : flight.value.size() + bytes.size();
     if (size > limit || (flight.variant.empty() && flight.info.bulk_length < 0)) {
       flight.streaming = true;
+      ForgetOlder(flight);
       Unlist(index);  // who comes now would miss the beginning
       AskAgain(Asked(flight), TakeRepeated(flight));
     }
@@ -100,6 +101,7 @@ void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const Reply
     if (flight.terms.may_fill) {
       stats_.fills_refused.Add();
     }
+    ForgetOlder(flight);
     Answer(index);
     return;
   }
@@ -120,6 +122,7 @@ void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const Reply
 
 void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
   if (!flight.terms.may_fill || !flight.answered) {
+    ForgetOlder(flight);
     return;  // counted when it was poisoned
   }
   // The two replies are not one atomic read. A change between them is pushed on this link and will
@@ -139,6 +142,7 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
       flight.key.size() + flight.variant.size() + flight.value.size() >
           flight.terms.entry_bytes_max) {
     stats_.fills_refused.Add();
+    ForgetOlder(flight);
     return;
   }
   const MonoTime now = scheduler_.Now();
@@ -150,7 +154,15 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
     stats_.fills_stored.Add();
   } else {
     stats_.fills_refused.Add();
+    ForgetOlder(flight);
   }
+}
+
+// What is in L1 under the flight's read was filled before it was sent. Where pushes do not come
+// ahead of replies (redirected, broadcast, or none at all) it may be older than the reply about to
+// be released, whose clients must not find it afterwards (G2).
+void FlightTable::ForgetOlder(const Flight& flight) {
+  (void)l1_.Erase(flight.Key());
 }
 
 bool FlightTable::Flight::SaysNoKey() const {
@@ -216,6 +228,7 @@ void FlightTable::OnReplyLost(RequestToken token, std::string_view error_line, b
   }
   if (flight.replies_due == 0) {
     if (flight.answered && !flight.waiters.empty()) {
+      ForgetOlder(flight);
       Answer(token.owner);  // the value came, only its TTL did not
     } else {
       Close(token.owner);

@@ -162,6 +162,7 @@ class FlightTable final : public ReplySink {
   void LoseWaiters(Flight& flight, std::string_view error_line, bool mid_reply);
   void OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info);
   void TryFill(Flight& flight, std::int64_t pttl_ms);
+  void ForgetOlder(const Flight& flight);
   void Answer(std::uint64_t index);
   static Flight Asked(const Flight& flight);
   static std::vector<FlightWaiter> TakeRepeated(Flight& flight);

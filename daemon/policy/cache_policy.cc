@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "config/broadcast.h"
 #include "config/cached_commands.h"
 #include "daemon/command/ascii.h"
 #include "daemon/command/command_table.h"
@@ -46,8 +47,9 @@ std::string RuleText(const config::RuleConfig& rule) {
 }
 
 // What speaks against the keys of a rule in a state of tracking, the most lasting reason first.
+// `announced`: their changes are among those that the server is asked to tell.
 Reason ReasonOf(const config::L1Config& l1, const config::RuleConfig* rule,
-                config::TrackingConfig::Mode mode, TrackingState state) {
+                const config::TrackingConfig& tracking, bool announced, TrackingState state) {
   if (!l1.enabled) {
     return Reason::kDisabled;
   }
@@ -56,13 +58,14 @@ Reason ReasonOf(const config::L1Config& l1, const config::RuleConfig* rule,
   }
   switch (state) {
     case TrackingState::kArmed:
-      return Reason::kCacheable;
+    case TrackingState::kArmedUnordered:
+      return announced ? Reason::kCacheable : Reason::kNotBroadcast;
     case TrackingState::kDown:
       return Reason::kTrackingDown;
     case TrackingState::kTtlOnly:
       break;
   }
-  if (mode == config::TrackingConfig::Mode::kRequired) {
+  if (tracking.mode == config::TrackingConfig::Mode::kRequired) {
     return Reason::kTrackingRequired;
   }
   // Staleness is then bounded by the ttl alone, so somebody has to have chosen one for these keys.
@@ -138,7 +141,8 @@ std::string CommandSentence(const CommandRow& row, std::size_t arguments) {
 
 CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
                                               const config::RuleConfig* rule, std::int32_t index,
-                                              config::TrackingConfig::Mode mode) {
+                                              const config::TrackingConfig& tracking,
+                                              bool announced) {
   KeyPolicy policy;
   policy.rule = index;
   policy.ttl = l1.ttl;
@@ -161,7 +165,7 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
   set.lock_like = policy;
   set.lock_like.reason = Reason::kLockLikeKey;
   for (std::size_t i = 0; i < kTrackingStates; ++i) {
-    policy.reason = ReasonOf(l1, rule, mode, static_cast<TrackingState>(i));
+    policy.reason = ReasonOf(l1, rule, tracking, announced, static_cast<TrackingState>(i));
     policy.cache = policy.reason == Reason::kCacheable;
     set.by_state[i] = policy;
   }
@@ -169,12 +173,15 @@ CachePolicy::RuleSet CachePolicy::MakeRuleSet(const config::L1Config& l1,
 }
 
 CachePolicy::CachePolicy(const config::L1Config& l1, std::span<const config::RuleConfig> rules,
-                         config::TrackingConfig::Mode mode)
+                         const config::TrackingConfig& tracking)
     : command_bits_(BitsById()), never_cache_(l1.never_cache), prefixes_(PrefixesOf(rules)) {
   sets_.reserve(rules.size() + 1);
-  sets_.push_back(MakeRuleSet(l1, nullptr, -1, mode));
+  const bool all_announced = tracking.method != config::TrackingConfig::Method::kBcast ||
+                             config::BroadcastPrefixes(rules).empty();
+  sets_.push_back(MakeRuleSet(l1, nullptr, -1, tracking, all_announced));
   for (const config::RuleConfig& rule : rules) {
-    sets_.push_back(MakeRuleSet(l1, &rule, static_cast<std::int32_t>(sets_.size()) - 1, mode));
+    const auto index = static_cast<std::int32_t>(sets_.size()) - 1;
+    sets_.push_back(MakeRuleSet(l1, &rule, index, tracking, true));
   }
   for (const RuleSet& set : sets_) {
     any_commands_ |= set.lock_like.commands;
@@ -229,9 +236,10 @@ Reason CachePolicy::ReasonFor(const CommandRow& row, const KeyPolicy& policy,
   if (!Keeps(policy, row)) {
     return Reason::kCommandNotListed;
   }
-  return row.cache_class == CacheClass::kReply && state != TrackingState::kArmed
-             ? Reason::kReadNeedsTracking
-             : Reason::kCacheable;
+  if (row.cache_class != CacheClass::kReply || state == TrackingState::kArmed) {
+    return Reason::kCacheable;
+  }
+  return IsArmed(state) ? Reason::kReadNeedsOrder : Reason::kReadNeedsTracking;
 }
 
 Duration ShortenedTtl(Duration ttl, double jitter, double jitter_unit) {

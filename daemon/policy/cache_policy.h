@@ -52,7 +52,7 @@ struct Explanation {
 class CachePolicy {
  public:
   CachePolicy(const config::L1Config& l1, std::span<const config::RuleConfig> rules,
-              config::TrackingConfig::Mode mode);
+              const config::TrackingConfig& tracking);
 
   // The policy of a key. The rule with the longest prefix of `key` decides alone (of two with the
   // same prefix the first). A few nanoseconds without rules, under 20 with a hundred; no
@@ -85,7 +85,8 @@ class CachePolicy {
     std::string text;  // how EXPLAIN calls it
   };
   static RuleSet MakeRuleSet(const config::L1Config& l1, const config::RuleConfig* rule,
-                             std::int32_t index, config::TrackingConfig::Mode mode);
+                             std::int32_t index, const config::TrackingConfig& tracking,
+                             bool announced);
   [[nodiscard]] Reason ReasonFor(const CommandRow& row, const KeyPolicy& policy,
                                  TrackingState state) const;
 

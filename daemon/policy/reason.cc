@@ -45,6 +45,11 @@ constexpr std::array kWords{
           "the server does not report changed keys, and without that only GET and MGET are cached"},
     Words{Reason::kStopped, "adaptive_stop",
           "entries of the key's rule died before they were read (l1.adaptive_stop)"},
+    Words{Reason::kReadNeedsOrder, "read_needs_order",
+          "reports of changed keys may come after replies that show the change (redirect, bcast), "
+          "and then only GET and MGET are cached"},
+    Words{Reason::kNotBroadcast, "not_broadcast",
+          "tracking.method is bcast, and the server announces only keys under a rule that caches"},
 };
 
 constexpr bool InOrder() {

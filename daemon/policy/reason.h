@@ -31,9 +31,11 @@ enum class Reason : std::uint8_t {
   kCommandNotListed,     // neither l1.commands nor the key's rule names the command
   kReadNeedsTracking,    // the server has no tracking, and the command is none of GET and MGET
   kStopped,              // entries of the key's rule die before they are read (l1.adaptive_stop)
+  kReadNeedsOrder,       // pushes may come after replies that show what they announce; as above
+  kNotBroadcast,         // tracking.method is bcast, and no rule that caches has the key
 };
 
-inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kStopped) + 1;
+inline constexpr std::size_t kReasonCount = static_cast<std::size_t>(Reason::kNotBroadcast) + 1;
 
 // "lock_like_key": the label of a metric. Static storage.
 [[nodiscard]] std::string_view ReasonName(Reason reason);

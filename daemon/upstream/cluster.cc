@@ -81,7 +81,9 @@ std::unique_ptr<Pool> Cluster::MakePool(Topology& topology) {
                                                 .rng = deps_.rng,
                                                 .commands = deps_.commands,
                                                 .shared_stats = &stats_,
-                                                .parent = this});
+                                                .parent = this,
+                                                .method = deps_.method,
+                                                .broadcast = deps_.broadcast});
   pool->SetCoherence(*coherence_);
   pool->Start(deps_.fill);
   return pool;
@@ -216,17 +218,19 @@ std::size_t Cluster::SlotsOf(const Pool& pool) const {
 
 std::string Cluster::TrackingText() const {
   std::size_t armed = 0;
+  std::string armed_text;
   std::string other;
   for (const NodeIndex node : primaries_) {
     const Pool& pool = nodes_.pool(node);
-    if (pool.tracking() == TrackingState::kArmed) {
+    if (IsArmed(pool.tracking())) {
       ++armed;
+      armed_text = pool.TrackingText();
     } else {
       other = pool.TrackingText();
     }
   }
   if (armed == primaries_.size() && armed != 0) {
-    return "armed";
+    return armed_text;
   }
   return other.empty() ? "down"
                        : other + ", armed on " + std::to_string(armed) + " of " +

@@ -56,6 +56,8 @@ class Cluster final : public Upstream,
     CommandTable& commands;
     const KeyHasher& hasher;
     ClusterStats& stats;
+    config::TrackingConfig::Method method = config::TrackingConfig::Method::kAuto;
+    std::vector<std::string> broadcast{};  // as Pool's
   };
   explicit Cluster(const Deps& deps);
   ~Cluster();

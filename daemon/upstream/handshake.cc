@@ -52,8 +52,13 @@ std::vector<std::string> Handshake::Command() const {
       return {"PING"};
     case Step::kRole:
       return {"ROLE"};
-    case Step::kTracking:
-      return {"CLIENT", "TRACKING", "ON"};
+    case Step::kTracking: {
+      std::vector<std::string> on = {"CLIENT", "TRACKING", "ON"};
+      if (terms_.tracking_options != nullptr) {
+        on.insert(on.end(), terms_.tracking_options->begin(), terms_.tracking_options->end());
+      }
+      return on;
+    }
     case Step::kDone:
       break;
   }

@@ -32,7 +32,8 @@ struct HandshakeTerms {
   proto::Protocol protocol = proto::Protocol::kResp2;
   bool fallback_to_resp2 = false;  // a server without RESP3 will do as well
   bool track = false;              // ask for CLIENT TRACKING
-  bool primary_only = false;       // ask for ROLE, and refuse a replica
+  const std::vector<std::string>* tracking_options = nullptr;  // after ON; null: none
+  bool primary_only = false;                                   // ask for ROLE, and refuse a replica
   LoginKind login = LoginKind::kOwn;
   bool identify = false;  // ask which client the server takes us for
 };

@@ -294,10 +294,11 @@ void Link::CheckHealth() {
   if (spec_.purpose == Purpose::kExclusive && requests_.front().own == nullptr) {
     return;  // it may rightly wait for ever
   }
-  // Silence is only a sign where something is due. A fill link answers for the staleness of L1 and
-  // has the shorter patience; a lane may be waiting for one slow command.
+  // Silence is only a sign where something is due. A fill link, or what its tracking is redirected
+  // to, answers for the staleness of L1 and has the shorter patience; a lane may be waiting for one
+  // slow command.
   Duration patience = interval * context_.config.health_misses;
-  if (spec_.purpose != Purpose::kFill) {
+  if (spec_.purpose != Purpose::kFill && spec_.purpose != Purpose::kTracker) {
     patience = std::max<Duration>(patience, context_.config.command_timeout);
   }
   if (now - std::max(last_received_, requests_.front().sent_at) >= patience) {

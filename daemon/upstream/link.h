@@ -47,7 +47,8 @@ class LinkObserver {
   virtual void OnLinkReady(Link& link, const Handshake& handshake) = 0;
   // The link stood and was lost, or could not be made. Called before its requests are told.
   virtual void OnLinkDown(Link& link, std::string_view why) = 0;
-  // A push frame that is not the reply to anything (fill links).
+  // A push frame that is not the reply to anything (fill links, trackers). A tracker speaks RESP2
+  // and is given the messages of its channels.
   virtual void OnLinkPush(Link& link, std::string_view frame) = 0;
   // Something was queued: Flush is due at the end of the turn.
   virtual void OnLinkDirty(Link& link) = 0;
@@ -68,7 +69,8 @@ struct LinkContext {
   DialGate& gate;
   LinkObserver& observer;
   LoginKind login = LoginKind::kOwn;
-  const RenamedCommands* renamed = nullptr;  // null: none is
+  const RenamedCommands* renamed = nullptr;                    // null: none is
+  const std::vector<std::string>* tracking_options = nullptr;  // of CLIENT TRACKING ON; null: none
 };
 
 class Link final : public ExclusiveLink, private ByteStreamHandler {
@@ -76,6 +78,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   enum class Purpose : std::uint8_t {
     kLane,       // requests of many clients
     kFill,       // the reads that fill L1, and the pushes that empty it
+    kTracker,    // nothing but the pushes of fill links whose tracking is redirected to it
     kExclusive,  // one client at a time
   };
   struct Spec {
@@ -155,7 +158,15 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   // of the old.
   [[nodiscard]] bool armed() const { return state_ == State::kReady && armed_ && !renewing(); }
   [[nodiscard]] bool renewing() const { return renew_reason_ != nullptr; }
-  [[nodiscard]] FillOwner owner() const { return {spec_.id, epoch_}; }
+  [[nodiscard]] FillOwner owner() const { return {spec_.id, fill_epoch_}; }
+  // kFill, where tracking is asked for on the standing link and not in its handshake: the server
+  // has confirmed it, or what it was redirected to is gone. What a link fills after the one is
+  // another owner's than what it has filled before the other. REQUIRES: Arm: state() == kReady.
+  void Arm() { armed_ = true; }
+  void Disarm() {
+    armed_ = false;
+    ++fill_epoch_;
+  }
   [[nodiscard]] std::size_t unanswered() const override { return requests_.size(); }
   [[nodiscard]] bool StuckAt(MonoTime now) override;
   // Of those, the ones that have not timed out.
@@ -208,6 +219,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void OnReady();
   void TakeReplies(std::string_view input);
   void TakePiece(std::string_view piece, bool last);
+  [[nodiscard]] bool IsPush(std::string_view frame) const;
   void TakeOwnReply(std::string_view frame);
   void DeliverPiece(std::string_view piece, bool last);
   void DeliverPassthrough(std::string_view piece, bool last);
@@ -242,7 +254,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   const Spec spec_;
 
   State state_ = State::kClosed;
-  std::uint32_t epoch_ = 0;  // rises with every connection
+  std::uint32_t epoch_ = 0;       // rises with every connection
+  std::uint32_t fill_epoch_ = 0;  // and with every loss of tracking
   std::unique_ptr<ByteStream> stream_;
   bool dialling_ = false;    // the gate waits to hear how it ended
   bool dial_waits_ = false;  // as many others as may are connecting

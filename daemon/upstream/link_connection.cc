@@ -34,6 +34,7 @@ void Link::Wake() {
 void Link::StartConnecting() {
   state_ = State::kConnecting;
   ++epoch_;
+  ++fill_epoch_;
   armed_ = false;
   scanner_.Reset();
   carry_.clear();
@@ -101,15 +102,17 @@ void Link::EndDial(DialGate::End end) {
 void Link::OnOpen() {
   state_ = State::kHandshake;
   const bool fill = spec_.purpose == Purpose::kFill;
-  handshake_.emplace(HandshakeTerms{.username = context_.config.username,
-                                    .password = context_.config.password,
-                                    .db = spec_.db,
-                                    .protocol = spec_.protocol,
-                                    .fallback_to_resp2 = fill,
-                                    .track = spec_.track,
-                                    .primary_only = context_.topology.changes(),
-                                    .login = context_.login,
-                                    .identify = spec_.purpose == Purpose::kExclusive});
+  handshake_.emplace(HandshakeTerms{
+      .username = context_.config.username,
+      .password = context_.config.password,
+      .db = spec_.db,
+      .protocol = spec_.protocol,
+      .fallback_to_resp2 = fill,
+      .track = spec_.track,
+      .tracking_options = context_.tracking_options,
+      .primary_only = context_.topology.changes(),
+      .login = context_.login,
+      .identify = spec_.purpose == Purpose::kExclusive || spec_.purpose == Purpose::kTracker});
   SendHandshake();
 }
 

@@ -63,7 +63,7 @@ void Link::TakePiece(std::string_view piece, bool last) {
     return;
   }
   const bool push = scanner_.type() == '>';
-  const bool own = state_ == State::kHandshake || push ||
+  const bool own = state_ == State::kHandshake || push || spec_.purpose == Purpose::kTracker ||
                    (!requests_.empty() && requests_.front().own != nullptr);
   if (!own) {
     DeliverPiece(piece, last);
@@ -93,8 +93,13 @@ void Link::TakeOwnReply(std::string_view frame) {
     }
     return;
   }
-  if (scanner_.type() == '>') {
+  if (IsPush(frame)) {
     context_.observer.OnLinkPush(*this, frame);
+    return;
+  }
+  if (requests_.empty()) {
+    Lose(context_.stats.closed_protocol, "the upstream sent a reply that nobody asked for",
+         proto::kErrBadUpstreamReply);
     return;
   }
   Request request = PopRequest();
@@ -102,6 +107,12 @@ void Link::TakeOwnReply(std::string_view frame) {
   if (!request.abandoned) {
     request.own(reply ? &*reply : nullptr);
   }
+}
+
+// A tracker has subscribed in RESP2, where messages are arrays like any other.
+bool Link::IsPush(std::string_view frame) const {
+  return scanner_.type() == '>' ||
+         (spec_.purpose == Purpose::kTracker && frame.starts_with("*3\r\n$7\r\nmessage\r\n"));
 }
 
 void Link::DeliverPiece(std::string_view piece, bool last) {

@@ -13,9 +13,26 @@
 namespace nearcached {
 namespace {
 
+using Method = config::TrackingConfig::Method;
+using Mode = config::TrackingConfig::Mode;
+
 // Owner of entries that no push will ever invalidate. Fill links count up from 1: L1 keeps a table
 // by this number, so it has to be a small one.
 constexpr std::uint16_t kTtlOnlyOwner = 0;
+
+// What follows CLIENT TRACKING ON in the handshake of a fill link.
+std::vector<std::string> TrackingOptions(const Pool::Deps& deps) {
+  std::vector<std::string> options;
+  if (deps.method == config::TrackingConfig::Method::kBcast) {
+    options.emplace_back("BCAST");
+    for (const std::string& prefix : deps.broadcast) {
+      options.insert(options.end(), {"PREFIX", prefix});
+    }
+  }
+  return options;
+}
+
+}  // namespace
 
 std::string_view PurposeText(Link::Purpose purpose) {
   switch (purpose) {
@@ -23,21 +40,23 @@ std::string_view PurposeText(Link::Purpose purpose) {
       return "lane";
     case Link::Purpose::kFill:
       return "fill";
+    case Link::Purpose::kTracker:
+      return "tracker";
     case Link::Purpose::kExclusive:
       return "exclusive";
   }
   return "?";
 }
 
-}  // namespace
-
 Pool::Pool(const Deps& deps)
     : deps_(deps),
       own_stats_(deps.shared_stats == nullptr ? std::make_unique<UpstreamStats>() : nullptr),
       stats_(deps.shared_stats == nullptr ? *own_stats_ : *deps.shared_stats),
       gate_(deps.config, deps.rng, stats_),
+      tracking_options_(TrackingOptions(deps)),
+      redirection_(*this, stats_, *this, deps.config.db),
       exclusive_({deps.scheduler, deps_.config, stats_, *this}) {
-  if (deps_.tracking == config::TrackingConfig::Mode::kOff) {
+  if (deps_.tracking == Mode::kOff) {
     ttl_only_ = true;
     ttl_only_why_ = "tracking.mode is off";
   }
@@ -62,7 +81,8 @@ std::unique_ptr<Link> Pool::MakeLink(const Link::Spec& spec) {
   return std::make_unique<Link>(
       LinkContext{deps_.scheduler, deps_.dialer, deps_.topology, deps_.config, deps_.rng,
                   *coherence_, stats_, gate_, *this, deps_.login,
-                  deps_.commands.renamed().empty() ? nullptr : &deps_.commands.renamed()},
+                  deps_.commands.renamed().empty() ? nullptr : &deps_.commands.renamed(),
+                  &tracking_options_},
       spec);
 }
 
@@ -112,13 +132,16 @@ bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
 Link& Pool::FillLink(DbIndex db, std::uint64_t hash) {
   auto& links = fill_[db];
   if (links.empty()) {
-    for (std::uint32_t i = 0; i < deps_.config.fill_links; ++i) {
+    // Who is told of every write is told once: links of their own for some keys are of no use then.
+    const std::uint32_t wanted = broadcasts() ? 1 : deps_.config.fill_links;
+    for (std::uint32_t i = 0; i < wanted; ++i) {
       NC_CHECK(next_fill_id_ != kTtlOnlyOwner);  // 65,535 of them
-      links.push_back(MakeLink({.purpose = Link::Purpose::kFill,
-                                .db = db,
-                                .protocol = proto::Protocol::kResp3,
-                                .track = deps_.tracking != config::TrackingConfig::Mode::kOff,
-                                .id = next_fill_id_++}));
+      links.push_back(
+          MakeLink({.purpose = Link::Purpose::kFill,
+                    .db = db,
+                    .protocol = proto::Protocol::kResp3,
+                    .track = deps_.tracking != Mode::kOff && deps_.method != Method::kRedirect,
+                    .id = next_fill_id_++}));
     }
   }
   return *links[hash % links.size()];
@@ -137,7 +160,17 @@ TrackingState Pool::StateFor(const CacheKey& key) {
   if (link.state() == Link::State::kClosed && !shut_down_) {
     link.Open();
   }
-  return link.armed() ? TrackingState::kArmed : TrackingState::kDown;
+  return StateOf(link);
+}
+
+TrackingState Pool::StateOf(const Link& link) const {
+  if (!link.armed()) {
+    return TrackingState::kDown;
+  }
+  // Broadcasts are sent when a round of the server's event loop ends, so after replies of that
+  // round which show what they announce; those on another link come whenever they come.
+  return broadcasts() || redirection_.Covers(link) ? TrackingState::kArmedUnordered
+                                                   : TrackingState::kArmed;
 }
 
 std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key,
@@ -187,19 +220,54 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key,
 
 void Pool::OnFillLinkReady(Link& link, const Handshake& handshake) {
   speaks_resp3_ = !handshake.resp3_refused();
-  if (link.armed()) {
-    SetTtlOnly(false, {});
-    Log(LogLevel::kInfo, "tracking_armed", "db=" + std::to_string(link.spec().db));
-  } else if (deps_.tracking != config::TrackingConfig::Mode::kOff) {
-    const std::string& why = handshake.tracking_refusal();
-    if (deps_.tracking == config::TrackingConfig::Mode::kRequired) {
-      ttl_only_why_ = why;
-      Log(LogLevel::kError, "tracking_refused",
-          "effect=\"nothing is cached, because tracking.mode is required\" why=" + Quoted(why));
+  const bool redirects = deps_.method == Method::kRedirect ||
+                         (deps_.method == Method::kAuto && handshake.resp3_refused());
+  if (deps_.tracking == Mode::kOff) {
+    // Nobody is asked.
+  } else if (redirects) {
+    redirection_.Cover(link);
+  } else {
+    redirection_.Uncover(link);
+    if (link.armed()) {
+      SetTtlOnly(false, {});
+      Log(LogLevel::kInfo, "tracking_armed",
+          "db=" + std::to_string(link.spec().db) + (broadcasts() ? " method=bcast" : ""));
     } else {
-      SetTtlOnly(true, why);
+      OnTrackingRefused(handshake.tracking_refusal());
     }
   }
+  UpdateTrackingGauge();
+}
+
+void Pool::OnRedirectionArmed(Link& fill) {
+  SetTtlOnly(false, {});
+  Log(LogLevel::kInfo, "tracking_armed",
+      "db=" + std::to_string(fill.spec().db) + " method=redirect");
+  UpdateTrackingGauge();
+}
+
+void Pool::OnTrackingRefused(std::string_view why) {
+  if (deps_.tracking == Mode::kRequired) {
+    ttl_only_why_.assign(why);
+    Log(LogLevel::kError, "tracking_refused",
+        "effect=\"nothing is cached, because tracking.mode is required\" why=" + Quoted(why));
+  } else {
+    SetTtlOnly(true, why);
+  }
+  UpdateTrackingGauge();
+}
+
+// What was read before is tracked by nobody, and a flight that is under way was too: whoever asks
+// now must not join it.
+void Pool::OnTrackerLost(std::span<const FillOwner> owners, bool away) {
+  if (deps_.parent != nullptr) {
+    deps_.parent->OnFillLinkLost(*this);
+  } else {
+    for (const FillOwner& owner : owners) {
+      coherence_->OnFillLinkLost(owner, away);
+    }
+  }
+  coherence_->flights().PoisonAll();
   UpdateTrackingGauge();
 }
 
@@ -240,7 +308,7 @@ TrackingState Pool::tracking() const {
   for (const auto& [db, links] : fill_) {
     for (const auto& link : links) {
       if (link->armed()) {
-        return TrackingState::kArmed;
+        return StateOf(*link);
       }
     }
   }
@@ -256,14 +324,24 @@ void Pool::UpdateTrackingGauge() {
 }
 
 std::string Pool::TrackingText() const {
-  switch (stats_.tracking_state.value()) {
-    case 2:
+  switch (tracking()) {
+    case TrackingState::kArmed:
       return "armed";
-    case 1:
+    case TrackingState::kArmedUnordered:
+      return broadcasts() ? "armed (bcast)" : "armed (redirect)";
+    case TrackingState::kTtlOnly:
       return "ttl-only (" + ttl_only_why_ + ")";
-    default:
-      return ttl_only_why_.empty() ? "down" : "refused (" + ttl_only_why_ + ")";
+    case TrackingState::kDown:
+      break;
   }
+  return ttl_only_why_.empty() ? "down" : "refused (" + ttl_only_why_ + ")";
+}
+
+// Of any link, fill or tracking: half an interval until it counts as idle, up to one until the next
+// look sends the PING, its patience, and up to one until the look that ends it (Link::CheckHealth).
+Duration Pool::SilenceBound() const {
+  const Duration interval = deps_.config.health_interval;
+  return interval * deps_.config.health_misses + interval * 5 / 2;
 }
 
 void Pool::GiveUp(std::unique_ptr<Link> link, std::string_view why) {
@@ -283,9 +361,12 @@ void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
   }
   if (link.spec().purpose == Link::Purpose::kFill) {
     OnFillLinkReady(link, handshake);
+  } else if (link.spec().purpose == Link::Purpose::kTracker) {
+    redirection_.OnReady();
   }
   if (!commands_asked_ && deps_.login != LoginKind::kClient &&
-      link.spec().purpose != Link::Purpose::kExclusive) {
+      link.spec().purpose != Link::Purpose::kExclusive &&
+      link.spec().purpose != Link::Purpose::kTracker) {
     commands_asked_ = true;
     LearnCommands(link);
   }
@@ -302,10 +383,9 @@ void Pool::WakeRecovered() {
       link->Wake();
     }
   }
-  for (auto& [db, links] : fill_) {
-    for (auto& link : links) {
-      link->Wake();
-    }
+  ForEachFill([](Link& link) { link.Wake(); });
+  if (redirection_.tracker() != nullptr) {
+    redirection_.tracker()->Wake();
   }
 }
 
@@ -343,11 +423,14 @@ void Pool::OnLinkDown(Link& link, std::string_view why) {
       deps_.parent->OnFillLinkLost(*this);
     }
     UpdateTrackingGauge();
+  } else if (link.spec().purpose == Link::Purpose::kTracker) {
+    redirection_.OnDown(!ours);
   }
 }
 
 void Pool::OnLinkPush(Link& link, std::string_view frame) {
-  if (link.spec().purpose != Link::Purpose::kFill) {
+  const Link::Purpose purpose = link.spec().purpose;
+  if (purpose != Link::Purpose::kFill && purpose != Link::Purpose::kTracker) {
     return;
   }
   push_keys_.clear();
@@ -359,6 +442,9 @@ void Pool::OnLinkPush(Link& link, std::string_view frame) {
       coherence_->Flush(FlushReason::kPush);
       break;
     case proto::PushKind::kOther:
+      if (proto::IsRedirectionBroken(frame) && redirection_.tracker() != nullptr) {
+        redirection_.OnBroken();
+      }
       break;
   }
 }
@@ -391,11 +477,8 @@ void Pool::OnTick() {
   for (auto& [key, lanes] : lanes_) {
     TickLanes(key, lanes);
   }
-  for (auto& [db, links] : fill_) {
-    for (auto& link : links) {
-      link->CheckHealth();
-    }
-  }
+  ForEachFill([](Link& link) { link.CheckHealth(); });
+  redirection_.Tick();
   exclusive_.Tick(up() && !gate_.refuses(deps_.scheduler.Now()));
   tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
 }
@@ -430,6 +513,17 @@ void Pool::ForEachShared(const std::function<void(const Link&)>& visit) const {
       visit(*link);
     }
   }
+  if (redirection_.tracker() != nullptr) {
+    visit(*redirection_.tracker());
+  }
+}
+
+void Pool::ForEachFill(const std::function<void(Link&)>& visit) {
+  for (auto& [db, links] : fill_) {
+    for (auto& link : links) {
+      visit(*link);
+    }
+  }
 }
 
 // Fill links too: what they filled goes with them, because no push would ever invalidate it.
@@ -439,10 +533,9 @@ void Pool::Reconnect() {
       link->Renew(stats_.closed_reconnect, "asked to reconnect");
     }
   }
-  for (auto& [db, links] : fill_) {
-    for (auto& link : links) {
-      link->Renew(stats_.closed_reconnect, "asked to reconnect");
-    }
+  ForEachFill([&](Link& link) { link.Renew(stats_.closed_reconnect, "asked to reconnect"); });
+  if (redirection_.tracker() != nullptr) {
+    redirection_.tracker()->Renew(stats_.closed_reconnect, "asked to reconnect");
   }
   exclusive_.Reconnect();
 }
@@ -454,10 +547,9 @@ void Pool::OnPrimaryChanged() {
       link->OnPrimaryChanged();
     }
   }
-  for (auto& [db, links] : fill_) {
-    for (auto& link : links) {
-      link->OnPrimaryChanged();
-    }
+  ForEachFill([](Link& link) { link.OnPrimaryChanged(); });
+  if (redirection_.tracker() != nullptr) {
+    redirection_.tracker()->OnPrimaryChanged();
   }
   exclusive_.OnPrimaryChanged();
   if (!deps_.topology.has_primary()) {
@@ -475,10 +567,9 @@ void Pool::Shutdown() {
       link->Close("shutting down");
     }
   }
-  for (auto& [db, links] : fill_) {
-    for (auto& link : links) {
-      link->Close("shutting down");
-    }
+  ForEachFill([](Link& link) { link.Close("shutting down"); });
+  if (redirection_.tracker() != nullptr) {
+    redirection_.tracker()->Close("shutting down");
   }
   exclusive_.Shutdown();
   Flush();

@@ -24,6 +24,7 @@
 #include "daemon/upstream/dial_gate.h"
 #include "daemon/upstream/exclusive_pool.h"
 #include "daemon/upstream/link.h"
+#include "daemon/upstream/redirected_tracking.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/upstream_stats.h"
 
@@ -44,11 +45,15 @@ class PoolParent {
   ~PoolParent() = default;
 };
 
+// "lane", "fill", "tracker", "exclusive".
+[[nodiscard]] std::string_view PurposeText(Link::Purpose purpose);
+
 class Pool final : public Upstream,
                    public FillChannel,
                    public TopologyObserver,
                    private LinkObserver,
-                   private LinkYard {
+                   private LinkYard,
+                   private RedirectionOwner {
  public:
   // Borrowed things outlive the pool. `config` may change between turns (reload).
   struct Deps {
@@ -63,6 +68,8 @@ class Pool final : public Upstream,
     // One of several: shares their counters, and leaves to the parent what goes beyond one pool.
     UpstreamStats* shared_stats = nullptr;
     PoolParent* parent = nullptr;
+    config::TrackingConfig::Method method = config::TrackingConfig::Method::kAuto;
+    std::vector<std::string> broadcast{};  // kBcast: the prefixes; empty: every key
   };
   explicit Pool(const Deps& deps);
   ~Pool();
@@ -121,10 +128,15 @@ class Pool final : public Upstream,
   UpstreamStats& shared_stats() { return stats_; }
   [[nodiscard]] const ExclusivePool& exclusive() const { return exclusive_; }
   [[nodiscard]] const DialGate& gate() const { return gate_; }
-  // Calls `visit` for every shared link: the lanes, then the fill links.
+  // Calls `visit` for every shared link: the lanes, the fill links, the tracking link.
   void ForEachShared(const std::function<void(const Link&)>& visit) const;
-  // For people: "armed", "ttl-only (ERR unknown subcommand)", "down".
+  // For people: "armed", "armed (redirect)", "ttl-only (ERR unknown subcommand)", "down".
   [[nodiscard]] std::string TrackingText() const;
+  // How long after invalidations stop arriving L1 may serve what they would have ended (G3), while
+  // the server tracks. Where it does not, the ttl of each entry is the bound.
+  [[nodiscard]] Duration SilenceBound() const;
+  // The tracking link that fill links redirect to stands and is subscribed.
+  [[nodiscard]] bool redirection_ready() const { return redirection_.ready(); }
   [[nodiscard]] std::string EndpointText() const { return deps_.topology.Primary().ToString(); }
   // Whether any fill link is armed.
   [[nodiscard]] TrackingState tracking() const;
@@ -152,6 +164,15 @@ class Pool final : public Upstream,
   void GiveUp(std::unique_ptr<Link> link, std::string_view why) override;
   Link& FillLink(DbIndex db, std::uint64_t hash);
   void OnFillLinkReady(Link& link, const Handshake& handshake);
+  void OnRedirectionArmed(Link& fill) override;
+  void OnRedirectionRefused(std::string_view why) override { OnTrackingRefused(why); }
+  void OnTrackerLost(std::span<const FillOwner> owners, bool away) override;
+  void OnTrackingRefused(std::string_view why);
+  [[nodiscard]] TrackingState StateOf(const Link& link) const;
+  [[nodiscard]] bool broadcasts() const {
+    return deps_.method == config::TrackingConfig::Method::kBcast;
+  }
+  void ForEachFill(const std::function<void(Link&)>& visit);
   void SetTtlOnly(bool ttl_only, std::string_view why);
   void UpdateTrackingGauge();
   [[nodiscard]] Duration LossHold() const;
@@ -168,6 +189,8 @@ class Pool final : public Upstream,
 
   std::map<LaneKey, std::vector<std::unique_ptr<Link>>> lanes_;
   std::map<DbIndex, std::vector<std::unique_ptr<Link>>> fill_;
+  const std::vector<std::string> tracking_options_;
+  RedirectedTracking redirection_;
   std::uint16_t next_fill_id_ = 1;
   ExclusivePool exclusive_;
   std::vector<std::unique_ptr<Link>> given_up_;  // freed at the end of the turn

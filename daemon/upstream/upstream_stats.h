@@ -63,6 +63,9 @@ struct UpstreamStats {
   Gauge exclusive_oldest_wait_ns;  // how long the first of them has waited, as of the last turn
   Gauge exclusive_limit;           // pool.max_active, of each node
   Gauge tracking_state;            // 0 down, 1 TTL only, 2 armed
+  Counter trackers_lost;           // tracking links lost (redirect): what they covered was dropped
+  Counter redirects_broken;        // times the server said that a tracking link is gone
+  Gauge trackers_ready;            // tracking links that stand and are subscribed
   Gauge up;                        // 1 while the last thing heard of the upstream was good
   Histogram exclusive_wait;  // from asking for an exclusive link to having it or being refused
   Histogram ping_rtt;        // PING to PONG on links that were otherwise idle
@@ -73,6 +76,7 @@ struct UpstreamStats {
 constexpr std::int64_t GaugeOf(TrackingState state) {
   switch (state) {
     case TrackingState::kArmed:
+    case TrackingState::kArmedUnordered:
       return 2;
     case TrackingState::kTtlOnly:
       return 1;

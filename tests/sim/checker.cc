@@ -62,7 +62,8 @@ void Checker::Sent(ClientState& client, Request& request) {
   request.sent = now;
   const MonoTime in_flight = network_.Horizon(false);
   request.expiry_horizon = std::max(in_flight, now - promises_.request_timeout * 2);
-  request.horizon = promises_.tracking ? std::max(network_.Horizon(true), now - promises_.stale_max)
+  const MonoTime pushed = network_.Horizon(true) - promises_.push_delay;
+  request.horizon = promises_.tracking ? std::max(pushed, now - promises_.stale_max)
                                        : std::min(request.expiry_horizon, now - promises_.l1_ttl);
   if (promises_.unpushed_max > Duration::zero()) {
     request.horizon = std::min(request.horizon, now - promises_.unpushed_max);

@@ -39,6 +39,7 @@ struct Promises {
   bool slots_move = false;    // several keys of a slot on its way may have to wait for one another
   bool owners_change = false;  // a transaction may end up on a node that was not told its scripts
   Duration unpushed_max{};     // how long a change may stay unseen that nobody tells the product of
+  Duration push_delay{};       // how long the server may take to send what it pushes
   Duration absence_max{};      // how old "no such key" may be; zero: as any other value
   Duration l1_ttl{};           // longest life of an L1 entry
   Duration stale_max{};        // with tracking: until a silently dead link is dropped

@@ -35,6 +35,12 @@ Reply Tracking(const Call& call) {
       mode.bcast = true;
     } else if (word == "NOLOOP") {
       mode.noloop = true;
+    } else if (word == "REDIRECT" && i + 1 < call.args.size()) {
+      const auto to = call.model.FindSession(call.args[++i], call.session.node);
+      if (!to) {
+        return Reply::Error("ERR The client ID you want redirect to does not exist");
+      }
+      mode.redirect = *to;
     } else if (word == "PREFIX" && i + 1 < call.args.size()) {
       mode.prefixes.push_back(call.args[++i]);
     } else {
@@ -64,9 +70,10 @@ Reply TrackingInfo(const Call& call) {
   if (mode != nullptr && mode->optin) {
     flags.push_back(Reply::Bulk("optin"));
   }
-  return Reply::Map({Reply::Bulk("flags"), Reply::Array(std::move(flags)), Reply::Bulk("redirect"),
-                     Reply::Integer(mode == nullptr ? -1 : 0), Reply::Bulk("prefixes"),
-                     Reply::Array({})});
+  return Reply::Map(
+      {Reply::Bulk("flags"), Reply::Array(std::move(flags)), Reply::Bulk("redirect"),
+       Reply::Integer(mode == nullptr ? -1 : static_cast<std::int64_t>(mode->redirect)),
+       Reply::Bulk("prefixes"), Reply::Array({})});
 }
 
 }  // namespace
@@ -189,7 +196,8 @@ Reply Command(const Call& call) {
 Reply Info(const Call& call) {
   const auto keys = std::to_string(call.model.tracking().keys());
   return Reply::Bulk(
-      "# Server\r\nredis_version:7.0.15\r\nrun_id:model\r\n# Clients\r\n"
+      "# Server\r\nredis_version:7.0.15\r\nrun_id:" + call.model.RunId(call.session.node) +
+      "\r\n# Clients\r\n"
       "tracking_clients:1\r\n# Stats\r\ntracking_total_keys:" +
       keys + "\r\n# Replication\r\nrole:master\r\n");
 }

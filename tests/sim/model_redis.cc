@@ -47,7 +47,7 @@ ModelRedis::ModelRedis(Env& env, ServerTraits traits)
       traits_(std::move(traits)),
       store_(env, [this](const KeyId& id) { Modified(*direct_, id); }),
       tracking_(env.rng, [this](SessionNumber number, const std::string& key) {
-        Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Array({Reply::Bulk(key)})}));
+        PushInvalidation(number, Reply::Array({Reply::Bulk(key)}));
       }) {
   tracking_.SetMaxKeys(traits_.tracking_keys_max);
   store_.SetExpiryLagMax(traits_.expiry_lag_max);
@@ -92,6 +92,7 @@ void ModelRedis::Restart(bool lose_data, Duration down, Duration loading) {
   down_until_ = env_.scheduler.Now() + down;
   loading_until_ = down_until_ + loading;
   tracking_.Clear();
+  ++restarts_;
   scripts_.clear();
   for (const auto& session : sessions_) {
     if (session->connection != nullptr && !session->closed) {
@@ -339,6 +340,18 @@ void ModelRedis::Modified(ModelSession& session, const KeyId& id) {
   }
   tracking_.Invalidate(id.name, session.number,
                        [&](SessionNumber number) { return Hears(number, id.name); });
+  BroadcastSoon();
+}
+
+// A round of the event loop executes whatever has arrived, and then broadcasts what it changed.
+void ModelRedis::BroadcastSoon() {
+  if (!tracking_.broadcasts_pending() || std::exchange(broadcast_posted_, true)) {
+    return;
+  }
+  env_.scheduler.Post(env_.Between(Duration::zero(), kRoundMax), [this] {
+    broadcast_posted_ = false;
+    tracking_.Broadcast();
+  });
 }
 
 bool ModelRedis::Hears(SessionNumber number, const std::string& key) const {
@@ -353,6 +366,42 @@ void ModelRedis::LeftNode(std::size_t node, const std::string& key) {
   }
   tracking_.Invalidate(key, direct_->number,
                        [&](SessionNumber number) { return sessions_[number]->node == node; });
+  BroadcastSoon();
+}
+
+std::optional<SessionNumber> ModelRedis::FindSession(const std::string& id,
+                                                     std::size_t node) const {
+  for (const auto& session : sessions_) {
+    if (!session->closed && session->connection != nullptr && session->node == node &&
+        std::to_string(session->number) == id) {
+      return session->number;
+    }
+  }
+  return std::nullopt;
+}
+
+// To the session that read the keys, or to whom it has redirected its tracking. Without RESP3 an
+// invalidation is a message of a channel; who has not subscribed to it hears nothing.
+void ModelRedis::PushInvalidation(SessionNumber number, Reply keys) {
+  if (observer_.invalidated) {
+    observer_.invalidated(keys.items.empty() ? "" : keys.items.front().text);
+  }
+  const TrackingMode* mode = tracking_.Mode(number);
+  const bool redirected = mode != nullptr && mode->redirect != 0;
+  const ModelSession& to = *sessions_[redirected ? mode->redirect : number];
+  if (redirected && to.closed) {
+    if (sessions_[number]->protocol == Protocol::kResp3) {
+      Push(number, Reply::Push({Reply::Bulk("tracking-redir-broken"),
+                                Reply::Integer(static_cast<std::int64_t>(mode->redirect))}));
+    }
+    return;
+  }
+  if (to.protocol == Protocol::kResp3) {
+    Push(to.number, Reply::Push({Reply::Bulk("invalidate"), std::move(keys)}));
+  } else if (redirected && to.channels.count("__redis__:invalidate") != 0) {
+    Push(to.number, Reply::Push({Reply::Bulk("message"), Reply::Bulk("__redis__:invalidate"),
+                                 std::move(keys)}));
+  }
 }
 
 void ModelRedis::FlushHeldBy(const ModelSession& session) {
@@ -368,7 +417,7 @@ void ModelRedis::FlushHeldBy(const ModelSession& session) {
   for (const SessionNumber number : tracking_.InvalidateAll([&](SessionNumber number) {
          return everywhere || sessions_[number]->node == session.node;
        })) {
-    Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Nil()}));
+    PushInvalidation(number, Reply::Nil());
   }
 }
 
@@ -403,7 +452,7 @@ void ModelRedis::BreakWatches(std::optional<int> db) {
 void ModelRedis::FlushedEverything(std::optional<int> db) {
   BreakWatches(db);
   for (const SessionNumber number : tracking_.InvalidateAll()) {
-    Push(number, Reply::Push({Reply::Bulk("invalidate"), Reply::Nil()}));
+    PushInvalidation(number, Reply::Nil());
   }
 }
 
@@ -496,13 +545,7 @@ void ModelRedis::ResetSession(ModelSession& session) {
 
 void ModelRedis::Push(SessionNumber number, Reply push) {
   ModelSession& session = *sessions_[number];
-  if (push.items.front().text == "invalidate" && observer_.invalidated) {
-    const Reply& keys = push.items.back();
-    observer_.invalidated(keys.items.empty() ? "" : keys.items.front().text);
-  }
-  // Invalidations need RESP3 (no REDIRECT here); messages of channels exist in both protocols.
-  const bool invalidation = push.items.front().text == "invalidate";
-  if (session.closed || (invalidation && session.protocol == Protocol::kResp2)) {
+  if (session.closed) {
     return;
   }
   if (&session == current_) {

@@ -96,6 +96,9 @@ struct Executed {
 
 class ModelRedis {
  public:
+  // A round of the event loop takes at most this long: broadcasts are sent when it ends.
+  static constexpr Duration kRoundMax = std::chrono::microseconds(300);
+
   // Told of every key that a session was promised invalidations for by a GET, of every command
   // executed for a session without tracking (of one that blocked: again when it is answered), and
   // of every key invalidated (empty: all).
@@ -150,6 +153,13 @@ class ModelRedis {
   void Modified(ModelSession& session, const KeyId& id);
   // A node of a cluster empties what it holds. Everybody's for the direct session.
   void FlushHeldBy(const ModelSession& session);
+  // The open session of a node that has this CLIENT ID.
+  [[nodiscard]] std::optional<SessionNumber> FindSession(const std::string& id,
+                                                         std::size_t node) const;
+  // Of a node, from one restart to the next.
+  [[nodiscard]] std::string RunId(std::size_t node) const {
+    return "model" + std::to_string(node) + "." + std::to_string(restarts_);
+  }
   // Whether the session's node holds the key.
   [[nodiscard]] bool Holds(const ModelSession& session, const std::string& key) const {
     return nodes_ == nullptr || session.connection == nullptr || nodes_->Holds(session.node, key);
@@ -206,6 +216,8 @@ class ModelRedis {
   // Ends the wait of a blocked session; returns the line of its command.
   std::string Unblock(ModelSession& session);
   void Push(SessionNumber number, Reply push);
+  void PushInvalidation(SessionNumber number, Reply keys);
+  void BroadcastSoon();
   void FlushDeferred(ModelSession& session) const;
   void Log(const ModelSession& session, const std::string& line, const Reply& reply,
            std::uint64_t op);
@@ -224,6 +236,8 @@ class ModelRedis {
   ModelSession* current_ = nullptr;
   ModelSession* direct_ = nullptr;
   bool in_exec_ = false;
+  bool broadcast_posted_ = false;
+  std::uint64_t restarts_ = 0;
   MonoTime down_until_{};
   MonoTime loading_until_{};
   std::uint64_t blocked_seq_ = 0;

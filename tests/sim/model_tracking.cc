@@ -38,7 +38,7 @@ void TrackingTable::Invalidate(const std::string& key, SessionNumber writer, con
          std::any_of(mode.prefixes.begin(), mode.prefixes.end(),
                      [&](const std::string& prefix) { return key.starts_with(prefix); }));
     if (listens) {
-      push_(number, key);
+      pending_.emplace(number, key);
     }
   }
   auto node = table_.extract(key);
@@ -76,8 +76,17 @@ std::vector<SessionNumber> TrackingTable::InvalidateAll(const Hears& hears) {
   return sessions;
 }
 
+void TrackingTable::Broadcast() {
+  for (const auto& [number, key] : std::exchange(pending_, {})) {
+    if (modes_.count(number) != 0) {
+      push_(number, key);
+    }
+  }
+}
+
 void TrackingTable::Clear() {
   table_.clear();
+  pending_.clear();
   modes_.clear();
 }
 

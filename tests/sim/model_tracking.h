@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/rng.h"
@@ -23,12 +24,15 @@ struct TrackingMode {
   bool optin = false;
   bool bcast = false;
   bool noloop = false;
+  SessionNumber redirect = 0;         // who is told instead; 0: the session itself
   std::vector<std::string> prefixes;  // BCAST; empty: all keys
 };
 
 class TrackingTable {
  public:
-  // `push` sends an invalidation of one key to a session (the table does not know sockets).
+  // `push` sends an invalidation of one key on behalf of a session: to it, or to whom it redirects.
+  // (The table does not know sockets.) Broadcasts are sent by Broadcast(), which the server calls
+  // at the end of a round of its event loop, so after replies of that round.
   using Push = std::function<void(SessionNumber, const std::string& key)>;
 
   TrackingTable(Rng& rng, Push push) : rng_(rng), push_(std::move(push)) {}
@@ -49,6 +53,9 @@ class TrackingTable {
   [[nodiscard]] std::vector<SessionNumber> InvalidateAll(const Hears& hears = [](SessionNumber) {
     return true;
   });
+  // Sends what has gathered for BCAST sessions.
+  void Broadcast();
+  [[nodiscard]] bool broadcasts_pending() const { return !pending_.empty(); }
   // A restart: nobody is tracked and nobody is told.
   void Clear();
   [[nodiscard]] std::size_t keys() const { return table_.size(); }
@@ -59,6 +66,7 @@ class TrackingTable {
   std::size_t max_keys_ = 1000;
   std::map<SessionNumber, TrackingMode> modes_;
   std::map<std::string, std::set<SessionNumber>> table_;
+  std::set<std::pair<SessionNumber, std::string>> pending_;  // broadcasts of this round
 };
 
 }  // namespace nearcached::sim

@@ -73,6 +73,10 @@ config::Config MakeConfig(const ProductSetup& setup) {
     config.invalidation.channels = {Announcements::kChannel};
     config.invalidation.origin = "me";
   }
+  using Method = config::TrackingConfig::Method;
+  config.tracking.method = setup.method == "redirect" ? Method::kRedirect
+                           : setup.method == "bcast"  ? Method::kBcast
+                                                      : Method::kAuto;
   config.coalescing.enabled = setup.coalescing;
   config.limits.clients_max = static_cast<std::uint32_t>(setup.clients_max);
   config.limits.output_bytes_max = setup.output_bytes_max;

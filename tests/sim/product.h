@@ -17,6 +17,7 @@ namespace nearcached::sim {
 struct ProductSetup {
   std::uint64_t seed = 1;
   bool tracking = true;
+  std::string_view method = "auto";  // tracking.method
   Duration request_timeout = std::chrono::milliseconds(1000);
   Duration connect_timeout = std::chrono::milliseconds(500);
   Duration probe_interval = std::chrono::milliseconds(500);

@@ -16,6 +16,12 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "short-lives", .short_lives = true, .churn = 4});
     all.push_back({.name = "failover", .failover = true});
     all.push_back({.name = "cluster", .cluster = true});
+    all.push_back({.name = "redirect", .method = "redirect", .churn = 2});
+    all.push_back({.name = "redirect-faults", .faults = true, .method = "redirect"});
+    all.push_back({.name = "redirect-failover", .method = "redirect", .failover = true});
+    all.push_back({.name = "redirect-cluster", .method = "redirect", .cluster = true});
+    all.push_back({.name = "bcast", .method = "bcast", .churn = 2});
+    all.push_back({.name = "bcast-faults", .faults = true, .method = "bcast"});
     return all;
   }();
   return kProfiles;

@@ -12,15 +12,16 @@ namespace nearcached::sim {
 // within these bounds.
 struct Profile {
   std::string_view name;
-  bool faults = false;        // networks and servers misbehave
-  bool garbage = false;       // the server sometimes speaks nonsense
-  bool tracking = true;       // the product is configured to use CLIENT TRACKING
-  bool server_tracks = true;  // … and the server knows it
-  bool overload = false;      // small limits, deep pipelines, slow readers
-  bool short_lives = false;   // keys die while their replies are on slow links
-  bool failover = false;      // several nodes, and the primary changes
-  bool cluster = false;       // a Redis Cluster, and whatever happens to one
-  double churn = 1;           // weight of expiries, deletes and flushes
+  bool faults = false;               // networks and servers misbehave
+  bool garbage = false;              // the server sometimes speaks nonsense
+  bool tracking = true;              // the product is configured to use CLIENT TRACKING
+  std::string_view method = "auto";  // how
+  bool server_tracks = true;         // … and the server knows it
+  bool overload = false;             // small limits, deep pipelines, slow readers
+  bool short_lives = false;          // keys die while their replies are on slow links
+  bool failover = false;             // several nodes, and the primary changes
+  bool cluster = false;              // a Redis Cluster, and whatever happens to one
+  double churn = 1;                  // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;
 };
 

@@ -65,6 +65,9 @@ ServerTraits World::DrawServer() {
   ServerTraits server;
   server.knows_tracking = profile_.server_tracks;
   server.knows_hello = profile_.server_tracks || env_.Chance(0.5);
+  if (profile_.method == "redirect" && profile_.faults) {  // asked for, or for want of RESP3
+    server.knows_hello = env_.Chance(0.6);
+  }
   server.command_table = env_.Chance(0.7);
   server.password = env_.Chance(0.2) ? "secret" : "";
   server.tracking_keys_max = env_.Chance(0.2) ? env_.Between(2, 6) : 1000;
@@ -81,6 +84,7 @@ ProductSetup World::DrawSetup() {
   ProductSetup setup;
   setup.seed = env_.rng.Next();
   setup.tracking = profile_.tracking;
+  setup.method = server_.knows_hello ? profile_.method : "auto";
   setup.password = server_.password;
   setup.links = env_.Between(1, 3);
   setup.fill_links = env_.Between(1, 2);
@@ -147,6 +151,7 @@ Promises World::MakePromises() const {
   // second fetch (flight_table.cc): I3 is judged where GET alone is cached. And where no messages
   // are on their way, each of which is a reason to fetch again whenever it arrives.
   promises.coalescing = setup_.coalescing && !setup_.all_reads && !setup_.events;
+  promises.push_delay = setup_.method == "bcast" ? ModelRedis::kRoundMax : Duration::zero();
   promises.l1_ttl = setup_.l1_ttl;
   promises.request_timeout = setup_.request_timeout;
   promises.stale_if_error = setup_.stale_if_error;

@@ -30,7 +30,7 @@ config::RuleConfig RuleWithTtl(std::string prefix, config::Duration ttl) {
 }
 
 TEST_CASE("without rules all keys are cached while tracking is armed, and none otherwise") {
-  const CachePolicy policy({}, {}, Mode::kAuto);
+  const CachePolicy policy({}, {}, {.mode = Mode::kAuto});
   const KeyPolicy& armed = policy.ForKey("user:1", TrackingState::kArmed);
   CHECK(armed.cache);
   CHECK(armed.reason == Reason::kCacheable);
@@ -49,18 +49,18 @@ TEST_CASE("without rules all keys are cached while tracking is armed, and none o
 
 TEST_CASE("without tracking a key is cached only where a rule names a ttl") {
   const std::vector<config::RuleConfig> rules{RuleWithTtl("static:", 60s), Rule("page:")};
-  const CachePolicy policy({}, rules, Mode::kAuto);
+  const CachePolicy policy({}, rules, {.mode = Mode::kAuto});
   CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).cache);
   CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).ttl == 60s);
   CHECK(policy.ForKey("page:1", TrackingState::kTtlOnly).reason == Reason::kNoTrackingNoRule);
   CHECK(policy.ForKey("static:1", TrackingState::kDown).reason == Reason::kTrackingDown);
-  const CachePolicy off({}, rules, Mode::kOff);
+  const CachePolicy off({}, rules, {.mode = Mode::kOff});
   CHECK(off.ForKey("static:1", TrackingState::kTtlOnly).cache);
 }
 
 TEST_CASE("where tracking is required no rule makes up for it") {
   const std::vector<config::RuleConfig> rules{RuleWithTtl("static:", 60s)};
-  const CachePolicy policy({}, rules, Mode::kRequired);
+  const CachePolicy policy({}, rules, {.mode = Mode::kRequired});
   CHECK(policy.ForKey("static:1", TrackingState::kArmed).cache);
   CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).reason == Reason::kTrackingRequired);
 }
@@ -74,7 +74,7 @@ TEST_CASE("a rule decides alone, and takes from l1 what it leaves open") {
   narrow.ttl_jitter = 0.5;
   narrow.entry_bytes_max = 100;
   const std::vector<config::RuleConfig> rules{wide, narrow};
-  const CachePolicy policy(l1, rules, Mode::kAuto);
+  const CachePolicy policy(l1, rules, {.mode = Mode::kAuto});
   const KeyPolicy& a = policy.ForKey("a:1", TrackingState::kArmed);
   CHECK(a.rule == 0);
   CHECK(a.ttl == 30s);
@@ -92,7 +92,7 @@ TEST_CASE("a rule can switch keys off, and a longer one on again") {
   config::RuleConfig off = Rule("session:");
   off.cache = false;
   const std::vector<config::RuleConfig> rules{off, Rule("session:public:")};
-  const CachePolicy policy({}, rules, Mode::kAuto);
+  const CachePolicy policy({}, rules, {.mode = Mode::kAuto});
   CHECK(policy.ForKey("session:1", TrackingState::kArmed).reason == Reason::kKeyRuleOff);
   CHECK(policy.ForKey("session:public:1", TrackingState::kArmed).cache);
 }
@@ -101,7 +101,7 @@ TEST_CASE("keys that look like locks are never cached, unless their rule says so
   config::RuleConfig allowed = Rule("furniture:");
   allowed.allow_locks = true;
   const std::vector<config::RuleConfig> rules{RuleWithTtl("shop:", 9s), allowed};
-  const CachePolicy policy({}, rules, Mode::kAuto);
+  const CachePolicy policy({}, rules, {.mode = Mode::kAuto});
   CHECK(policy.ForKey("lock:1", TrackingState::kArmed).reason == Reason::kLockLikeKey);
   const KeyPolicy& ruled = policy.ForKey("shop:lock:1", TrackingState::kArmed);
   CHECK_FALSE(ruled.cache);
@@ -115,7 +115,7 @@ TEST_CASE("where L1 is disabled nothing is cached, whatever the rules") {
   config::L1Config l1;
   l1.enabled = false;
   const std::vector<config::RuleConfig> rules{RuleWithTtl("", 1s)};
-  const CachePolicy policy(l1, rules, Mode::kAuto);
+  const CachePolicy policy(l1, rules, {.mode = Mode::kAuto});
   for (std::size_t i = 0; i < kTrackingStates; ++i) {
     CHECK(policy.ForKey("k", static_cast<TrackingState>(i)).reason == Reason::kDisabled);
   }
@@ -134,7 +134,7 @@ TEST_CASE("for random rules the key's policy is that of the longest prefix") {
       rule = RuleWithTtl(word(7), std::chrono::seconds(1 + rng.Below(1000)));
       rule.cache = rng.Below(4) != 0;
     }
-    const CachePolicy policy({}, rules, Mode::kAuto);
+    const CachePolicy policy({}, rules, {.mode = Mode::kAuto});
     for (int i = 0; i < 50; ++i) {
       const std::string key = word(10);
       const config::RuleConfig* best = nullptr;
@@ -160,7 +160,7 @@ TEST_CASE("the commands of a rule stand in for those of l1") {
   rules[0].commands = {"ALL"};
   rules[1].commands = std::vector<std::string>{};
   rules[2].commands = {"eval_ro"};
-  const CachePolicy policy(l1, rules, Mode::kAuto);
+  const CachePolicy policy(l1, rules, {.mode = Mode::kAuto});
   const auto keeps = [&](std::string_view key, std::string_view command) {
     return policy.Keeps(policy.ForKey(key, TrackingState::kArmed), table.FindByName(command));
   };
@@ -206,7 +206,7 @@ struct Explained {
   std::vector<config::RuleConfig> rules;
   Explanation operator()(const std::vector<std::string_view>& args,
                          TrackingState state = TrackingState::kArmed) const {
-    return CachePolicy({}, rules, Mode::kAuto).Explain(table.Find(args), args, state);
+    return CachePolicy({}, rules, {.mode = Mode::kAuto}).Explain(table.Find(args), args, state);
   }
 };
 
