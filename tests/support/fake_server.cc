@@ -71,7 +71,7 @@ void FakeServer::TakeRequests(Peer& peer) {
     }
     log_.push_back(*request);
     peer.waiting.push_back({*request, next_order_++});
-    peer.tracks = peer.tracks || *request == "CLIENT TRACKING ON";
+    peer.tracks = peer.tracks || request->starts_with("CLIENT TRACKING ON");
   }
 }
 
@@ -81,7 +81,7 @@ const std::string* FakeServer::OwnAnswer(std::string_view request) const {
       {"PING", &ping},   {"CLIENT", &client}, {"COMMAND", &command}};
   const auto it = answers.find(request.substr(0, request.find(' ')));
   const std::string* answer = it == answers.end() ? nullptr : it->second;
-  if (request == "CLIENT TRACKING ON") {
+  if (request.starts_with("CLIENT TRACKING ON")) {
     answer = &tracking;
   } else if (request == "CLIENT ID") {
     answer = &client_id;

@@ -95,6 +95,21 @@ TEST_CASE("rules that only moved in the file are no change, and their new lines 
   CHECK(diff.effective.rules[0].line == 4);
 }
 
+TEST_CASE("what the server was asked to broadcast stays until a restart") {
+  const std::string bcast = "tracking: {method: bcast}\n";
+  const Config current = Loaded(bcast + "rules:\n- {prefix: a}\n- {prefix: b}\n");
+  const ReloadDiff more = CompareForReload(
+      current, Loaded(bcast + "l1: {ttl: 7s}\nrules:\n- {prefix: a}\n- {prefix: c}\n"));
+  CHECK(more.applied_paths == std::vector<std::string>{"l1.ttl"});
+  REQUIRE(more.refused.size() == 1);
+  CHECK(more.refused[0].starts_with("rules: needs a restart"));
+  CHECK(more.effective.rules == current.rules);
+  const ReloadDiff same =
+      CompareForReload(current, Loaded(bcast + "rules:\n- {prefix: a, ttl: 9s}\n- {prefix: b}\n"));
+  CHECK(same.refused.empty());
+  CHECK(same.applied_paths == std::vector<std::string>{"rules"});
+}
+
 TEST_CASE("a refused secret does not appear in the reason") {
   const ReloadDiff diff =
       CompareForReload(Config(), Loaded("upstream: {url: \"redis://:hidden@h\"}\n"));

@@ -193,6 +193,21 @@ TEST_CASE("a cache that can hold nothing is worth a warning") {
   CHECK(Load("").warnings.empty());
 }
 
+TEST_CASE("prefixes that a server would announce twice are refused where they are announced") {
+  const std::string rules = "rules:\n- prefix: \"user:\"\n- prefix: \"user:vip:\"\n";
+  CHECK(Load(rules).ok());
+  CHECK(Load("tracking: {method: redirect}\n" + rules).ok());
+  CheckOneProblem(Load("tracking: {method: bcast}\n" + rules), "test.yaml:4: rules[1].prefix: ",
+                  {"overlaps with \"user:\"", "line 3", "tracking.method: auto"});
+  CHECK(Load("tracking: {method: bcast}\nrules:\n- prefix: \"user:\"\n- {prefix: \"user:vip:\", "
+             "cache: false}\n- prefix: \"users\"\n")
+            .ok());
+  CheckOneProblem(Load("tracking:\n  method: broadcast\n"),
+                  "test.yaml:2: tracking.method: ", {"default", "redirect", "bcast"});
+  CHECK(Load("tracking: {mode: off, method: bcast}\nrules: [{prefix: a, ttl: 5s}]\n")
+            .warnings.size() == 1);
+}
+
 TEST_CASE("the defaults are consistent") {
   ProblemList problems;
   Validate(Config(), GivenPaths(), problems);

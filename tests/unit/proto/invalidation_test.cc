@@ -81,6 +81,29 @@ TEST_CASE("an invalidation that cannot be read is one of everything, and names n
   CHECK(Parse(">3\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n").kind == PushKind::kInvalidateAll);
 }
 
+TEST_CASE("a RESP2 connection hears the same as messages of a channel") {
+  const std::string begin = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
+  const std::string two = begin + "*2\r\n$1\r\na\r\n$3\r\nb:1\r\n";
+  const Parsed parsed = Parse(two);
+  CHECK(parsed.kind == PushKind::kInvalidateKeys);
+  CHECK(parsed.keys == std::vector<std::string>{"a", "b:1"});
+  for (const std::string_view rest : {"$-1\r\n", "*-1\r\n", "*1\r\n$1\r\na", "$1\r\na\r\n", ""}) {
+    CAPTURE(rest);
+    CHECK(Parse(begin + std::string(rest)).kind == PushKind::kInvalidateAll);
+  }
+  CHECK(Parse("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n*1\r\n$1\r\na\r\n").kind == PushKind::kOther);
+  CHECK(Parse("*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n").kind ==
+        PushKind::kOther);
+}
+
+TEST_CASE("that nobody hears any more is no invalidation, and is known") {
+  const std::string_view broken = ">2\r\n$21\r\ntracking-redir-broken\r\n:3\r\n";
+  CHECK(IsRedirectionBroken(broken));
+  CHECK(Parse(broken).kind == PushKind::kOther);
+  CHECK_FALSE(IsRedirectionBroken(Frame({"a"})));
+  CHECK_FALSE(IsRedirectionBroken("*2\r\n$21\r\ntracking-redir-broken\r\n:3\r\n"));
+}
+
 TEST_CASE("no prefix of a frame and no damage to it is read beyond its end") {
   std::mt19937_64 random(11);
   const std::string frame = Frame({"key:1", "", "key:333"});

@@ -142,8 +142,9 @@ TEST_CASE_FIXTURE(Flights, "an old generation that answers last does not overwri
   Poison("k");
   (void)Join("k", 2);
   Answer(1, "$3\r\nnew\r\n", ":-1\r\n");
-  Answer(0, "$3\r\nold\r\n", ":-1\r\n");
   CHECK(Cached("k") == "$3\r\nnew\r\n");
+  Answer(0, "$3\r\nold\r\n", ":-1\r\n");
+  CHECK(Cached("k").empty());  // what is not kept leaves nothing behind: which is older is unknown
   CHECK(TakeHeard() == Heard{"2: $3\r\nnew\r\n", "1: $3\r\nold\r\n"});
 }
 
@@ -318,6 +319,37 @@ TEST_CASE_FIXTURE(Flights, "a value too large to store goes to every waiter as i
   CHECK(Cached("k").empty());
   Answer(1, kValueX, ":-1\r\n");
   CHECK(TakeHeard() == Heard{"3: $1\r\nx\r\n"});
+}
+
+TEST_CASE_FIXTURE(Flights, "a reply that is not kept leaves nothing older of its key behind") {
+  (void)Join("k", 1);
+  Answer(0, kValueX, ":-1\r\n");
+  REQUIRE(Cached("k") == kValueX);
+  // Asked again by somebody who may not be answered from L1. The key has changed meanwhile, and
+  // its push is still on another socket.
+  SUBCASE("because it is too large") {
+    terms.entry_bytes_max = 3;
+    (void)Join("k", 2);
+    Answer(1, "$4\r\nlong\r\n", ":-1\r\n");
+  }
+  SUBCASE("because it streams, from its first piece on") {
+    terms.entry_bytes_max = 1000;
+    (void)Join("k", 2);
+    channel.ValuePiece(1, "$2000\r\nbegin", 2000, false);
+    CHECK(Cached("k").empty());
+    channel.ValuePiece(1, "end\r\n", 2000, true);
+    channel.Ttl(1, ":-1\r\n");
+  }
+  SUBCASE("because it may not be") {
+    terms.may_fill = false;
+    (void)Join("k", 2);
+    Answer(1, "$1\r\ny\r\n", ":-1\r\n");
+  }
+  SUBCASE("because it is an error") {
+    (void)Join("k", 2);
+    Answer(1, "-ERR no\r\n", "-ERR no\r\n");
+  }
+  CHECK(Cached("k").empty());
 }
 
 TEST_CASE_FIXTURE(Flights, "a client that asked often for a large value gets one copy at a time") {

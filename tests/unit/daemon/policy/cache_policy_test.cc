@@ -65,6 +65,22 @@ TEST_CASE("where tracking is required no rule makes up for it") {
   CHECK(policy.ForKey("static:1", TrackingState::kTtlOnly).reason == Reason::kTrackingRequired);
 }
 
+TEST_CASE("where the server broadcasts by prefix, keys that it does not announce are not cached") {
+  const config::TrackingConfig bcast{.mode = Mode::kAuto,
+                                     .method = config::TrackingConfig::Method::kBcast};
+  const std::vector<config::RuleConfig> rules{RuleWithTtl("static:", 60s), Rule("page:")};
+  const CachePolicy policy({}, rules, bcast);
+  CHECK(policy.ForKey("page:1", TrackingState::kArmedUnordered).cache);
+  CHECK(policy.ForKey("user:1", TrackingState::kArmedUnordered).reason == Reason::kNotBroadcast);
+  CHECK(policy.ForKey("user:1", TrackingState::kDown).reason == Reason::kTrackingDown);
+  CHECK(policy.ForKey("page:1", TrackingState::kTtlOnly).reason == Reason::kNoTrackingNoRule);
+  std::vector<config::RuleConfig> off{Rule("page:")};
+  off[0].cache = false;
+  const CachePolicy everything({}, off, bcast);
+  CHECK(everything.ForKey("user:1", TrackingState::kArmedUnordered).cache);
+  CHECK(everything.ForKey("page:1", TrackingState::kArmedUnordered).reason == Reason::kKeyRuleOff);
+}
+
 TEST_CASE("a rule decides alone, and takes from l1 what it leaves open") {
   config::L1Config l1;
   l1.ttl = 7s;
@@ -222,6 +238,9 @@ TEST_CASE("EXPLAIN says why another read than GET is cached, or not") {
   CHECK(explain({"GET", "x"}).cacheable);
   CHECK(explain({"HGETALL", "h:1"}, TrackingState::kTtlOnly).reason == Reason::kReadNeedsTracking);
   CHECK(explain({"HGETALL", "h:1"}, TrackingState::kDown).reason == Reason::kTrackingDown);
+  const Explanation unordered = explain({"HGETALL", "h:1"}, TrackingState::kArmedUnordered);
+  CHECK(unordered.reason == Reason::kReadNeedsOrder);
+  CHECK(explain({"GET", "x"}, TrackingState::kArmedUnordered).cacheable);
 }
 
 TEST_CASE("EXPLAIN names the rule and the times of a key that would be cached") {

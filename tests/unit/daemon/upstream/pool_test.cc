@@ -1,5 +1,6 @@
 #include "daemon/upstream/pool.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <set>
@@ -17,6 +18,7 @@ namespace nearcached {
 namespace {
 
 using namespace std::chrono_literals;
+using Method = config::TrackingConfig::Method;
 using Mode = config::TrackingConfig::Mode;
 using Protocol = proto::Protocol;
 using Heard = std::vector<std::string>;
@@ -36,6 +38,8 @@ class Rig : private ExclusiveOwner {
   std::unique_ptr<Pool> pool;
   std::unique_ptr<Coherence> coherence;
   std::string_view error_line;
+  Method method = Method::kAuto;
+  std::vector<std::string> broadcast;
 
   Rig() = default;
   virtual ~Rig() {
@@ -61,8 +65,15 @@ class Rig : private ExclusiveOwner {
   Rig& operator=(const Rig&) = delete;
 
   void Make(Mode mode = Mode::kAuto) {
-    pool = std::make_unique<Pool>(
-        Pool::Deps{scheduler, dialer, topology, config, mode, rng, commands});
+    pool = std::make_unique<Pool>(Pool::Deps{.scheduler = scheduler,
+                                             .dialer = dialer,
+                                             .topology = topology,
+                                             .config = config,
+                                             .tracking = mode,
+                                             .rng = rng,
+                                             .commands = commands,
+                                             .method = method,
+                                             .broadcast = broadcast});
     coherence = std::make_unique<Coherence>(scheduler, hasher, l1, *pool);
     pool->SetCoherence(*coherence);
     coherence->flights().SetSink(sink);
@@ -103,6 +114,21 @@ class Rig : private ExclusiveOwner {
     server.Answer("GET " + std::string(key), "$1\r\nx\r\n");
     server.Answer("PTTL " + std::string(key), ":-1\r\n");
   }
+  // What the tracking link asks before it is ready.
+  void StartTracker(std::string_view run_id) {
+    AnswerInfo(run_id);
+    tracker = &server.ConnectionOf("SUBSCRIBE __redis__:invalidate");
+    server.Answer("SUBSCRIBE __redis__:invalidate",
+                  "*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n");
+    Turn();
+  }
+  void AnswerInfo(std::string_view run_id) {
+    const std::string text = "# Server\r\nrun_id:" + std::string(run_id) + "\r\nhz:10\r\n";
+    server.Answer("INFO server", "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n");
+    Turn();
+  }
+  FakeConnection* tracker = nullptr;  // the last one that was started
+
   bool Cached(std::string_view key) { return l1.Find(Key(key), scheduler.Now()).has_value(); }
   void Send(UpstreamLink& link, std::string_view word) {
     const std::string bytes =
@@ -254,10 +280,178 @@ TEST_CASE_FIXTURE(Rig, "where tracking is off it is not asked for") {
 TEST_CASE_FIXTURE(Rig,
                   "a server without RESP3 is known by its fill link, and cached by TTL alone") {
   server.hello = "-ERR unknown command 'HELLO'\r\n";
+  server.tracking = "-ERR unknown subcommand\r\n";
   Start();
+  StartTracker("r1");
   CHECK(State() == TrackingState::kTtlOnly);
   CHECK_FALSE(pool->speaks_resp3());
   CHECK(pool->server_version().empty());
+}
+
+// ---- redirected and broadcast -------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Rig, "a redirection is armed once both links are known to stand at one server") {
+  method = Method::kRedirect;
+  Start();
+  CHECK(State() == TrackingState::kDown);
+  CHECK(server.Asked() == Heard{"INFO server"});
+  StartTracker("r1");
+  CHECK(server.Times("CLIENT TRACKING ON REDIRECT 77") == 1);
+  CHECK(State() == TrackingState::kDown);
+  SUBCASE("they do") {
+    AnswerInfo("r1");
+    CHECK(State() == TrackingState::kArmedUnordered);
+    CHECK(pool->TrackingText() == "armed (redirect)");
+    CHECK(pool->stats().tracking_state.value() == 2);
+    CHECK(pool->stats().trackers_ready.value() == 1);
+  }
+  SUBCASE("they do not: the id means somebody else there") {
+    AnswerInfo("r2");
+    CHECK(State() == TrackingState::kDown);
+    CHECK(tracker->closed());
+    Wait(config.health_interval * 2);  // not at once: it may stay so
+    StartTracker("r2");
+    AnswerInfo("r2");
+    CHECK(State() == TrackingState::kArmedUnordered);
+  }
+  SUBCASE("who can tell") {
+    server.Answer("INFO server", "-NOPERM no\r\n");
+    Turn();
+    CHECK(State() == TrackingState::kTtlOnly);
+    CHECK(pool->TrackingText().find("run_id") != std::string::npos);
+  }
+}
+
+TEST_CASE_FIXTURE(Rig, "where there is no RESP3 tracking is redirected, if the server can") {
+  server.hello = "-NOPROTO no\r\n";
+  Start();
+  SUBCASE("it can") {
+    StartTracker("r1");
+    AnswerInfo("r1");
+    CHECK(State() == TrackingState::kArmedUnordered);
+  }
+  SUBCASE("it says nothing of ids") {
+    pool->Shutdown();
+    server.client_id = "-ERR unknown subcommand\r\n";
+    Start();
+    CHECK(State() == TrackingState::kTtlOnly);
+    CHECK(pool->TrackingText() == "ttl-only (the server does not tell CLIENT ID)");
+  }
+  SUBCASE("and may not subscribe") {
+    AnswerInfo("r1");
+    server.Answer("SUBSCRIBE __redis__:invalidate", "-NOPERM no channel\r\n");
+    Turn();
+    CHECK(State() == TrackingState::kTtlOnly);
+    CHECK(pool->TrackingText() == "ttl-only (NOPERM no channel)");
+  }
+}
+
+class RedirectedRig : public Rig {
+ public:
+  RedirectedRig() {
+    method = Method::kRedirect;
+    Start();
+    StartTracker("r1");
+    AnswerInfo("r1");
+    Wait(2s);
+    Fill("a");
+    Fill("b");
+    REQUIRE(Cached("a"));
+  }
+  static constexpr std::string_view kMessage =
+      "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
+};
+
+TEST_CASE_FIXTURE(RedirectedRig, "the tracking link's messages are what pushes are") {
+  tracker->Feed(std::string(kMessage) + "*1\r\n$1\r\na\r\n");
+  CHECK_FALSE(Cached("a"));
+  CHECK(Cached("b"));
+  StartFill("c");
+  tracker->FeedByteByByte(std::string(kMessage) + "*1\r\n$1\r\nc\r\n");  // before the reply
+  Answer("c");
+  CHECK_FALSE(Cached("c"));
+  tracker->Feed(std::string(kMessage) + "$-1\r\n");
+  CHECK_FALSE(Cached("b"));
+}
+
+TEST_CASE_FIXTURE(RedirectedRig, "without the tracking link nothing is served or filled") {
+  StartFill("c");
+  SUBCASE("it is lost") {
+    tracker->End(Code::kUnavailable);
+  }
+  SUBCASE("the server says that it is gone") {
+    server.ConnectionOf("GET c").Feed(">2\r\n$21\r\ntracking-redir-broken\r\n:77\r\n");
+    CHECK(pool->stats().redirects_broken.value() == 1);
+  }
+  SUBCASE("it is silent") {
+    server.ping.clear();
+    Wait(pool->SilenceBound());
+    server.ping = "+PONG\r\n";
+  }
+  SUBCASE("it says what nobody asked for") {
+    tracker->Feed("+what\r\n");
+  }
+  CHECK(tracker->closed());
+  CHECK_FALSE(Cached("a"));
+  CHECK(State() == TrackingState::kDown);
+  CHECK(pool->stats().trackers_lost.value() == 1);
+  CHECK(pool->stats().trackers_ready.value() == 0);
+  Turn();
+  const Heard asked = server.Asked();
+  if (std::find(asked.begin(), asked.end(), "GET c") != asked.end()) {
+    Answer("c");  // it goes to those who wait, and not to L1
+  }
+  CHECK_FALSE(Cached("c"));
+}
+
+TEST_CASE_FIXTURE(RedirectedRig, "a fill link is armed anew with every tracking link") {
+  tracker->End(Code::kUnavailable);
+  server.client_id = ":78\r\n";
+  Turn();
+  StartTracker("r1");
+  CHECK(server.Times("CLIENT TRACKING ON REDIRECT 78") == 1);
+  CHECK(State() == TrackingState::kDown);
+  AnswerInfo("r1");
+  CHECK(State() == TrackingState::kArmedUnordered);
+  CHECK_FALSE(Cached("a"));
+  Fill("a");
+  CHECK(Cached("a"));
+}
+
+TEST_CASE_FIXTURE(RedirectedRig, "an id that the server does not know ends the tracking link") {
+  server.tracking = "-ERR The client ID you want redirect to does not exist\r\n";
+  server.tracking_connection().End(Code::kUnavailable);
+  CHECK_FALSE(Cached("a"));
+  Turn();
+  CHECK(tracker->closed());
+  CHECK(State() == TrackingState::kDown);
+  server.tracking = "+OK\r\n";
+  Wait(config.health_interval * 2);
+  StartTracker("r1");
+  AnswerInfo("r1");
+  CHECK(State() == TrackingState::kArmedUnordered);
+}
+
+TEST_CASE_FIXTURE(RedirectedRig, "when all is renewed, each connection begins from the beginning") {
+  pool->Reconnect();
+  Turn();
+  CHECK_FALSE(Cached("a"));
+  StartTracker("r1");
+  AnswerInfo("r1");
+  CHECK(State() == TrackingState::kArmedUnordered);
+}
+
+TEST_CASE_FIXTURE(Rig, "a broadcast names the prefixes, and one fill link is enough") {
+  method = Method::kBcast;
+  broadcast = {"a:", "b:"};
+  config.fill_links = 3;
+  Start();
+  CHECK(server.Times("CLIENT TRACKING ON BCAST PREFIX a: PREFIX b:") == 1);
+  CHECK(State() == TrackingState::kArmedUnordered);
+  CHECK(pool->TrackingText() == "armed (bcast)");
+  Fill("a:1");
+  server.tracking_connection().Feed(">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\na:1\r\n");
+  CHECK_FALSE(Cached("a:1"));
 }
 
 // ---- fills and pushes ---------------------------------------------------------------------------
