@@ -33,6 +33,7 @@ class Checker {
     CheckLimits();
     CheckAddresses();
     CheckRules();
+    CheckCanary();
   }
 
  private:
@@ -350,6 +351,22 @@ class Checker {
       CheckNeverApplies(rule, path);
       CheckRuleLimits(rule, path);
       CheckOverlap(i, path);
+    }
+  }
+
+  // A canary that the server never announces would be overdue for ever.
+  void CheckCanary() {
+    const std::string& canary = config_.verify.canary_key;
+    const std::vector<std::string> prefixes = BroadcastPrefixes(config_.rules);
+    if (config_.tracking.method == TrackingConfig::Method::kBcast && !canary.empty() &&
+        !prefixes.empty() && std::ranges::none_of(prefixes, [&](const std::string& prefix) {
+          return canary.starts_with(prefix);
+        })) {
+      Fail(
+          "verify.canary_key",
+          "is " + QuotedForMessage(canary) +
+              ", which no rule caches, so with tracking.method: bcast the server does not announce "
+              "it: let it begin with the prefix of such a rule");
     }
   }
 

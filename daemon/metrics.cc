@@ -211,7 +211,6 @@ void RegisterAdaptive(MetricRegistry& registry, const AdaptiveStats& stats) {
 // The contract, measured in production: verify.
 void RegisterVerify(MetricRegistry& registry, const CanaryStats& canary,
                     const HitCheckStats& hits) {
-  constexpr double kNanos = 1e-9;
   LabelledCounters(registry, "nearcached_canary_rounds_total",
                    "Rounds of verify.canary_key, by how they ended.", "result")
       .Add("heard", canary.heard)

@@ -53,7 +53,7 @@ void Canary::Tick() {
 
 void Canary::Read() {
   const CacheKey key{settings_.db, settings_.key, deps_.hasher(settings_.key)};
-  if (deps_.fills.StateFor(key) != TrackingState::kArmed) {
+  if (!IsArmed(deps_.fills.StateFor(key))) {
     stats_.not_armed.Add();
     EndRound(settings_.interval);
     return;

@@ -90,7 +90,7 @@ bool HitCheck::StillSaid(const Check& check) const {
 
 void HitCheck::OnDifference(Check check) {
   const CacheKey key{check.db, check.key, deps_.hasher(check.key)};
-  if (!StillSaid(check) || deps_.fills.StateFor(key) != TrackingState::kArmed) {
+  if (!StillSaid(check) || !IsArmed(deps_.fills.StateFor(key))) {
     stats_.changed.Add();  // without tracking it may last until the ttl ends, which is promised
   } else if (check.again) {
     Report(check);

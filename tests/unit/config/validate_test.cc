@@ -202,6 +202,10 @@ TEST_CASE("prefixes that a server would announce twice are refused where they ar
   CHECK(Load("tracking: {method: bcast}\nrules:\n- prefix: \"user:\"\n- {prefix: \"user:vip:\", "
              "cache: false}\n- prefix: \"users\"\n")
             .ok());
+  CheckOneProblem(
+      Load("tracking: {method: bcast}\nrules:\n- prefix: a\nverify:\n  canary_key: "
+           "b:1\n"),
+      "test.yaml:5: verify.canary_key: ", {"no rule caches", "the prefix of such a rule"});
   CheckOneProblem(Load("tracking:\n  method: broadcast\n"),
                   "test.yaml:2: tracking.method: ", {"default", "redirect", "bcast"});
   CHECK(Load("tracking: {mode: off, method: bcast}\nrules: [{prefix: a, ttl: 5s}]\n")
