@@ -35,6 +35,9 @@ class Faults:
                       self.configuration_reloaded]
         if any(stand.relays.values()):
             self._deck += [self.bytes_held, self.bytes_dropped, self.replies_dropped_on_fill_links]
+        if "redirect" in str(stand.mode.config):
+            self._deck += [self.tracking_links_killed, self.tracking_links_held,
+                           self.tracking_links_dropped]
         if len(stand.nodes) > 1:
             self._deck += [self.primary_replaced] * 2
 
@@ -67,6 +70,26 @@ class Faults:
 
     async def fill_links_killed(self):
         return await self._kill(lambda row: "t" in row["flags"])
+
+    async def tracking_links_killed(self):
+        return await self._kill(lambda row: "P" in row["flags"])
+
+    async def _tracking_pipes(self):
+        rows = await asyncio.to_thread(self._stand.primary.clients)
+        trackers = {row["addr"] for row in rows if "P" in row["flags"]}
+        return [pipe for via in SIDECARS for relay in self._stand.relays[via]
+                for pipe in relay.pipes() if pipe.server_side in trackers]
+
+    async def tracking_links_held(self):
+        """What only two sockets can do: replies go on, and the pushes come later."""
+        pipes = await self._tracking_pipes()
+        await Relay.hold(pipes, "replies", self._rng.uniform(0.05, 1.0))
+        return bool(pipes)
+
+    async def tracking_links_dropped(self):
+        pipes = await self._tracking_pipes()
+        Relay.drop(pipes, "replies")
+        return bool(pipes)
 
     async def data_links_killed(self):
         return await self._kill(lambda row: "t" not in row["flags"])

@@ -42,7 +42,11 @@ class Mode:
 _TTL_ONLY_TTL = 3.0
 MODES = {mode.name: mode for mode in (
     Mode("tracking", "the server pushes, on the fill links", {}),
-    Mode("overflow", "the same, and the server's table holds 40 keys", {},
+    Mode("redirect", "the server pushes, on a link of its own that fill links redirect to",
+         {"tracking": {"method": "redirect"}}),
+    Mode("bcast", "the server pushes every write, after replies that show it",
+         {"tracking": {"method": "bcast"}}),
+    Mode("overflow", "as tracking, and the server's table holds 40 keys", {},
          redis_args=("--tracking-table-max-keys", "40")),
     Mode("ttl-only", "nobody pushes",
          {"tracking": {"mode": "off"}, "rules": [{"prefix": "", "ttl": f"{int(_TTL_ONLY_TTL)}s",

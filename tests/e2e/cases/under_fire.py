@@ -35,6 +35,16 @@ def no_read_breaks_the_contract_where_nobody_pushes_and_staleness_is_seen(env):
 
 
 @case(full=True, timeout=120)
+def no_read_breaks_the_contract_while_pushes_come_on_a_link_of_their_own(env):
+    _keeps_the_contract(env, "redirect")
+
+
+@case(full=True, timeout=120)
+def no_read_breaks_the_contract_while_every_write_is_broadcast(env):
+    _keeps_the_contract(env, "bcast")
+
+
+@case(full=True, timeout=120)
 def no_read_breaks_the_contract_while_the_server_forgets_what_it_tracks(env):
     _keeps_the_contract(env, "overflow")
 
