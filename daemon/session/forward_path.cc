@@ -263,6 +263,11 @@ bool Dispatcher::Transaction(Session& session, const Request& request) {
       return false;
     }
     if (answered) {
+      // What was sent behind it was meant for a transaction that there is not. Carried out one by
+      // one it could be done by half; a connection that ends is understood by every client.
+      if (context_.batch.HasMoreBehind(request)) {
+        session.CloseAfterReplies(context_.stats.closed_upstream);
+      }
       return true;
     }
     ForwardOptions options;

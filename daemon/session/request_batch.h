@@ -39,6 +39,7 @@ struct RequestBatch {
   std::array<Origin, kMax> origins{};
   std::array<Request, kMax> requests{};  // their `args` are set once all are decoded
   std::size_t size = 0;
+  bool is_cut = false;                 // the client has sent more than what is in it
   std::vector<std::string_view> args;  // of all requests
   std::deque<std::string> encoded;     // requests that did not come in canonical form
   const CommandRow* likely_row = nullptr;
@@ -58,6 +59,12 @@ struct RequestBatch {
                                EqualsIgnoringCase(call[0], row.name);
     likely_row = by_name_alone ? &row : nullptr;
     return row;
+  }
+
+  // Whether the client had sent something behind `request` before it could know the answer.
+  // REQUIRES: the request is the batch's own.
+  [[nodiscard]] bool HasMoreBehind(const Request& request) const {
+    return is_cut || &request != &requests[size - 1];
   }
 
   void Clear() {

@@ -57,6 +57,7 @@ std::size_t Session::Process(std::string_view input) {
     context_.batch.Clear();
     const bool was_authenticated = client.authenticated;
     more = DecodeBatch(input, at);
+    context_.batch.is_cut = at < input.size();
     std::size_t dispatched = at;
     if (!DispatchBatch(dispatched)) {
       decoder_.Reset();  // what was decoded ahead will be decoded again

@@ -1,4 +1,5 @@
 // What needs a connection of its own: transactions, blocking commands, subscriptions.
+#include <algorithm>
 #include <chrono>
 
 #include "proto/wire_errors.h"
@@ -221,6 +222,36 @@ TEST_CASE_FIXTURE(Pinned,
   Turn();
   CHECK(client.closed());
   CHECK(link.closed());
+}
+
+TEST_CASE_FIXTURE(Pinned, "what was sent behind a refused MULTI is not carried out one by one") {
+  config.upstream.pool.max_active = 1;
+  config.upstream.pool.max_wait = {};
+  Start();
+  FakeConnection& first = Connect();
+  (void)Do(first, "MULTI", "+OK\r\n");
+  for (const char* begin : {"MULTI", "WATCH k"}) {
+    CAPTURE(begin);
+    FakeConnection& second = Connect();
+    std::string lines = std::string("PING\r\n") + begin;
+    SUBCASE("in one batch") {
+      lines += "\r\nINCR a\r\nINCR b\r\nEXEC";
+    }
+    SUBCASE("of which more has come than a batch holds") {
+      lines = begin;
+      for (std::size_t i = 1; i < RequestBatch::kMax; ++i) {
+        lines.insert(0, "PING\r\n");  // MULTI is the last of the batch
+      }
+      lines += "\r\nINCR a";
+    }
+    const std::string said = Ask(second, lines);
+    CHECK(said.starts_with("+PONG\r\n"));
+    CHECK(said.find("upstream.pool.max_active") != std::string::npos);
+    CHECK(std::count(said.begin(), said.end(), '-') == 1);
+    CHECK(second.closed());
+  }
+  CHECK(server.Asked().empty());
+  CHECK(stats().closed_upstream.value() == 2);
 }
 
 TEST_CASE_FIXTURE(Pinned, "when no link is left MULTI is refused, and the client goes on") {
