@@ -93,7 +93,7 @@ void Canary::OnReplyPart(RequestToken token, std::string_view bytes, const Reply
     return;
   }
   if (info.type == '-') {
-    Fail(bytes.substr(1));
+    Fail(bytes.substr(1, bytes.find('\r') - 1));  // an error is one line
   } else if (token.seq != kWrite && --replies_due_ == 0) {
     state_ = State::kRead;
   }
@@ -123,7 +123,7 @@ void Canary::Fail(std::string_view why) {
   if (!std::exchange(failing_, true)) {
     Log(LogLevel::kWarn, "canary_failed",
         "why=" + Quoted(proto::Printable(why)) +
-            " remedy=" + Quoted("let the user of upstream read and write canary.key"));
+            " remedy=" + Quoted("let the user of upstream GET, PTTL and SET verify.canary_key"));
   }
   EndRound(settings_.interval);
 }

@@ -14,13 +14,13 @@ void AdaptiveStop::Configure(std::string_view scope, std::uint32_t after, std::s
 
 void AdaptiveStop::NoteHits(std::int32_t rule, std::uint32_t hits) {
   if (on_) {
-    states_[static_cast<std::size_t>(rule + 1)].hits += hits;
+    states_[IndexOf(rule)].hits += hits;
   }
 }
 
 void AdaptiveStop::NoteDiedUnread(std::int32_t rule) {
   if (on_) {
-    ++states_[static_cast<std::size_t>(rule + 1)].unread;
+    ++states_[IndexOf(rule)].unread;
   }
 }
 

@@ -77,8 +77,9 @@ class AdaptiveStop {
     Duration length{};         // how long that was, without jitter; zero: never stopped, or well
     bool resting = false;      // stopped, as far as Judge knows
   };
-  [[nodiscard]] const State& StateOf(std::int32_t rule) const {
-    return states_[static_cast<std::size_t>(rule + 1)];
+  [[nodiscard]] const State& StateOf(std::int32_t rule) const { return states_[IndexOf(rule)]; }
+  static std::size_t IndexOf(std::int32_t rule) {
+    return static_cast<std::size_t>(rule) + 1;  // -1 wraps around to 0, as it should
   }
   void JudgeOne(std::int32_t rule, State& state, MonoTime now);
   void Stop(std::int32_t rule, State& state, MonoTime now);

@@ -44,6 +44,8 @@ class Dispatcher {
   // read_path.cc: GET and MGET.
   bool Get(Session& session, const Request& request);
   bool Mget(Session& session, const Request& request);
+  // Whether all the keys of an MGET may be looked up; then their hashes are in hashes_.
+  bool HashMgetKeys(const Session& session, const Request& request);
   // L1 does not have it: `read` is empty for GET.
   bool Missed(Session& session, const Request& request, const CacheKey& key,
               const ReadRequest& read);

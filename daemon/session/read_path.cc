@@ -152,24 +152,31 @@ void Dispatcher::NoteSampledHit(std::string_view key) {
   context_.adaptive.NoteHits(policy.rule, AdaptiveStop::kSampleEvery);
 }
 
-bool Dispatcher::Mget(Session& session, const Request& request) {
-  if (session.pin.link != nullptr || request.args.size() < 2 || !context_.cache_enabled ||
-      (RulesAreNew() && !session.open.no_forwards())) {
-    return ForwardPlain(session, request);
-  }
+bool Dispatcher::HashMgetKeys(const Session& session, const Request& request) {
   hashes_.clear();
-  std::uint32_t absent = 0;
-  const MonoTime now = context_.scheduler.Now();
   for (const std::string_view key : request.args.subspan(1)) {
     const std::uint64_t hash = context_.hasher(key);
     hashes_.push_back(hash);
     const KeyPolicy& policy = context_.policy->ForKey(key, TrackingState::kArmed);
     if (!policy.cache || !context_.policy->Keeps(policy, *request.row) ||
         !session.open.MayHit(hash)) {
-      context_.stats.bypass_policy.Add();
-      return ForwardPlain(session, request);
+      return false;
     }
   }
+  return true;
+}
+
+bool Dispatcher::Mget(Session& session, const Request& request) {
+  if (session.pin.link != nullptr || request.args.size() < 2 || !context_.cache_enabled ||
+      (RulesAreNew() && !session.open.no_forwards())) {
+    return ForwardPlain(session, request);
+  }
+  if (!HashMgetKeys(session, request)) {
+    context_.stats.bypass_policy.Add();
+    return ForwardPlain(session, request);
+  }
+  std::uint32_t absent = 0;
+  const MonoTime now = context_.scheduler.Now();
   for (const std::uint64_t hash : hashes_) {
     context_.l1.Prefetch(hash);
   }
