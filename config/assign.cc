@@ -101,6 +101,24 @@ std::string SafeKey(std::string_view key) {
   return std::string(key.substr(0, end)) + (end < key.size() || end == 0 ? "…" : "");
 }
 
+// A list of the kind that `type` is, as it is written.
+const char* ExampleOf(Type type) {
+  switch (type) {
+    case Type::kHosts:
+      return "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]";
+    case Type::kCommands:
+      return "[\"flushall\", \"config|set\"]";
+    case Type::kCached:
+      return "[\"get\", \"hgetall\"], or all";
+    case Type::kRenames:
+      return "[\"flushall=x-flush\"]";
+    case Type::kChannels:
+      return "[\"cache:changes\"]";
+    default:
+      return "[\"lock:*\", \"*:lock\"]";
+  }
+}
+
 }  // namespace
 
 void Assigner::Begin(std::string file, Source source) {
@@ -205,12 +223,7 @@ void Assigner::AssignItems(const Row& row, const std::string& path, const Node& 
   if (node.kind != Node::Kind::kList) {
     problems_.Add(At(node), path,
                   "is " + std::string(KindName(node.kind)) + ", must be a list, as in " +
-                      (row.type == Type::kHosts      ? "[\"10.0.0.1:6379\", \"10.0.0.2:6379\"]"
-                       : row.type == Type::kCommands ? "[\"flushall\", \"config|set\"]"
-                       : row.type == Type::kCached   ? "[\"get\", \"hgetall\"], or all"
-                       : row.type == Type::kRenames  ? "[\"flushall=x-flush\"]"
-                       : row.type == Type::kChannels ? "[\"cache:changes\"]"
-                                                     : "[\"lock:*\", \"*:lock\"]"));
+                      ExampleOf(row.type));
     return;
   }
   std::vector<std::string> items;

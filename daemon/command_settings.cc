@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "config/validate.h"
 #include "daemon/command/command_table.h"
@@ -23,9 +24,10 @@ void CheckRenames(config::LoadResult& loaded) {
     const std::string upstream = pair.substr(equals + 1);
     if (is_known(name) && is_known(upstream)) {
       const config::Place place = config::PlaceOf(loaded.given, kPath);
-      loaded.problems.push_back({place.file, place.line, place.column, std::string(kPath),
-                                 "\"" + pair + "\" makes one command out of another, must give " +
-                                     name + " the name that rename-command gave it in redis.conf"});
+      std::string message = "\"" + pair + "\" makes one command out of another, must give ";
+      message.append(name).append(" the name that rename-command gave it in redis.conf");
+      loaded.problems.push_back(
+          {place.file, place.line, place.column, std::string(kPath), std::move(message)});
     }
   }
 }

@@ -309,6 +309,21 @@ void RegisterPool(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("min_idle", stats.opened_min_idle);
 }
 
+void RegisterTracking(MetricRegistry& registry, const UpstreamStats& stats) {
+  registry.AddGauge("nearcached_tracking_state",
+                    "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
+                    &stats.tracking_state);
+  registry.AddGauge("nearcached_trackers_ready",
+                    "Tracking links that stand and are subscribed (tracking.method: redirect).", {},
+                    &stats.trackers_ready);
+  registry.AddCounter("nearcached_trackers_lost_total",
+                      "Tracking links lost: what they covered was dropped.", {},
+                      &stats.trackers_lost);
+  registry.AddCounter("nearcached_trackers_broken_total",
+                      "Times the server said that tracking is redirected to nobody.", {},
+                      &stats.redirects_broken);
+}
+
 void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
   LabelledCounters(registry, "nearcached_upstream_connects_total", "Attempts to open a link.",
                    "result")
@@ -380,18 +395,7 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
                       &stats.dials_delayed);
   registry.AddGauge("nearcached_upstream_up",
                     "1 while the last attempt to reach the upstream succeeded.", {}, &stats.up);
-  registry.AddGauge("nearcached_tracking_state",
-                    "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
-                    &stats.tracking_state);
-  registry.AddGauge("nearcached_trackers_ready",
-                    "Tracking links that stand and are subscribed (tracking.method: redirect).", {},
-                    &stats.trackers_ready);
-  registry.AddCounter("nearcached_trackers_lost_total",
-                      "Tracking links lost: what they covered was dropped.", {},
-                      &stats.trackers_lost);
-  registry.AddCounter("nearcached_trackers_broken_total",
-                      "Times the server said that tracking is redirected to nobody.", {},
-                      &stats.redirects_broken);
+  RegisterTracking(registry, stats);
   registry.AddHistogram("nearcached_upstream_ping_seconds", "PING to PONG on idle links.", {},
                         &stats.ping_rtt);
   registry.AddHistogram("nearcached_upstream_latency_seconds",
