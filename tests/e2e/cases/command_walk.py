@@ -14,18 +14,19 @@ from harness.wait import true
 from harness.walk import SEEDS, Walker, calls_of, commands_of, encode_latin
 
 # Not walked: they end the connection or the server, change how many replies come, or hold everybody
-# up. The cases named in brackets look at those that have an answer.
+# up. What is named in brackets looks at them: cases here, or units of Redis's own suite
+# (scripts/redis-suite).
 _NOT_WALKED = {
     "quit": "ends the connection (sessions)", "shutdown": "ends the server (protocol)",
     "multi": "holds the mark back (sessions, transparency)",
-    "monitor": "turns the connection into a stream (connection_commands)",
-    "sync": "a replica's own protocol (connection_commands)",
-    "psync": "a replica's own protocol (connection_commands)",
-    "replconf": "a replica's own protocol (connection_commands)",
-    "client|reply": "fewer replies than requests (connection_commands)",
-    "client|pause": "holds every client of the server up (connection_commands)",
-    "client|kill": "ends connections (connection_commands)",
-    "debug": "some of it ends the server (connection_commands)",
+    "monitor": "turns the connection into a stream (sessions)",
+    "sync": "a replica's own protocol",
+    "psync": "a replica's own protocol",
+    "replconf": "a replica's own protocol",
+    "client|reply": "fewer replies than requests (sessions)",
+    "client|pause": "holds every client of the server up (unit/pause)",
+    "client|kill": "ends connections (unit/introspection)",
+    "debug": "some of it ends the server",
     "failover": "the server's role", "replicaof": "the server's role", "slaveof": "the server's role",
     "save": "depends on a child process", "bgsave": "depends on a child process",
     "bgrewriteaof": "depends on a child process",
