@@ -54,6 +54,9 @@ class UpstreamLink {
   [[nodiscard]] virtual bool holding() const { return false; }
   // For a request that nobody wants back.
   std::string_view Send(SendRequest&& request) { return Send(request); }
+  // As Send, for a request about the reply that the sink is being handed right now: it goes to the
+  // very server which that reply comes from, where there are several.
+  virtual std::string_view SendBack(SendRequest& request) { return Send(request); }
 
  protected:
   ~UpstreamLink() = default;
@@ -99,9 +102,16 @@ class ExclusiveLink : public UpstreamLink {
   [[nodiscard]] virtual std::int64_t upstream_client_id() const = 0;
   // Requests whose replies have not come.
   [[nodiscard]] virtual std::size_t unanswered() const = 0;
-  // Whether the server has been told this script since the connection was made, as far as the link
-  // knows; and that it was, over another one.
-  [[nodiscard]] virtual bool KnowsScript(const Script& script) const = 0;
+  // Whether the server that `call`, a whole request, would go to has been told this script since
+  // the connection was made, as far as the link knows.
+  [[nodiscard]] virtual bool KnowsScript(const Script& script, std::string_view call) = 0;
+  // Tells that server the script with `load`, beside this link: over `lane`, one of the client's,
+  // or a better one. Returns as Send.
+  virtual std::string_view TellScript(std::string_view /*call*/, UpstreamLink& lane,
+                                      SendRequest& load) {
+    return lane.Send(load);
+  }
+  // The server that TellScript was last called for has been told.
   virtual void NoteScript(const Script& script) = 0;
 
  protected:

@@ -9,6 +9,8 @@
 // server instead, and the call is queued once that has been answered: a round trip, for a script
 // and an exclusive link once. Where the lane is lost before, the call fails and with it the
 // transaction: queued, it might answer NOSCRIPT from the middle of an EXEC that did the rest.
+// In a cluster it is the node of the call's keys that is told, and the next one too where the slot
+// has got another owner by the time of the answer (ClusterExclusive::KnowsScript).
 #include <array>
 #include <string>
 #include <utility>
@@ -52,7 +54,7 @@ Dispatcher::ScriptState Dispatcher::ScriptStateOf(Session& session, const Reques
     return ScriptState::kKnown;
   }
   const ScriptRef script = context_.scripts.Find(request.args[1]);
-  if (script == nullptr || session.pin.link->KnowsScript(*script)) {
+  if (script == nullptr) {
     return ScriptState::kKnown;
   }
   if (session.pin.script_told == script->id) {
@@ -61,6 +63,8 @@ Dispatcher::ScriptState Dispatcher::ScriptStateOf(Session& session, const Reques
       return ScriptState::kUntold;
     }
     session.pin.link->NoteScript(*script);
+  }
+  if (session.pin.link->KnowsScript(*script, request.raw)) {
     return ScriptState::kKnown;
   }
   session.pin.script_told = script->id;
@@ -77,7 +81,7 @@ Dispatcher::ScriptState Dispatcher::ScriptStateOf(Session& session, const Reques
                   .token = {session.id(), seq},
                   .footprint = nullptr,
                   .timeout = context_.config->upstream.command_timeout};
-  const std::string_view refused = session.Lane().Send(out);
+  const std::string_view refused = session.pin.link->TellScript(request.raw, session.Lane(), out);
   if (!refused.empty()) {
     session.FailSlot(seq, refused);
   }

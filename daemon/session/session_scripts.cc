@@ -89,7 +89,7 @@ bool Session::AskForScript(std::string_view refusal) {
                   .token = {id_, call.seq},
                   .footprint = nullptr,
                   .timeout = context_.config->upstream.command_timeout};
-  if (!link.Send(out).empty()) {
+  if (!link.SendBack(out).empty()) {
     return false;
   }
   call.stage = ScriptCall::Stage::kAsking;

@@ -109,6 +109,8 @@ class Cluster final : public Upstream,
   NodeIndex OwnerOf(Slot slot) override { return slots_.owner(slot); }
   NodeIndex AnyNode(std::uint64_t session) override;
   NodeIndex NodeAt(const Endpoint& endpoint) override { return nodes_.Ensure(endpoint); }
+  std::string_view SendTo(NodeIndex node, proto::Protocol protocol, std::uint64_t lane,
+                          SendRequest& request) override;
   ClusterNodes& nodes() override { return nodes_; }
   void NoteRedirect(const Redirect& redirect) override;
   std::unique_ptr<Footprint> FootprintAgain(std::string_view bytes) override;
@@ -128,6 +130,11 @@ class Cluster final : public Upstream,
     using UpstreamLink::Send;
     std::string_view Send(SendRequest& request) override {
       return cluster_.SendOn(protocol_, number_, request);
+    }
+    std::string_view SendBack(SendRequest& request) override {
+      return cluster_.answering_ == kNoNode
+                 ? Send(request)
+                 : cluster_.SendTo(cluster_.answering_, protocol_, number_, request);
     }
     [[nodiscard]] bool StuckAt(MonoTime /*now*/) override { return false; }
     // At whichever node: nobody knows yet where the next request goes.
@@ -258,6 +265,7 @@ class Cluster final : public Upstream,
   SlotTable slots_;
   ClusterRefresh refresh_;
   std::vector<NodeIndex> primaries_;  // those of the last map, in its order
+  NodeIndex answering_ = kNoNode;     // whose reply a client is being handed
   bool mapped_ = false;               // there has been a map
   std::string no_map_;                // why there is none, as an error line; empty: being asked for
   bool retire_ = false;               // some node may be of no use any more

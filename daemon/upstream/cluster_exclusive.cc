@@ -116,6 +116,47 @@ NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken, std::string
   return node;
 }
 
+// What a transaction's scripts need: the node that will run the call, and no other, is told. Until
+// the transaction is bound that is the owner of the call's slot, which may be another by the time
+// it has been told; then what it was told counts for nothing, and the new owner is told.
+bool ClusterExclusive::KnowsScript(const Script& script, std::string_view call) {
+  if (link_ != nullptr && link_->KnowsScript(script, call)) {
+    return true;
+  }
+  std::string_view refused;
+  const NodeIndex node = NodeFor(cluster_.Take(call), refused);
+  // One that is refused is never queued, so it does not matter what its node knows.
+  return !refused.empty() || (told_script_ == script.id && told_node_ == node);
+}
+
+std::string_view ClusterExclusive::TellScript(std::string_view call, UpstreamLink& /*lane*/,
+                                              SendRequest& load) {
+  std::string_view refused;
+  telling_ = NodeFor(cluster_.Take(call), refused);
+  return refused.empty() ? cluster_.SendTo(telling_, protocol_, session_, load) : refused;
+}
+
+void ClusterExclusive::NoteScript(const Script& script) {
+  told_node_ = telling_;
+  told_script_ = script.id;
+  if (link_ != nullptr && node_ == telling_) {
+    link_->NoteScript(script);
+  }
+}
+
+// The reply being delivered is one of the bound node.
+std::string_view ClusterExclusive::SendBack(SendRequest& request) {
+  if (link_ == nullptr || released_ || lost_) {
+    return proto::kErrConnectionLost;
+  }
+  Request out;
+  out.sink = request.sink;
+  out.token = request.token;
+  out.bytes.assign(request.bytes);
+  out.timeout = request.timeout;
+  return SendNow(out);
+}
+
 // Takes a link of the node, or a place in its line.
 std::string_view ClusterExclusive::Bind(NodeIndex node) {
   std::string_view refused;

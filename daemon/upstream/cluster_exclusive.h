@@ -36,6 +36,9 @@ class ClusterView {
   // A node for what any node can answer; kNoNode when there is none.
   virtual NodeIndex AnyNode(std::uint64_t session) = 0;
   virtual NodeIndex NodeAt(const Endpoint& endpoint) = 0;
+  // Sends a request over a shared lane of that node, whatever its keys.
+  virtual std::string_view SendTo(NodeIndex node, proto::Protocol protocol, std::uint64_t lane,
+                                  SendRequest& request) = 0;
   virtual ClusterNodes& nodes() = 0;
   // A node has redirected somebody.
   virtual void NoteRedirect(const Redirect& redirect) = 0;
@@ -72,14 +75,11 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   // Ids are a node's own, and mean nothing to another.
   [[nodiscard]] std::int64_t upstream_client_id() const override { return -1; }
   [[nodiscard]] std::size_t unanswered() const override;
-  [[nodiscard]] bool KnowsScript(const Script& script) const override {
-    return link_ != nullptr && link_->KnowsScript(script);
-  }
-  void NoteScript(const Script& script) override {
-    if (link_ != nullptr) {
-      link_->NoteScript(script);
-    }
-  }
+  [[nodiscard]] bool KnowsScript(const Script& script, std::string_view call) override;
+  std::string_view TellScript(std::string_view call, UpstreamLink& lane,
+                              SendRequest& load) override;
+  void NoteScript(const Script& script) override;
+  std::string_view SendBack(SendRequest& request) override;
 
   // The client is done with it.
   void Release(bool reusable);
@@ -143,9 +143,12 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   bool multi_owed_ = false;      // the client was told OK, the node has not said it
   bool multi_asked_ = false;     // it is being asked
   bool bound_by_state_ = false;  // MULTI or WATCH: nothing may follow a redirection
-  std::deque<Request> queued_;   // until there is a link
-  std::deque<Request> sent_;     // in order
-  std::deque<Request> local_;    // MULTI that are answered here, at the next turn
+  NodeIndex telling_ = kNoNode;  // the node that TellScript was last called for
+  NodeIndex told_node_ = kNoNode;
+  std::uint64_t told_script_ = 0;  // which told_node_ has been told
+  std::deque<Request> queued_;     // until there is a link
+  std::deque<Request> sent_;       // in order
+  std::deque<Request> local_;      // MULTI that are answered here, at the next turn
   std::unique_ptr<Timer> local_timer_;
   std::unique_ptr<Timer> fail_timer_;
   std::string error_line_;

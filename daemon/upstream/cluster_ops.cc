@@ -234,7 +234,9 @@ void Cluster::OnReplyPart(RequestToken token, std::string_view bytes, const Repl
   } else if (what == kReply) {
     const bool whole_error = info.type == '-' && last && !At(id).begun;
     if (!whole_error || !Redirected(id, ParseRedirect(bytes, nodes_.endpoint(node)))) {
+      answering_ = node;
       Deliver(id, bytes, info, last);
+      answering_ = kNoNode;
     }
   }
   if (last) {

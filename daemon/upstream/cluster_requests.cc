@@ -105,6 +105,14 @@ std::string_view Cluster::SendOn(proto::Protocol protocol, std::uint64_t lane,
   return SendOne(std::move(op), request);
 }
 
+std::string_view Cluster::SendTo(NodeIndex node, proto::Protocol protocol, std::uint64_t lane,
+                                 SendRequest& request) {
+  Op op = MakeOp(protocol, lane, request);
+  op.node = node;
+  op.bytes.assign(request.bytes);
+  return SendOne(std::move(op), request);
+}
+
 std::string_view Cluster::SendOne(Op op, SendRequest& request) {
   op.footprint = std::move(request.footprint);
   op.footprinted = op.footprint != nullptr;

@@ -52,7 +52,7 @@ std::string_view Link::Send(SendRequest& request) {
     context_.stats.refused_full.Add();
     return proto::kErrOverload;
   }
-  if (request.script != nullptr && !KnowsScript(*request.script)) {
+  if (request.script != nullptr && !KnowsScript(*request.script, request.bytes)) {
     LoadScript(*request.script, request.timeout);
   }
   AppendRequest(out, request.bytes);

@@ -109,7 +109,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
   void SwitchProtocol(proto::Protocol protocol) override;
-  [[nodiscard]] bool KnowsScript(const Script& script) const override {
+  [[nodiscard]] bool KnowsScript(const Script& script, std::string_view /*call*/) override {
     return scripts_known_.contains(script.id);
   }
   void NoteScript(const Script& script) override;

@@ -165,9 +165,8 @@ void Checker::JudgeScript(ClientState& client, const Request& request, const Raw
   }
   const bool unknown =
       request.args[0] == "EXEC"
-          ? !promises_.owners_change &&
-                std::any_of(request.queued.begin(), request.queued.end(),
-                            [](const QueuedAccess& access) { return access.command == "EVALSHA"; })
+          ? std::any_of(request.queued.begin(), request.queued.end(),
+                        [](const QueuedAccess& access) { return access.command == "EVALSHA"; })
           : request.args[0] == "EVALSHA";
   if (unknown && request.names_shown_script && !scripts_flushed_ &&
       reply.bytes.find("-NOSCRIPT") != std::string::npos) {

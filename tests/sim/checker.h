@@ -37,12 +37,11 @@ struct Promises {
   bool order_by_key = false;  // requests for different keys may be executed out of order
   bool only_moves = false;    // slots move and nothing breaks: only what is bound to one node fails
   bool slots_move = false;    // several keys of a slot on its way may have to wait for one another
-  bool owners_change = false;  // a transaction may end up on a node that was not told its scripts
-  Duration unpushed_max{};     // how long a change may stay unseen that nobody tells the product of
-  Duration push_delay{};       // how long the server may take to send what it pushes
-  Duration absence_max{};      // how old "no such key" may be; zero: as any other value
-  Duration l1_ttl{};           // longest life of an L1 entry
-  Duration stale_max{};        // with tracking: until a silently dead link is dropped
+  Duration unpushed_max{};    // how long a change may stay unseen that nobody tells the product of
+  Duration push_delay{};      // how long the server may take to send what it pushes
+  Duration absence_max{};     // how old "no such key" may be; zero: as any other value
+  Duration l1_ttl{};          // longest life of an L1 entry
+  Duration stale_max{};       // with tracking: until a silently dead link is dropped
   Duration request_timeout{};
   Duration stale_if_error{};  // how long into an outage a value may be served
 };

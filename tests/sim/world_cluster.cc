@@ -47,7 +47,6 @@ void World::PromiseOfCluster(Promises& promises) const {
   promises.only_moves = shape.moves && !breaks;
   promises.order_by_key = true;
   promises.slots_move = shape.moves;
-  promises.owners_change = shape.moves || breaks;
   // Nobody pushes that a key has come into being where its slot went; nor what happens on the other
   // side of a split, until some node that knows is asked for the map.
   promises.absence_max = setup_.l1_ttl / 2 + setup_.request_timeout;

@@ -272,6 +272,55 @@ TEST_CASE_FIXTURE(Clustered, "a node that refuses MULTI lets nothing run outside
   CHECK(server.Times("SET foo 1") == 0);
 }
 
+TEST_CASE_FIXTURE(Clustered, "in MULTI the node that will run a script is told, wherever it is") {
+  const std::string load = "SCRIPT LOAD return";
+  const std::string call = "EVALSHA 63143b6f8007b98c53ca2149822777b3566f9241 1 foo";
+  StartMapped();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  (void)Ask(client, "EVAL return 1 bar");
+  CHECK(Answer(client, "EVAL return 1 bar", "$-1\r\n") == "$-1\r\n");
+  (void)Ask(client, "MULTI");
+  Wait(1ms);
+  (void)client.TakeWritten();
+  CHECK(Ask(client, call).empty());
+  CHECK(server.PlaceOf(load) == "b:1");
+  CHECK(server.Times(load) == 1);  // nobody else will run it
+  CHECK(Ask(other, "SET foo 1").empty());
+  server.Answer(load, Bulk("sha"));
+  server.Answer("SET foo 1", "-MOVED 12182 a:1\r\n");
+  Turn();
+  CHECK(server.Times("MULTI") == 0);
+  CHECK(server.PlaceOf(load) == "a:1");  // it is the new owner that must know
+  server.Answer("SET foo 1", "+OK\r\n");
+  server.Answer(load, Bulk("sha"));
+  Turn();
+  CHECK(server.PlaceOf("MULTI") == "a:1");
+  server.Answer("MULTI", "+OK\r\n");
+  Turn();
+  CHECK(Answer(client, call, "+QUEUED\r\n") == "+QUEUED\r\n");
+  CHECK(server.Times(load) == 2);
+}
+
+TEST_CASE_FIXTURE(Clustered, "the node that said NOSCRIPT is asked whether it meant it, alone") {
+  const std::string load = "SCRIPT LOAD return";
+  const std::string sha = "63143b6f8007b98c53ca2149822777b3566f9241";
+  const std::string call = "EVALSHA " + sha + " 1 foo";
+  const std::string exists = "SCRIPT EXISTS " + sha;
+  const std::string no_script = "-NOSCRIPT said the script, after it had written\r\n";
+  StartMapped();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "EVAL return 1 bar");
+  (void)Answer(client, "EVAL return 1 bar", "$-1\r\n");
+  CHECK(Ask(client, call).empty());
+  server.Answer(load, Bulk(sha));
+  CHECK(Answer(client, call, no_script).empty());
+  CHECK(server.PlaceOf(exists) == "b:1");
+  CHECK(server.Times(exists) == 1);  // a, which was never told, would have it run once more
+  CHECK(Answer(client, exists, "*1\r\n:1\r\n") == no_script);
+  CHECK(server.Times(call) == 1);
+}
+
 TEST_CASE_FIXTURE(Clustered, "a blocking command follows its key") {
   StartMapped();
   FakeConnection& client = Connect();
