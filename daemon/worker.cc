@@ -137,8 +137,7 @@ void Worker::ConfigureAdaptive() {
 
 void Worker::ConfigureVerify() {
   const config::UpstreamConfig& upstream = config_.upstream;
-  // How long a fill link that has gone silent may go unnoticed (ARCHITECTURE.md 5).
-  const Duration bound = Duration(upstream.health_interval) * (2 * upstream.health_misses + 5) / 2;
+  const Duration bound = pool_.SilenceBound();  // the same of every pool of a cluster
   // Sidecars that share their settings have keys of their own, or they would hear one another.
   std::string canary = config_.verify.canary_key;
   if (!canary.empty()) {

@@ -192,7 +192,6 @@ class L1 {
     QueueKind queue = QueueKind::kSmall;
     unsigned frequency = 0;
   };
-  void TellUnread(const Entry& entry) const;
   enum class Removal : std::uint8_t { kForSize, kExpired, kErased, kDropped, kReplaced };
   struct BlobHeapAbandon {
     void operator()(BlobHeap* heap) const { heap->Abandon(); }
@@ -243,6 +242,7 @@ class L1 {
 
   // Housekeeping.
   void Remove(EntryId id, Removal why);
+  void TellUnread(const Entry& entry) const;
   void Relocated(EntryId from, EntryId to);
   void CompactSome();
   void ResizeIndex(std::size_t steps);
