@@ -45,7 +45,8 @@ class UpstreamLink {
   // the next call); then the sink hears nothing. What was taken is moved out of `request`: the
   // footprint of a refused one is still the caller's.
   virtual std::string_view Send(SendRequest& request) = 0;
-  // Something sent a while ago is still unanswered: what is sent now waits for that first.
+  // Something sent a while ago is still unanswered, so that what is sent now waits for that first;
+  // or the link was lost, and refuses everything until it stands again.
   [[nodiscard]] virtual bool StuckAt(MonoTime now) = 0;
   // A client that has `own` requests unanswered here should wait for some of them before it sends
   // another: the link has as much under way as it may. Never true for a client that has none.
@@ -122,8 +123,8 @@ class Upstream {
  public:
   // The lane of a client in one database and protocol, which outlives the client. `seat` says which
   // one: the client's to keep, any number at first. While `may_move` (nothing of the client is
-  // unanswered, so no order can be lost) a lane that has been silent for a while behind somebody's
-  // slow command is left for one that has not; otherwise the same seat is always the same link.
+  // unanswered, so no order can be lost) a lane that is stuck (StuckAt) is left for one that is
+  // not; otherwise the same seat is always the same link.
   virtual UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
                              bool may_move) = 0;
 

@@ -202,7 +202,8 @@ void Link::OnWritable() {
 
 bool Link::StuckAt(MonoTime now) {
   constexpr Duration kPatience = std::chrono::milliseconds(50);
-  return !requests_.empty() && now - requests_.front().sent_at >= kPatience;
+  return (failing_ && state_ != State::kReady) ||
+         (!requests_.empty() && now - requests_.front().sent_at >= kPatience);
 }
 
 // ---- the ring -----------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   // Starts connecting if nothing is under way or waiting.
   void Open();
-  // The upstream is there again: a link that waits to try again need not.
+  // The upstream is there again: a link that waits to try again need not, and one that is trying
+  // takes requests meanwhile.
   void Wake();
 
   using UpstreamLink::Send;

@@ -25,8 +25,11 @@ void Link::Open() {
 }
 
 void Link::Wake() {
+  if (state_ == State::kReady || state_ == State::kClosed) {
+    return;
+  }
+  failing_ = false;
   if (state_ == State::kBackoff) {
-    failing_ = false;
     StartConnecting();
   }
 }

@@ -111,14 +111,16 @@ UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& se
                                 .id = static_cast<std::uint16_t>(i)}));
     }
   }
-  Link* lane = lanes[seat % lanes.size()].get();
-  if (may_move && lane->unanswered() != 0) {
+  if (may_move) {
     const MonoTime now = deps_.scheduler.Now();
-    for (std::size_t tried = 1; tried < lanes.size() && lane->StuckAt(now); ++tried) {
-      lane = lanes[++seat % lanes.size()].get();
+    for (std::size_t further = 0; further < lanes.size(); ++further) {
+      if (!lanes[(seat + further) % lanes.size()]->StuckAt(now)) {
+        seat += further;
+        break;
+      }
     }
   }
-  return *lane;
+  return *lanes[seat % lanes.size()];
 }
 
 bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,

@@ -232,6 +232,39 @@ TEST_CASE_FIXTURE(Rig, "once an attempt has failed requests are refused at once,
   CHECK(stats.connects_ok.value() == 1);
 }
 
+TEST_CASE_FIXTURE(Rig, "once another link stands, one that is trying takes requests again") {
+  FakeConnection& connection = MakeReady(Purpose::kLane);
+  connection.End(Code::kEof, "closed by the upstream");
+  SUBCASE("it waited for its next attempt") {
+    REQUIRE(link->state() == State::kBackoff);
+  }
+  SUBCASE("it was about to connect") {
+    scheduler.Advance(config.reconnect_delay_min);
+    REQUIRE(link->state() == State::kConnecting);
+  }
+  SUBCASE("it was shaking hands") {
+    scheduler.Advance(config.reconnect_delay_min);
+    dialer.latest().Open();
+    REQUIRE(link->state() == State::kHandshake);
+    link->Wake();
+    REQUIRE(dialer.dials() == 2);
+    CHECK(Send(1).empty());
+    dialer.latest().Feed("+OK\r\n+PONG\r\n");
+    link->Flush();
+    dialer.latest().Feed("+one\r\n");
+    CHECK(TakeHeard() == Heard{"1: +one\r\n"});
+    return;
+  }
+  CHECK_FALSE(Send(1).empty());
+  link->Wake();
+  CHECK(Send(2).empty());
+  FakeConnection& next = Establish();
+  link->Flush();
+  CHECK(next.TakeWritten() == Wire({"GET", "2"}));
+  next.Feed("+two\r\n");
+  CHECK(TakeHeard() == Heard{"2: +two\r\n"});
+}
+
 TEST_CASE_FIXTURE(Rig, "attempts go on for as long as it takes, further and further apart") {
   Make(Purpose::kLane);
   link->Open();

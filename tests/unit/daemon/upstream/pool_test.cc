@@ -208,6 +208,28 @@ TEST_CASE_FIXTURE(Rig, "who waits for nothing leaves a lane that is stuck, and n
   server.Answer("DEBUG SLEEP 1", "+OK\r\n");
 }
 
+TEST_CASE_FIXTURE(Rig, "who waits for nothing leaves a lane that was lost for one that stands") {
+  config.links = 2;
+  Make();
+  std::uint64_t seat = 0;
+  UpstreamLink& lost = pool->Lane(0, Protocol::kResp2, seat, true);
+  UpstreamLink& other = LaneOf(0, Protocol::kResp2, 1);
+  Send(lost, "LLEN a");
+  Send(other, "LLEN b");
+  server.ConnectionOf("LLEN a").End(Code::kEof, "closed by the upstream");
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, false) == &lost);
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, true) == &other);
+  CHECK(&pool->Lane(0, Protocol::kResp2, seat, false) == &other);
+  SUBCASE("and stays on its own when none is any better") {
+    server.ConnectionOf("LLEN b").End(Code::kEof, "closed by the upstream");
+    CHECK(&pool->Lane(0, Protocol::kResp2, seat, true) == &other);
+    Wait(1s);  // both stand again
+    CHECK(&pool->Lane(0, Protocol::kResp2, seat, true) == &other);
+    return;
+  }
+  server.Answer("LLEN b", ":0\r\n");
+}
+
 TEST_CASE_FIXTURE(Rig, "every database and protocol has lanes of its own") {
   config.links = 1;
   Make();
