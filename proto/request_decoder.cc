@@ -104,6 +104,7 @@ DecodeVerdict RequestDecoder::Start(std::string_view input, std::vector<std::str
   }
   pos_ = 0;
   searched_ = 0;
+  shed_ = 0;
   if (input[0] != '*') {
     state_ = State::kInline;
     return NextInline(input, args);
@@ -233,7 +234,7 @@ void RequestDecoder::TakeWholeArguments(std::string_view input, Run& run,
                                         std::vector<std::string_view>& args) const {
   // A local end of the input that is also the end of what a request may be saves a comparison per
   // argument; the argument that crosses it goes the long way and fails there.
-  const char* const end = input.data() + std::min(input.size(), limits_.request_bytes_max);
+  const char* const end = input.data() + std::min(input.size(), limits_.request_bytes_max - shed_);
   const std::size_t bulk_bytes_max =
       unauthenticated_ ? std::min(kUnauthenticatedBulkBytesMax, limits_.bulk_bytes_max)
                        : limits_.bulk_bytes_max;
@@ -278,7 +279,7 @@ bool RequestDecoder::TakeLength(std::string_view input, LineSearch search) {
   }
   // Both sides stay far from overflow: pos_ and the length are each below 2^63.
   const std::size_t payload = pos_ + searched_ + kTerminatorBytes;
-  if (payload + bytes + kTerminatorBytes > limits_.request_bytes_max) {
+  if (shed_ + payload + bytes + kTerminatorBytes > limits_.request_bytes_max) {
     Fail(kTooBigRequest);
     return false;
   }
@@ -334,6 +335,29 @@ DecodeVerdict RequestDecoder::Suspend(std::string_view input, std::size_t base, 
   }
   args.resize(base);
   return {.need = need};
+}
+
+void RequestDecoder::AppendWhole(std::string_view input,
+                                 std::vector<std::string_view>& args) const {
+  for (const Span span : spans_) {
+    args.push_back(input.substr(span.offset, span.length));
+  }
+}
+
+std::size_t RequestDecoder::Shed(std::string_view input) {
+  if (state_ != State::kLength && state_ != State::kPayload) {
+    return 0;
+  }
+  // The terminator of a payload is looked at when it is whole, so its first byte stays.
+  const std::size_t payload = state_ == State::kPayload ? bulk_bytes_ : 0;
+  const std::size_t shed = std::min(input.size(), pos_ + payload);
+  if (state_ == State::kPayload) {
+    bulk_bytes_ = static_cast<std::uint32_t>(pos_ + payload - std::max(shed, pos_));
+  }
+  pos_ -= std::min(shed, pos_);
+  shed_ += shed;
+  ForgetSpans();
+  return shed;
 }
 
 DecodeVerdict RequestDecoder::Fail(std::string_view line) {

@@ -79,6 +79,17 @@ class RequestDecoder {
     return state_ != State::kIdle && state_ != State::kFailed;
   }
 
+  // For a request too large to be gathered: its beginning is judged and handed on before its end
+  // is there. Between two calls of Next that said kNeedMore:
+  //
+  // Appends the arguments that are whole to `args`, as views into `input`, the bytes the last call
+  // was given. None where the request is inline.
+  void AppendWhole(std::string_view input, std::vector<std::string_view>& args) const;
+  // Forgets the first bytes of `input` and returns how many: the next call passes what follows
+  // them, and whatever the caller makes of the request, the decoder only finds its end. Forgotten
+  // arguments are not among those of the final kRequest, and `consumed` does not count the bytes.
+  std::size_t Shed(std::string_view input);
+
   // Until the client has authenticated: at most 10 arguments of at most 16 KiB, as in Redis since
   // 6.2. Off to begin with; takes effect with the next length line.
   void set_unauthenticated(bool on) { unauthenticated_ = on; }
@@ -136,6 +147,7 @@ class RequestDecoder {
   std::uint32_t bulk_bytes_ = 0;
   std::size_t pos_ = 0;       // offset in the request of the line or payload at hand
   std::size_t searched_ = 0;  // bytes from pos_ on that hold no terminator
+  std::size_t shed_ = 0;      // bytes of the request that were forgotten
   std::vector<Span> spans_;   // whole arguments found by earlier calls
 
   std::vector<std::unique_ptr<char[]>> unescaped_;

@@ -425,6 +425,106 @@ TEST_CASE("random requests in random pieces come out as they went in") {
   }
 }
 
+// The end of one request after `bytes`, where whatever can be shed is shed after each piece.
+struct ShedOutcome {
+  std::size_t end = 0;
+  bool canonical = false;
+  std::string error;
+  std::size_t kept_most = 0;  // bytes that had to be passed again
+
+  bool operator==(const ShedOutcome&) const = default;
+};
+
+ShedOutcome DecodeShedding(std::string_view bytes, const Cut& cut,
+                           const RequestLimits& limits = {}) {
+  ShedOutcome outcome;
+  RequestDecoder decoder(limits);
+  std::size_t arrived = 0;
+  for (const std::size_t piece : cut) {
+    arrived += piece;
+    const ExactCopy input(bytes.substr(outcome.end, arrived - outcome.end));
+    std::vector<std::string_view> args;
+    const DecodeVerdict verdict = decoder.Next(input.view(), args);
+    if (verdict.status == DecodeStatus::kRequest) {
+      outcome.end += verdict.consumed;
+      outcome.canonical = verdict.canonical;
+      return outcome;
+    }
+    if (verdict.status == DecodeStatus::kError) {
+      outcome.error = verdict.error;
+      return outcome;
+    }
+    const std::size_t shed = decoder.Shed(input.view());
+    REQUIRE(shed <= input.view().size());
+    outcome.end += shed;
+    outcome.kept_most = std::max(outcome.kept_most, input.view().size() - shed);
+  }
+  return outcome;
+}
+
+TEST_CASE("of a request that is shed only the end is found, and it is the same end") {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 500; ++round) {
+    Args args(2 + random() % (random() % 10 == 0 ? 300 : 4));
+    for (std::string& arg : args) {
+      arg.resize(random() % (random() % 4 == 0 ? 3000 : 12), '\r');
+    }
+    const std::string request = Encoded(args);
+    const std::string bytes = request + Encoded({"PING"});
+    CAPTURE(round);
+    const std::size_t piece_max = std::size_t{1} << (random() % 14);
+    const ShedOutcome outcome = DecodeShedding(bytes, RandomCut(random, bytes.size(), piece_max));
+    CHECK(outcome.end == request.size());
+    CHECK(outcome.canonical);
+    // A length line, or half a terminator; the line of the count is never shed.
+    CHECK(outcome.kept_most <= 8);
+  }
+}
+
+TEST_CASE("what was shed counts for the limit of a request, and is looked at as before") {
+  const RequestLimits limits = {.request_bytes_max = 25};
+  const std::string fits = Encoded({"PING", "12345"});
+  const std::string larger = Encoded({"PING", "123456"});
+  CHECK(DecodeShedding(fits, ByteByByte(fits.size()), limits).end == fits.size());
+  CHECK(DecodeShedding(larger, ByteByByte(larger.size()), limits).error ==
+        "ERR Protocol error: too big request");
+  const std::string bare = "*2\r\n$4\r\nPINGxx$1\r\nk\r\n";
+  const ShedOutcome outcome = DecodeShedding(bare, ByteByByte(bare.size()));
+  CHECK(outcome.end == bare.size());
+  CHECK_FALSE(outcome.canonical);
+  const std::string broken = "*2\r\n$4\r\nPING\r\n:1\r\n";
+  CHECK(DecodeShedding(broken, ByteByByte(broken.size())).error ==
+        "ERR Protocol error: expected '$', got ':'");
+  // A limit of its own again, once a request that was shed has ended.
+  RequestDecoder decoder(limits);
+  std::vector<std::string_view> args;
+  CHECK(decoder.Next(std::string_view(fits).substr(0, 20), args).status == DecodeStatus::kNeedMore);
+  CHECK(decoder.Shed(std::string_view(fits).substr(0, 20)) == 20);
+  CHECK(decoder.Next(std::string_view(fits).substr(20), args).status == DecodeStatus::kRequest);
+  args.clear();
+  CHECK(decoder.Next(fits, args).argc == 2);
+}
+
+TEST_CASE("the arguments that are whole are told before the request is") {
+  RequestDecoder decoder{RequestLimits{}};
+  const std::string bytes = Encoded({"SET", "key", std::string(100, 'v'), "EX", "10"});
+  std::vector<std::string_view> args = {"kept"};
+  const std::string_view half = std::string_view(bytes).substr(0, 60);
+  REQUIRE(decoder.Next(half, args).status == DecodeStatus::kNeedMore);
+  decoder.AppendWhole(half, args);
+  CHECK(Args(args.begin(), args.end()) == Args{"kept", "SET", "key"});
+}
+
+TEST_CASE("an inline request is never shed, and has no arguments before its end") {
+  RequestDecoder decoder{RequestLimits{}};
+  std::vector<std::string_view> args;
+  REQUIRE(decoder.Next("SET k v", args).status == DecodeStatus::kNeedMore);
+  decoder.AppendWhole("SET k v", args);
+  CHECK(args.empty());
+  CHECK(decoder.Shed("SET k v") == 0);
+  CHECK(decoder.Next("SET k v\r\n", args).argc == 3);
+}
+
 TEST_CASE("random damage gets the same verdict however it arrives") {
   std::mt19937_64 random(4);
   constexpr std::string_view kLikely = "*$-0123456789\r\n \"'\\x:PING";
