@@ -218,6 +218,7 @@ struct LimitsConfig {
   std::uint32_t pipeline_max = 1'024;      // unanswered requests of a client before reading pauses
   std::uint64_t request_bytes_max = kGib;  // one request, all its arguments and framing
   std::uint64_t bulk_bytes_max = 512 * kMib;   // one argument
+  std::uint64_t stream_above = 4 * kMib;       // larger requests are not gathered; 0: all are
   std::uint32_t args_max = 1'048'576;          // arguments of one request
   std::uint64_t inline_bytes_max = 64 * kKib;  // one line of the inline protocol
   std::uint64_t output_bytes_max = 64 * kMib;  // replies a client has not read; beyond: closed

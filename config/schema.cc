@@ -673,6 +673,13 @@ constexpr Row kRows[] = {
     {"limits.bulk_bytes_max", Type::kBytes, At<&Config::limits, &LimitsConfig::bulk_bytes_max>(),
      Size(kKib, 32 * kGib), kFree, kLive, kPublic, kOptional,
      "The size of one argument. Redis: `proto-max-bulk-len`."},
+    {"limits.stream_above", Type::kBytes, At<&Config::limits, &LimitsConfig::stream_above>(),
+     Size(0, 64 * kGib), kFree, kLive, kPublic, kOptional,
+     "A request larger than this, of a command whose only key is its first argument (SET, APPEND, "
+     "HSET, RPUSH, RESTORE ...), is handed on as it comes, over an exclusive link, so that it "
+     "takes "
+     "a few times this much memory however large it is. Others are gathered whole, as are requests "
+     "inside MULTI, in a cluster, and where `commands.rename` is used. 0: all are gathered."},
     {"limits.args_max", Type::kCount, At<&Config::limits, &LimitsConfig::args_max>(),
      Count(8, 16'777'216), kFree, kLive, kPublic, kOptional, "Arguments of one request."},
     {"limits.inline_bytes_max", Type::kBytes,

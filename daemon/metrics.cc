@@ -76,6 +76,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_held_total",
                       "Requests that waited up to upstream.max_hold for an upstream just gone.", {},
                       &stats.held);
+  registry.AddCounter("nearcached_requests_streamed_total",
+                      "Requests larger than limits.stream_above that were handed on as they came.",
+                      {}, &stats.streamed);
   registry.AddCounter("nearcached_requests_crowded_total",
                       "Requests that waited because their client had many on a busy link.", {},
                       &stats.crowded);

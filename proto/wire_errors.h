@@ -41,6 +41,8 @@ inline constexpr std::string_view kErrTimeout =
     "ERR nearcached: the upstream did not answer in time; the command may or may not have run";
 inline constexpr std::string_view kErrOverload =
     "ERR nearcached: too many requests are waiting for the upstream; try again later";
+inline constexpr std::string_view kErrUploadStopped =
+    "ERR nearcached: the upstream stopped taking in the request; the command has not run";
 inline constexpr std::string_view kErrConnectionLost =
     "ERR nearcached: the upstream connection was lost before the reply; the command may or may not "
     "have run";

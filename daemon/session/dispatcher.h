@@ -22,6 +22,11 @@ class Dispatcher {
   // False: the request was not taken, the session is parked and will offer it again.
   bool Dispatch(Session& session, const Request& request);
 
+  // The same for a large request of which only the first arguments are there (upload_path.cc).
+  // kTaken: what follows goes to the session's exclusive link, or nowhere if it holds none.
+  enum class Upload : std::uint8_t { kGather, kParked, kTaken };
+  Upload BeginUpload(Session& session, const Request& request);
+
  private:
   [[nodiscard]] std::string PolicyRefusal(const Session& session, const Request& request) const;
 
@@ -78,6 +83,7 @@ class Dispatcher {
     std::unique_ptr<Footprint> extra;   // joins the command's own footprint (EXEC)
     std::string_view instead_of_raw{};  // sent in place of the request
     DbIndex db = 0;                     // kSelect
+    bool unfinished = false;            // SendRequest::unfinished
   };
   // Whether what needs the upstream has to wait for it (PAUSE, upstream.max_hold): then parked.
   // `lane`: the link it is to travel on; null: any link would do.
@@ -102,6 +108,9 @@ class Dispatcher {
   // True when the session holds an exclusive link with nothing unanswered, or the request was
   // answered with why not (`answered`). False: parked.
   bool EnsurePinned(Session& session, const Request& request, bool& answered) const;
+
+  // upload_path.cc
+  [[nodiscard]] bool MayUpload(const Session& session, const Request& request) const;
 
   // script_path.cc: EVAL, EVALSHA, SCRIPT.
   ScriptRef NoteScript(Session& session, const Request& request);

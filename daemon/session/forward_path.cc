@@ -173,6 +173,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
                   .timeout = options.timeout,
                   .repeatable = repeatable,
                   .client = session.id(),
+                  .unfinished = options.unfinished,
                   .script = std::move(script)};
   const std::string_view refused = link.Send(out);
   if (!refused.empty()) {

@@ -57,6 +57,8 @@ class ReplyQueue {
   // Bytes that wait in slots behind an unanswered one.
   [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
 
+  // The number that the next slot will have.
+  [[nodiscard]] std::uint64_t next() const { return first_ + slots_.size(); }
   // Opens the slot of the next request; returns its number.
   std::uint64_t Open(PendingRequest&& pending);
 

@@ -121,7 +121,9 @@ void Session::Flush() {
     }
   }
   const bool done = closing_ || ((eof_ || draining_) && park_ == Park::kNone);
-  if (done && queue_.empty() && out_.empty()) {
+  // The rest of a request will not come, and everything before it has been answered.
+  const bool cut_off = eof_ && upload_.active && park_ == Park::kNone;
+  if (out_.empty() && (cut_off || (done && queue_.empty()))) {
     CloseNow(close_reason_ != nullptr ? *close_reason_
              : eof_                   ? context_.stats.closed_by_client
                                       : context_.stats.closed_drain);
@@ -135,9 +137,9 @@ void Session::OnWritable() {
 
 // A link is held or waited for, for as long as others please, on behalf of somebody who cannot be
 // told from one who is gone once the input has ended: a blocked command must not pop an element for
-// nobody (pitfalls.md 38).
+// nobody (pitfalls.md 38). A large write waits for a link as well, but would be done either way.
 bool Session::WaitsForOthers() const {
-  return pin.passthrough || pin.blocking || park_ == Park::kLink;
+  return pin.passthrough || pin.blocking || (park_ == Park::kLink && !upload_.begins);
 }
 
 void Session::OnEnd(const Error& why) {
@@ -151,6 +153,10 @@ void Session::OnEnd(const Error& why) {
 }
 
 void Session::CloseAfterReplies(Counter& reason) {
+  if (upload_.active) {
+    CloseNow(reason);  // there is no reply to wait for: the server would wait for the rest
+    return;
+  }
   closing_ = true;
   close_reason_ = &reason;
   UpdateReading();
@@ -199,7 +205,7 @@ void Session::Tick(MonoTime now) {
   }
   const auto& limits = context_.config->limits;
   const Duration silent = now - last_active_;
-  const bool half_request = !in_.empty() && park_ == Park::kNone;
+  const bool half_request = (!in_.empty() || upload_.active) && park_ == Park::kNone;
   if (half_request && limits.request_timeout != Duration::zero() &&
       silent >= limits.request_timeout) {
     CloseNow(context_.stats.closed_request);

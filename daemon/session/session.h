@@ -5,9 +5,9 @@
 // which the server flushes once a turn. Nothing here knows an upstream connection: requests go out
 // through the seams of fetch/, replies come in through the server by session id.
 // Its parts: session_input.cc (bytes to requests), session_replies.cc (answers), and
-// session_exclusive.cc (a link of the client's own), session_scripts.cc (NOSCRIPT),
-// session_login.cc (who the client is upstream); session.cc has
-// its state, output and end.
+// session_exclusive.cc (a link of the client's own), session_upload.cc (requests too large to be
+// gathered), session_scripts.cc (NOSCRIPT), session_login.cc (who the client is upstream);
+// session.cc has its state, output and end.
 //
 // Owned by the server, which alone destroys it, at the end of a turn. Loop thread only.
 #pragma once
@@ -29,6 +29,7 @@
 #include "daemon/session/reply_queue.h"
 #include "daemon/session/script_call.h"
 #include "daemon/session/session_context.h"
+#include "daemon/session/upload_state.h"
 #include "proto/protocol.h"
 #include "proto/request_decoder.h"
 
@@ -99,7 +100,7 @@ class Session final : private ByteStreamHandler {
   // The request cannot be dispatched now; try it again when `until` holds.
   void ParkUntil(Park until);
 
-  // The same in a few milliseconds: it waits for something of another client.
+  // The same in a few milliseconds: it waits for something that tells nobody.
   void Retry();
   // Waits while the lane, or the fill link of a key, is crowded (see UpstreamLink::Crowded).
   void ParkWhileCrowded(const UpstreamLink& lane);
@@ -205,6 +206,13 @@ class Session final : private ByteStreamHandler {
   void OnEnd(const Error& why) override;
 
   std::size_t Process(std::string_view input);
+  void ProcessKept();
+  // session_upload.cc. Both return how many bytes are done with.
+  std::size_t BeginUpload(std::string_view head);
+  std::size_t TakeUpload(std::string_view input);
+  void EndUpload();
+  void FailUpload(std::string_view line);
+  void WaitForUpload();
   bool DecodeBatch(std::string_view input, std::size_t& at);
   void PrepareBatch();
   bool DispatchBatch(std::size_t& at);
@@ -243,6 +251,7 @@ class Session final : private ByteStreamHandler {
   bool decoder_failed_ = false;
   std::string_view decoder_error_;  // lives in decoder_
   std::string in_;                  // bytes not dispatched yet
+  UploadState upload_;
   OutBuffer out_;
   ReplyQueue queue_;
   std::unique_ptr<ScriptCall> script_call_;  // while it is unanswered

@@ -51,6 +51,7 @@ struct SessionStats {
   Counter denied;              // commands.deny, listeners[].read_only
   Counter parked;              // requests that had to wait for the client's own earlier ones
   Counter held;                // requests that waited for an upstream that had just gone away
+  Counter streamed;            // requests handed on as they came: limits.stream_above
   Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name

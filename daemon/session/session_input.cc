@@ -43,10 +43,18 @@ void Session::OnBytes(std::span<char> bytes) {
   } else {
     in_.append(bytes.data(), bytes.size());
     if (park_ == Park::kNone) {
-      in_.erase(0, Process(in_));
+      ProcessKept();
     }
   }
   UpdateReading();
+}
+
+void Session::ProcessKept() {
+  in_.erase(0, Process(in_));
+  if (upload_.active && in_.empty()) {
+    std::string().swap(
+        in_);  // the beginning of a large request is not kept for as long as it takes
+  }
 }
 
 // Dispatches what it can and returns how many bytes are done with.
@@ -54,6 +62,11 @@ std::size_t Session::Process(std::string_view input) {
   std::size_t at = 0;
   bool more = true;
   while (more && at < input.size() && park_ == Park::kNone && !closed_ && !closing_) {
+    if (upload_.active) {
+      at += TakeUpload(input.substr(at));
+      more = !upload_.active;
+      continue;
+    }
     context_.batch.Clear();
     const bool was_authenticated = client.authenticated;
     more = DecodeBatch(input, at);
@@ -72,6 +85,10 @@ std::size_t Session::Process(std::string_view input) {
     } else if (decoder_failed_) {
       ProtocolError(decoder_error_);
     }
+  }
+  if (!more && at < input.size() && park_ == Park::kNone && !closed_ && !closing_ &&
+      !upload_.active) {
+    at += BeginUpload(input.substr(at));
   }
   return closed_ || closing_ ? input.size() : at;
 }
@@ -185,6 +202,7 @@ void Session::ProtocolError(std::string_view line) {
 
 void Session::ParkUntil(Park until) {
   park_ = until;
+  upload_.begins = false;
   NoteProgress();  // what it waits for may be so already, and then nothing else would tell
 }
 
@@ -267,7 +285,7 @@ void Session::Resume() {
   again_ = park_ == Park::kQuiet;
   park_ = Park::kNone;
   if (!in_.empty()) {
-    in_.erase(0, Process(in_));
+    ProcessKept();
   }
   again_ = false;
   if (promised && park_ != Park::kLink) {
@@ -279,7 +297,7 @@ void Session::Resume() {
 }
 
 void Session::UpdateReading() {
-  const bool wanted = !closed_ && !closing_ && !eof_ && !draining_ &&
+  const bool wanted = !closed_ && !closing_ && !eof_ && (!draining_ || upload_.active) &&
                       (park_ == Park::kNone || in_.size() < kParkedInputMax);
   if (wanted == reading_ || closed_) {
     return;

@@ -73,10 +73,29 @@ std::string_view Link::Send(SendRequest& request) {
   queued.answered_by_push = request.answered_by_push;
   queued.abandoned = request.discard_reply;
   queued.sent_at = last_used_;
-  if (request.timeout != Duration::zero()) {
+  unfinished_ = request.unfinished;
+  if (request.timeout != Duration::zero() && !unfinished_) {
     queued.deadline = last_used_ + request.timeout;
   }
   return {};
+}
+
+void Link::SendRest(std::string_view bytes) {
+  if (spent_) {
+    return;  // whoever sent the beginning has been told
+  }
+  out_.Append(bytes);
+  MarkDirty();
+}
+
+void Link::EndRest(Duration timeout) {
+  if (spent_ || !std::exchange(unfinished_, false) || requests_.empty()) {
+    return;
+  }
+  last_used_ = context_.scheduler.Now();
+  requests_.back().sent_at = last_used_;
+  requests_.back().deadline = last_used_ + timeout;
+  MarkDirty();
 }
 
 bool Link::MayQueue() {
@@ -276,7 +295,7 @@ void Link::OnDeadline() {
 }
 
 void Link::CheckHealth() {
-  if (state_ != State::kReady || passthrough_) {
+  if (state_ != State::kReady || passthrough_ || unfinished_) {
     return;
   }
   const MonoTime now = context_.scheduler.Now();

@@ -109,6 +109,9 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void StartPassthrough() override { passthrough_ = true; }
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
+  void SendRest(std::string_view bytes) override;
+  void EndRest(Duration timeout) override;
+  [[nodiscard]] std::size_t unsent() const override { return out_.size(); }
   void SwitchProtocol(proto::Protocol protocol) override;
   [[nodiscard]] bool KnowsScript(const Script& script, std::string_view /*call*/) override {
     return scripts_known_.contains(script.id);
@@ -174,7 +177,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] std::size_t awaited() const { return requests_.size() - first_waiting_; }
   // Nothing unanswered, no passthrough: fit to be lent again.
   [[nodiscard]] bool clean() const {
-    return state_ == State::kReady && requests_.empty() && !passthrough_ &&
+    return state_ == State::kReady && requests_.empty() && !passthrough_ && !unfinished_ &&
            protocol_ == spec_.protocol;
   }
   // kExclusive: the session it is lent to.
@@ -294,6 +297,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   proto::Protocol protocol_ = spec_.protocol;  // what the client on it has switched to
   bool passthrough_ = false;
   bool tunnel_ = false;
+  bool unfinished_ = false;       // the rest of the last request is still to come
   std::string passthrough_head_;  // the first bytes of the message at hand
   std::string passthrough_tail_;  // and its last
   bool spent_ = false;  // its connection was lost: whoever has it must not go on with a new one

@@ -80,6 +80,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config.coalescing.enabled = setup.coalescing;
   config.limits.clients_max = static_cast<std::uint32_t>(setup.clients_max);
   config.limits.output_bytes_max = setup.output_bytes_max;
+  config.limits.stream_above = setup.stream_above;
   config.limits.pipeline_max = static_cast<std::uint32_t>(setup.pipeline_max);
   config.drain.timeout = Millis(setup.drain_deadline);
   return config;

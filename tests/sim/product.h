@@ -35,10 +35,11 @@ struct ProductSetup {
   bool test_on_borrow = false;
   Duration max_hold{};
   Duration stale_if_error{};
-  int adaptive_stop_after = 0;  // 0: off
-  bool verify = false;          // a canary, and hits that are compared
-  bool events = false;          // others announce what they change (announcements.h)
-  Duration meddle_every{};      // an administrator reconnects or pauses so often; zero: never
+  int adaptive_stop_after = 0;   // 0: off
+  std::size_t stream_above = 0;  // larger requests are handed on as they come; 0: none
+  bool verify = false;           // a canary, and hits that are compared
+  bool events = false;           // others announce what they change (announcements.h)
+  Duration meddle_every{};       // an administrator reconnects or pauses so often; zero: never
   std::size_t link_pipeline_max = 1024;
   std::size_t exclusive_min_idle = 0;
   std::size_t pipeline_max = 1024;

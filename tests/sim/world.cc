@@ -116,6 +116,7 @@ ProductSetup World::DrawSetup() {
   setup.adaptive_stop_after = aside.Below(5) == 0 ? 2 + static_cast<int>(aside.Below(30)) : 0;
   setup.verify = aside.Below(5) == 0;
   setup.events = aside.Below(profile_.tracking && profile_.server_tracks ? 4 : 2) == 0;
+  setup.stream_above = aside.Below(3) == 0 ? 16 + aside.Below(200) : 0;
   return setup;
 }
 

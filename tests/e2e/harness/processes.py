@@ -93,6 +93,16 @@ class Server:
             return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1)) * 1024
 
 
+    def forget_peak(self):
+        """From here on peak_rss_bytes counts anew."""
+        with open(f"/proc/{self.pid}/clear_refs", "w") as out:
+            out.write("5")
+
+    def peak_rss_bytes(self):
+        with open(f"/proc/{self.pid}/status") as status:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) * 1024
+
+
 class RedisServer(Server):
     def __init__(self, folder, name="redis", args=()):
         super().__init__(name, folder)
