@@ -1,7 +1,6 @@
 #include "daemon/upstream/pool.h"
 
 #include <algorithm>
-#include <array>
 
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
@@ -175,6 +174,25 @@ TrackingState Pool::StateOf(const Link& link) const {
                                                    : TrackingState::kArmed;
 }
 
+// Puts the read and the PTTL of its key into fill_request_; returns the size of the read. Of a GET
+// both end alike, and most of what encoding costs is the length line.
+std::size_t Pool::EncodeFill(const CacheKey& key, const ReadRequest& read) {
+  std::string& out = fill_request_;
+  out.assign(read.bytes.empty() ? "*2\r\n$3\r\nGET\r\n" : read.bytes);
+  const std::size_t key_at = out.size();
+  if (read.bytes.empty()) {
+    proto::AppendBulk(out, key.key);
+  }
+  const std::size_t read_bytes = out.size();
+  out.append("*2\r\n$4\r\nPTTL\r\n");
+  if (read.bytes.empty()) {
+    out.append(out, key_at, read_bytes - key_at);
+  } else {
+    proto::AppendBulk(out, key.key);
+  }
+  return read_bytes;
+}
+
 std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key,
                                                          const ReadRequest& read, ReplySink& sink,
                                                          std::uint64_t flight) {
@@ -182,16 +200,7 @@ std::variant<FillOwner, std::string_view> Pool::SendFill(const CacheKey& key,
     return proto::kErrDraining;
   }
   Link& link = FillLink(key.db, key.hash);
-  fill_request_.clear();
-  if (read.bytes.empty()) {
-    const std::array<std::string_view, 2> get = {"GET", key.key};
-    proto::AppendCommand(fill_request_, get);
-  } else {
-    fill_request_.append(read.bytes);
-  }
-  const std::size_t read_bytes = fill_request_.size();
-  const std::array<std::string_view, 2> pttl = {"PTTL", key.key};
-  proto::AppendCommand(fill_request_, pttl);
+  const std::size_t read_bytes = EncodeFill(key, read);
   const std::string_view both = fill_request_;
 
   const Duration timeout = deps_.config.command_timeout;

@@ -163,6 +163,7 @@ class Pool final : public Upstream,
   std::unique_ptr<Link> MakeLink(const Link::Spec& spec) override;
   void GiveUp(std::unique_ptr<Link> link, std::string_view why) override;
   Link& FillLink(DbIndex db, std::uint64_t hash);
+  std::size_t EncodeFill(const CacheKey& key, const ReadRequest& read);
   void OnFillLinkReady(Link& link, const Handshake& handshake);
   void OnRedirectionArmed(Link& fill) override;
   void OnRedirectionRefused(std::string_view why) override { OnTrackingRefused(why); }
