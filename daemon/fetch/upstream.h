@@ -65,6 +65,8 @@ class UpstreamLink {
   ~UpstreamLink() = default;
 };
 
+class ExclusiveLink;
+
 // The session that an exclusive link is lent to, as the link sees it.
 class ExclusiveOwner {
  public:
@@ -81,6 +83,10 @@ class ExclusiveOwner {
   virtual void OnExclusiveLost(std::uint64_t session, std::string_view error_line) = 0;
   // Whoever waits for a link may ask again: there is one, or the wait is over.
   virtual void OnMayBorrow(std::uint64_t session) = 0;
+  // What was lent to the session is `link` from now on, with all that was sent on the one before,
+  // which is not the session's any more. Happens only before any of that has reached the server.
+  // May come from within another session's Borrow or Return: take note of it, and call nobody.
+  virtual void OnLinkExchanged(std::uint64_t session, ExclusiveLink& link) = 0;
 
  protected:
   ~ExclusiveOwner() = default;

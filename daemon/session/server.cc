@@ -247,4 +247,10 @@ void Server::OnMayBorrow(std::uint64_t session_id) {
   }
 }
 
+void Server::OnLinkExchanged(std::uint64_t session_id, ExclusiveLink& link) {
+  Session* const session = Find(session_id);
+  NC_CHECK(session != nullptr);  // who is gone has given its link back
+  session->OnLinkExchanged(link);
+}
+
 }  // namespace nearcached

@@ -83,6 +83,7 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void OnSubscriptionsEnded(std::uint64_t session) override;
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
   void OnMayBorrow(std::uint64_t session) override;
+  void OnLinkExchanged(std::uint64_t session, ExclusiveLink& link) override;
 
  private:
   struct Place {

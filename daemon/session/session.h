@@ -153,6 +153,8 @@ class Session final : private ByteStreamHandler {
   void OnExclusiveLost(std::string_view error_line);
   // The wait for an exclusive link is over, one way or the other.
   void OnMayBorrow();
+  // `link` stands for pin.link from now on. REQUIRES: a link is lent.
+  void OnLinkExchanged(ExclusiveLink& link);
 
   // Goes on with parked input if it may.
   void Resume();

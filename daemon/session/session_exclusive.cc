@@ -36,6 +36,11 @@ void Session::OnMayBorrow() {
   NoteProgress();
 }
 
+void Session::OnLinkExchanged(ExclusiveLink& link) {
+  NC_CHECK(pin.link != nullptr);
+  pin.link = &link;
+}
+
 void Session::Unpin(bool reusable) {
   if (pin.link == nullptr) {
     return;

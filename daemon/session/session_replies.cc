@@ -119,7 +119,7 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
     return;  // of HELLO's answer only that it is none of the errors counts
   }
   std::string instead;
-  if (error && pending->kind != Kind::kForward) {
+  if (error && pending->kind != Kind::kForward && !pin.blocking) {
     pin.tainted = true;  // a transaction that did not begin or end as asked may still be open there
   }
   if (pending->kind == Kind::kMulti && error) {

@@ -117,6 +117,7 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   }
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
   void OnMayBorrow(std::uint64_t session) override;
+  void OnLinkExchanged(std::uint64_t /*session*/, ExclusiveLink& link) override { link_ = &link; }
 
   void OnReplyPart(RequestToken token, std::string_view bytes, const ReplyInfo& info,
                    bool last) override;

@@ -1,4 +1,4 @@
-// Two things decide the shape of this file.
+// Three things decide the shape of this file.
 //
 // A link that comes back is not handed to the first in line at once: the session is told that its
 // turn has come, and asks again when it goes on at the end of the turn. Between the two the link is
@@ -8,6 +8,16 @@
 // A session stands in exactly one place while it waits: in `line_`, in `tests_` (its link is being
 // tested), or in `verdicts_` (it was told and has not asked yet). LeaveLine looks in all three.
 // What was lent is counted by what is in `lent_`, never by a number that could drift.
+//
+// A link may be lent before its connection stands; its client need not know, for what is sent
+// meanwhile waits in the link. But Redis serves blocked clients in the order in which they blocked,
+// so a client must not reach the server before another that asked earlier, only because a standing
+// link was there when it came and the other's is still being dialled. Making the later one wait for
+// the dial would let one connection that hangs hold up everybody. Instead clients change links: a
+// connection that has come to stand, because it was made or because its client has given it back,
+// goes to whoever has waited longest for one like it (`dialling_`), and the dial that was that
+// client's is whose the connection was, or idle. So nothing that is idle and stands is of use to
+// anybody who waits for a dial. Order is kept among clients of one database and protocol.
 #include "daemon/upstream/exclusive_pool.h"
 
 #include <algorithm>
@@ -32,17 +42,23 @@ constexpr std::string_view kDone = "no longer needed";
 // How often the age of the oldest waiter is looked at.
 constexpr Duration kLineInterval = std::chrono::milliseconds(100);
 
-// Stands, or is about to, with nothing on it.
-bool Usable(const Link& link) {
-  return link.clean() ||
-         ((link.state() == Link::State::kConnecting || link.state() == Link::State::kHandshake) &&
-          link.unanswered() == 0);
+bool Dialling(const Link& link) {
+  return link.state() == Link::State::kConnecting || link.state() == Link::State::kHandshake;
+}
+
+// For clients one is as good as the other.
+bool Alike(const Link& link, const Link& other) {
+  return link.spec().db == other.spec().db && link.spec().protocol == other.spec().protocol;
 }
 
 }  // namespace
 
 ExclusivePool::~ExclusivePool() {
   NC_CHECK(line_.empty() && tests_.empty() && idle_.empty());
+}
+
+bool ExclusivePool::Usable(const Link& link) {
+  return link.clean() || (Dialling(link) && link.unanswered() == 0);
 }
 
 // ---- lending ------------------------------------------------------------------------------------
@@ -102,6 +118,9 @@ ExclusiveLink* ExclusivePool::Lend(std::unique_ptr<Link> link, ExclusiveOwner& o
   Link* const lent = link.get();
   lent->Lend(&owner, session);
   lent_.emplace(lent, std::move(link));
+  if (lent->state() != Link::State::kReady) {
+    dialling_.push_back(lent);
+  }
   UpdateGauges();
   return lent;
 }
@@ -140,6 +159,7 @@ void ExclusivePool::Return(ExclusiveLink* link, bool reusable) {
   NC_CHECK(found != lent_.end());
   std::unique_ptr<Link> back = std::move(found->second);
   lent_.erase(found);
+  std::erase(dialling_, back.get());
   back->Lend(nullptr, 0);
   if (reusable && back->clean() && !shut_down_) {
     Keep(std::move(back));
@@ -157,6 +177,7 @@ void ExclusivePool::Keep(std::unique_ptr<Link> link) {
     Drop(std::move(link), &deps_.stats.closed_lifetime);
     return;
   }
+  link = ServeDialling(std::move(link));
   // One that somebody waits for is not too many.
   const std::size_t wanted = limits().max_idle + granted_ + line_.size();
   if (idle_.size() >= wanted || links() >= limits().max_active) {
@@ -164,6 +185,47 @@ void ExclusivePool::Keep(std::unique_ptr<Link> link) {
     return;
   }
   idle_.push_back(std::move(link));
+}
+
+// Gives a link to whoever has waited longest for one that stands. What comes back is free in its
+// place: that client's, whose connection is being made; or the same link, where nobody waits.
+std::unique_ptr<Link> ExclusivePool::ServeDialling(std::unique_ptr<Link> link) {
+  if (!link->clean()) {
+    return link;
+  }
+  const auto first = std::ranges::find_if(
+      dialling_, [&](const Link* other) { return Dialling(*other) && Alike(*other, *link); });
+  if (first == dialling_.end()) {
+    return link;
+  }
+  const auto lent = lent_.find(*first);
+  NC_CHECK(lent != lent_.end());
+  std::unique_ptr<Link> freed = std::move(lent->second);
+  lent_.erase(lent);
+  dialling_.erase(first);
+  Link& standing = *link;
+  lent_.emplace(&standing, std::move(link));
+  standing.ExchangeClients(*freed);
+  return freed;
+}
+
+// Connections need not come to stand in the order in which they were asked for.
+void ExclusivePool::OnLinkReady(Link& link) {
+  if (const auto own = std::ranges::find(dialling_, &link); own != dialling_.end()) {
+    const auto first = std::find_if(dialling_.begin(), own, [&](const Link* other) {
+      return Dialling(*other) && Alike(*other, link);
+    });
+    if (first != own) {
+      link.ExchangeClients(**first);
+      *own = *first;  // the place in line is the client's
+    }
+    dialling_.erase(first);
+    return;
+  }
+  const auto idle = std::ranges::find(idle_, &link, &std::unique_ptr<Link>::get);
+  if (idle != idle_.end()) {
+    *idle = ServeDialling(std::move(*idle));
+  }
 }
 
 void ExclusivePool::Drop(std::unique_ptr<Link> link, Counter* reason) {
@@ -272,106 +334,7 @@ void ExclusivePool::OnTested(std::uint64_t session, bool good) {
   owner.OnMayBorrow(session);
 }
 
-// ---- time ---------------------------------------------------------------------------------------
-
-void ExclusivePool::Tick(bool dial) {
-  if (limits().test_while_idle) {
-    for (const auto& link : idle_) {
-      link->CheckHealth();
-    }
-  }
-  DropStale();
-  if (dial) {
-    FillUp();
-  }
-  ServeLine();
-  UpdateGauges();
-}
-
-void ExclusivePool::DropStale() {
-  const MonoTime now = deps_.scheduler.Now();
-  for (std::size_t i = 0; i < idle_.size();) {
-    const Link& link = *idle_[i];
-    if (!Usable(link) && link.unanswered() == 0) {
-      DropIdle(i, nullptr);  // lost; counted where that was seen
-    } else if (link.outlived(now)) {
-      DropIdle(i, &deps_.stats.closed_lifetime);
-    } else if (now - link.last_used() >= Duration(limits().idle_timeout) &&
-               idle_.size() > limits().min_idle + granted_) {
-      DropIdle(i, &deps_.stats.closed_idle);
-    } else {
-      ++i;
-    }
-  }
-  while (idle_.size() > std::max<std::size_t>(limits().max_idle, limits().min_idle) + granted_) {
-    DropIdle(0, &deps_.stats.closed_surplus);  // a reload has lowered the limit
-  }
-}
-
-// Keeps min_idle of them ready. They are the last to be lent: a warm one is better.
-void ExclusivePool::FillUp() {
-  const auto fits = [&](const auto& link) {
-    return link->spec().db == deps_.config.db && link->spec().protocol == proto::Protocol::kResp2;
-  };
-  auto ready = static_cast<std::size_t>(std::count_if(idle_.begin(), idle_.end(), fits));
-  for (; ready < limits().min_idle && links() + granted_ < limits().max_active; ++ready) {
-    auto link = Make(deps_.config.db, proto::Protocol::kResp2, deps_.stats.opened_min_idle);
-    link->Open();
-    idle_.insert(idle_.begin(), std::move(link));
-  }
-}
-
-void ExclusivePool::Reconnect() {
-  while (!idle_.empty()) {
-    DropIdle(idle_.size() - 1, &deps_.stats.closed_reconnect);
-  }
-  for (const auto& [key, link] : lent_) {
-    link->Retire();
-  }
-  for (const auto& [session, test] : tests_) {
-    test.link->Retire();  // it is as good as lent
-  }
-  UpdateGauges();
-}
-
-Duration ExclusivePool::oldest_wait() const {
-  return line_.empty() ? Duration::zero() : deps_.scheduler.Now() - line_.first().since;
-}
-
-void ExclusivePool::OnPrimaryChanged() {
-  while (!idle_.empty()) {
-    DropIdle(idle_.size() - 1, &deps_.stats.closed_switched);
-  }
-  // Sessions that are told give links back; the yard keeps those alive until the turn ends.
-  std::vector<Link*> links;
-  for (const auto& [key, link] : lent_) {
-    links.push_back(link.get());
-  }
-  // In an order that does not depend on addresses: the simulator repeats runs to the byte.
-  std::ranges::sort(links, {}, &Link::lent_session);
-  for (const auto& [session, test] : tests_) {
-    links.push_back(test.link.get());
-  }
-  for (Link* link : links) {
-    link->OnPrimaryChanged();
-  }
-  UpdateGauges();
-}
-
-void ExclusivePool::Shutdown() {
-  shut_down_ = true;
-  line_timer_.reset();
-  while (!line_.empty()) {
-    Tell(line_.TakeFirst(), Verdict::kExpired);
-  }
-  while (!tests_.empty()) {
-    LeaveLine(tests_.begin()->first);
-  }
-  while (!idle_.empty()) {
-    DropIdle(idle_.size() - 1, nullptr);
-  }
-  UpdateGauges();
-}
+// ---- gauges -------------------------------------------------------------------------------------
 
 void ExclusivePool::UpdateGauges() {
   UpstreamStats& stats = deps_.stats;

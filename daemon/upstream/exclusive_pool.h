@@ -4,10 +4,11 @@
 // at most `max_active` links are open, the one returned last is lent first, idle ones are tested,
 // closed and replaced. When every link is lent, clients stand in line: first come, first served, up
 // to `max_wait`. Nobody who comes later overtakes the line, not even when a link has become free
-// and the one it is for has not yet taken it.
+// and the one it is for has not yet taken it. Whoever got a link whose connection is still being
+// made is in line for a connection too: the next that stands is theirs.
 //
 // Owned by the pool; loop thread only. May tell owners from Return, LeaveLine, timers and the
-// callbacks of links, never from Borrow.
+// callbacks of links, never from Borrow, but for OnLinkExchanged.
 #pragma once
 
 #include <cstdint>
@@ -56,6 +57,9 @@ class ExclusivePool {
   void LeaveLine(std::uint64_t session);
   void Return(ExclusiveLink* link, bool reusable);
 
+  // A link of ours stands.
+  void OnLinkReady(Link& link);
+
   // Every health_interval: tests idle links, closes those that are too old, too many or dead, and
   // keeps min_idle ready. `dial`: whether connecting makes sense at the moment.
   void Tick(bool dial);
@@ -92,10 +96,13 @@ class ExclusivePool {
   [[nodiscard]] const config::PoolConfig& limits() const { return deps_.config.pool; }
   // Links that are lent, or promised to somebody.
   [[nodiscard]] std::size_t taken() const { return lent_.size() + granted_ + tests_.size(); }
+  // Stands, or is about to, with nothing on it.
+  [[nodiscard]] static bool Usable(const Link& link);
   ExclusiveLink* Wait(ExclusiveOwner& owner, std::uint64_t session, std::string_view& error_line);
   std::unique_ptr<Link> TakeIdle(DbIndex db, proto::Protocol protocol);
   std::unique_ptr<Link> Make(DbIndex db, proto::Protocol protocol, Counter& reason);
   ExclusiveLink* Lend(std::unique_ptr<Link> link, ExclusiveOwner& owner, std::uint64_t session);
+  std::unique_ptr<Link> ServeDialling(std::unique_ptr<Link> link);
   void StartTest(std::unique_ptr<Link> link, ExclusiveOwner& owner, std::uint64_t session);
   void OnTested(std::uint64_t session, bool good);
   void Keep(std::unique_ptr<Link> link);
@@ -120,6 +127,7 @@ class ExclusivePool {
   const Deps deps_;
   Reported reported_;
   std::unordered_map<ExclusiveLink*, std::unique_ptr<Link>> lent_;
+  std::vector<Link*> dialling_;                    // of those, lent before they stood, by client
   std::vector<std::unique_ptr<Link>> idle_;        // most recently used last
   std::unordered_map<std::uint64_t, Test> tests_;  // by session
   WaitLine line_;

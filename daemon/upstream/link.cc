@@ -219,6 +219,36 @@ void Link::OnWritable() {
   }
 }
 
+// Clients change connections, not connections clients: a stream knows its handler for life.
+void Link::ExchangeClients(Link& other) {
+  NC_CHECK(spec_.purpose == Purpose::kExclusive && other.spec_.purpose == Purpose::kExclusive);
+  NC_CHECK(state_ == State::kReady && other.state_ != State::kReady);
+  // Scripts that a request to be sent will tell the server go with that request; what the server
+  // has been told stays with the connection, and can only have been where nothing waits to be sent.
+  if (requests_.empty()) {
+    scripts_known_.merge(other.scripts_known_);
+    other.scripts_known_.clear();
+  } else {
+    std::swap(scripts_known_, other.scripts_known_);
+  }
+  std::swap(lent_to_, other.lent_to_);
+  std::swap(lent_session_, other.lent_session_);
+  std::swap(protocol_, other.protocol_);
+  std::swap(passthrough_, other.passthrough_);
+  std::swap(tunnel_, other.tunnel_);
+  std::swap(out_, other.out_);
+  std::swap(requests_, other.requests_);
+  std::swap(request_bytes_, other.request_bytes_);
+  std::swap(first_waiting_, other.first_waiting_);
+  std::swap(last_used_, other.last_used_);
+  for (Link* const link : {this, &other}) {
+    link->MarkDirty();
+    if (link->lent_to_ != nullptr) {
+      link->lent_to_->OnLinkExchanged(link->lent_session_, *link);
+    }
+  }
+}
+
 bool Link::StuckAt(MonoTime now) {
   constexpr Duration kPatience = std::chrono::milliseconds(50);
   return (failing_ && state_ != State::kReady) ||

@@ -128,6 +128,12 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     lent_session_ = session;
   }
 
+  // kExclusive: each is lent from now on to whom the other was lent to, if to anybody, and is asked
+  // to send what the other was asked to; the owners are told. REQUIRES: this one stands and `other`
+  // does not; nothing that either was asked to send has been written; the same database and
+  // protocol.
+  void ExchangeClients(Link& other);
+
   // Sends a command of the daemon's own; `done` gets the parsed reply, or null when there is none
   // within `timeout` (zero: upstream.command_timeout). REQUIRES: state() == kReady.
   void Ask(const std::vector<std::string>& command, std::function<void(const UpstreamReply*)> done,

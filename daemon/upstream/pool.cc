@@ -374,6 +374,8 @@ void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
     OnFillLinkReady(link, handshake);
   } else if (link.spec().purpose == Link::Purpose::kTracker) {
     redirection_.OnReady();
+  } else if (link.spec().purpose == Link::Purpose::kExclusive) {
+    exclusive_.OnLinkReady(link);
   }
   if (!commands_asked_ && deps_.login != LoginKind::kClient &&
       link.spec().purpose != Link::Purpose::kExclusive &&

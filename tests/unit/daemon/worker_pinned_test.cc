@@ -425,6 +425,35 @@ TEST_CASE_FIXTURE(Pinned, "a blocked client waits on a link of its own, and hold
   CHECK(stats().pinned.value() == 0);
 }
 
+TEST_CASE_FIXTURE(Pinned, "a blocking command that fails leaves a link that is as good as before") {
+  Start();
+  FakeConnection& client = Connect();
+  constexpr const char* kError = "-WRONGTYPE Operation against a key of the wrong kind\r\n";
+  CHECK(Do(client, "BLMOVE q string LEFT LEFT 0", kError) == kError);
+  CHECK(worker->pool().stats().closed_returned.value() == 0);
+  CHECK(Do(client, "BLPOP q 1", "*-1\r\n") == "*-1\r\n");
+  CHECK(worker->pool().stats().opened_demand.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned, "blocking commands reach the server in the order in which they came") {
+  Start();
+  FakeConnection& holder = Connect();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  CHECK(Ask(holder, "BLPOP other 0").empty());
+  server.accepts = false;
+  CHECK(Ask(first, "BLPOP q 0").empty());  // a connection is made for it
+  server.Answer("BLPOP other 0", "*-1\r\n");
+  Turn();  // and one comes back meanwhile
+  CHECK(Ask(second, "BLMOVE q r LEFT LEFT 0").empty());
+  server.accepts = true;
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP q 0", "BLMOVE q r LEFT LEFT 0"});
+  CHECK(Answer(second, "BLMOVE q r LEFT LEFT 0", "$1\r\ny\r\n") == "$1\r\ny\r\n");
+  CHECK(Answer(first, "BLPOP q 0", "*2\r\n$1\r\nq\r\n$1\r\nx\r\n").ends_with("x\r\n"));
+  CHECK(stats().pinned.value() == 0);
+}
+
 TEST_CASE_FIXTURE(Pinned, "when a blocked client vanishes the server is told by closing its link") {
   Start();
   FakeConnection& client = Connect();

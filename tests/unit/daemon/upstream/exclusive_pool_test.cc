@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "daemon/upstream/pool.h"
+#include "proto/encode.h"
 #include "proto/wire_errors.h"
 #include "tests/support/fake_fetch.h"
 #include "tests/support/fake_scheduler.h"
@@ -112,6 +113,21 @@ class Rig : private ExclusiveOwner {
     server.Answer("MULTI", "+OK\r\n");
     Turn();
   }
+  // Sends a command that says whose it is.
+  void Block(std::uint64_t session) {
+    const std::string key = std::to_string(session);
+    const std::vector<std::string_view> command = {"BLPOP", key, "0"};
+    std::string bytes;
+    proto::AppendCommand(bytes, command);
+    CHECK(lent.at(session)
+              ->Send({.bytes = bytes, .sink = &sink, .token = {session, session}})
+              .empty());
+    Turn();
+  }
+  void BorrowAndBlock(std::uint64_t session, DbIndex db = 0) {
+    REQUIRE(Borrow(session, db));
+    Block(session);
+  }
   void Return(std::uint64_t session, bool reusable = true) {
     ExclusiveLink* const link = lent.at(session);
     lent.erase(session);
@@ -131,6 +147,10 @@ class Rig : private ExclusiveOwner {
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
   void OnMayBorrow(std::uint64_t session) override { told.push_back(session); }
+  void OnLinkExchanged(std::uint64_t session, ExclusiveLink& link) override {
+    REQUIRE(lent.contains(session));
+    lent.at(session) = &link;
+  }
 };
 
 // ---- the line -----------------------------------------------------------------------------------
@@ -264,6 +284,87 @@ TEST_CASE_FIXTURE(Rig, "whoever waits when the pool shuts down is told") {
   CHECK_FALSE(Borrow(2));
   CHECK(error == proto::kErrDraining);
   pool->LeaveLine(2);
+}
+
+// ---- in line for a connection
+// ----------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(Rig,
+                  "a link that comes back serves who waits for a dial before who comes later") {
+  Start();
+  BorrowReady(1);
+  server.accepts = false;
+  BorrowAndBlock(2);
+  CHECK(server.Asked().empty());
+  ExclusiveLink* const returned = lent.at(1);
+  Return(1);
+  CHECK(lent.at(2) == returned);
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 2 0"});
+  CHECK(exclusive().idle() == 1);  // the dial that nobody waits for any more
+  const std::size_t dials = dialer.dials();
+  BorrowAndBlock(3);
+  CHECK(dialer.dials() == dials);
+  server.accepts = true;
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 2 0", "BLPOP 3 0"});
+  server.Answer("BLPOP 3 0", "*-1\r\n");
+  CHECK(sink.heard.back() == "3: *-1\r\n");
+}
+
+TEST_CASE_FIXTURE(Rig, "connections that come to stand in another order serve clients in theirs") {
+  Start();
+  server.accepts = false;
+  const std::size_t before = dialer.dials();
+  for (const std::uint64_t session : {1, 2, 3, 4}) {
+    BorrowAndBlock(session, session == 2 ? 5 : 0);
+  }
+  for (const std::size_t place : {3, 1, 2, 0}) {
+    dialer.connection(before + place).Open();
+    Turn();
+  }
+  CHECK(server.Asked() ==
+        std::vector<std::string>{"BLPOP 1 0", "BLPOP 2 0", "BLPOP 3 0", "BLPOP 4 0"});
+  CHECK(exclusive().lent() == 4);
+}
+
+TEST_CASE_FIXTURE(Rig,
+                  "a dial that was given up for a link that came back serves the next client") {
+  Start();
+  BorrowReady(1);
+  server.accepts = false;
+  const std::size_t before = dialer.dials();
+  BorrowAndBlock(2);
+  BorrowAndBlock(3);
+  Return(1);  // serves 2, whose dial is idle now
+  CHECK(exclusive().idle() == 1);
+  dialer.connection(before).Open();
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 2 0", "BLPOP 3 0"});
+  CHECK(exclusive().idle() == 1);
+  Return(3, false);
+  Return(2, false);
+  CHECK(exclusive().links() == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "who leaves while its dial is under way is not served") {
+  Start();
+  BorrowReady(1);
+  server.accepts = false;
+  BorrowAndBlock(2);
+  BorrowAndBlock(3);
+  Return(2, false);
+  Return(1);
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 3 0"});
+}
+
+TEST_CASE_FIXTURE(Rig, "a link that comes back is no use to who waits for another database") {
+  Start();
+  BorrowReady(1);
+  server.accepts = false;
+  BorrowAndBlock(2, 5);
+  Return(1);
+  CHECK(server.Asked().empty());
+  CHECK(exclusive().idle() == 1);
 }
 
 // ---- idle links ---------------------------------------------------------------------------------

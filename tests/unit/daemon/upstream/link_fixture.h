@@ -163,6 +163,7 @@ class LinkFixture : private LinkObserver, private ExclusiveOwner {
   }
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override { ++subscriptions_ended; }
   void OnMayBorrow(std::uint64_t /*session*/) override {}
+  void OnLinkExchanged(std::uint64_t /*session*/, ExclusiveLink& /*link*/) override {}
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override {
     CHECK(session == 77);
     seen.push_back("lost: " + std::string(error_line));

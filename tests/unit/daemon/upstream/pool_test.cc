@@ -174,6 +174,7 @@ class Rig : private ExclusiveOwner {
   void OnSubscriptionsEnded(std::uint64_t /*session*/) override {}
   void OnExclusiveLost(std::uint64_t /*session*/, std::string_view /*line*/) override {}
   void OnMayBorrow(std::uint64_t /*session*/) override {}
+  void OnLinkExchanged(std::uint64_t /*session*/, ExclusiveLink& /*link*/) override {}
 
   std::vector<ExclusiveLink*> lent_;
 };
