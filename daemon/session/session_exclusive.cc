@@ -38,6 +38,11 @@ void Session::OnMayBorrow() {
 
 void Session::OnLinkExchanged(ExclusiveLink& link) {
   NC_CHECK(pin.link != nullptr);
+  for (const UpstreamLink** const waits_for : {&held_lane_, &crowded_lane_}) {
+    if (*waits_for == pin.link) {
+      *waits_for = &link;
+    }
+  }
   pin.link = &link;
 }
 

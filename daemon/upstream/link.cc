@@ -236,6 +236,7 @@ void Link::ExchangeClients(Link& other) {
   std::swap(protocol_, other.protocol_);
   std::swap(passthrough_, other.passthrough_);
   std::swap(tunnel_, other.tunnel_);
+  std::swap(unfinished_, other.unfinished_);
   std::swap(out_, other.out_);
   std::swap(requests_, other.requests_);
   std::swap(request_bytes_, other.request_bytes_);

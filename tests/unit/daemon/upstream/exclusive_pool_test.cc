@@ -346,6 +346,28 @@ TEST_CASE_FIXTURE(Rig,
   CHECK(exclusive().links() == 1);
 }
 
+TEST_CASE_FIXTURE(Rig, "a request that has only begun changes links as well") {
+  Start();
+  BorrowReady(1);
+  server.accepts = false;
+  REQUIRE(Borrow(2));
+  CHECK(lent.at(2)
+            ->Send({.bytes = "*2\r\n$4\r\nECHO\r\n$5\r\n",
+                    .sink = &sink,
+                    .token = {2, 2},
+                    .unfinished = true})
+            .empty());
+  Return(1);
+  lent.at(2)->SendRest("hello\r\n");
+  lent.at(2)->EndRest(5s);
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"ECHO hello"});
+  server.Answer("ECHO hello", "$5\r\nhello\r\n");
+  CHECK(sink.heard.back() == "2: $5\r\nhello\r\n");
+  Return(2);
+  CHECK(exclusive().idle() == 2);  // fit for the next: nothing of it is still to come
+}
+
 TEST_CASE_FIXTURE(Rig, "who leaves while its dial is under way is not served") {
   Start();
   BorrowReady(1);
