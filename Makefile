@@ -51,7 +51,7 @@ unit: deps all-targets ## unit tests only
 sim: deps all-targets ## simulator: SEEDS=20000 random worlds
 	@$(BUILD)/nearcached_sim --seeds $(SEEDS)
 
-mutation: deps ## takes out one rule of the coherence contract at a time: the simulator must notice
+mutation: deps ## takes out one rule of the coherence contract at a time: a test must notice
 	@tests/mutation/run.py $(ARGS)
 
 fuzz: ## libFuzzer targets, FUZZ_SECONDS=60 each (clang)

@@ -126,8 +126,9 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
     return;  // counted when it was poisoned
   }
   // The two replies are not one atomic read. A change between them is pushed on this link and will
-  // poison or erase; where nothing pushes, a TTL that contradicts the value is not stored. (An
-  // HGET of a field that is not there says nil too, though there is a key.)
+  // poison or erase; where nothing pushes, or not yet (what PTTL itself finds expired redis-server
+  // 7.0 pushes behind PTTL's reply), a TTL that contradicts the value is not stored. (An HGET of a
+  // field that is not there says nil too, though there is a key.)
   const bool negative = pttl_ms == kNoKey;
   const bool agrees =
       flight.variant.empty() ? negative == flight.SaysNoKey() : !negative || flight.SaysNoKey();

@@ -84,6 +84,7 @@ void Client::Send(std::vector<Request>& batch) {
     close_expected_ = close_expected_ || request.closes;
     if (outstanding_.empty()) {
       RestartClock();
+      asked_ += request.reads.empty() && request.writes.empty() ? 0 : 1;
     }
     outstanding_.push_back(std::move(request));
   }

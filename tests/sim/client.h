@@ -54,6 +54,8 @@ class Client final : public PeerHandler {
   void CheckDeadline(Duration allowance);
   [[nodiscard]] bool done() const { return done_; }
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
+  // How many requests for data it has sent while it waited for nothing.
+  [[nodiscard]] std::uint64_t asked() const { return asked_; }
 
   void OnPeerBytes(std::string_view bytes) override;
   void OnPeerClosed() override;
@@ -78,6 +80,7 @@ class Client final : public PeerHandler {
   std::string name_;
   ReplyReader reader_;
   std::deque<Request> outstanding_;
+  std::uint64_t asked_ = 0;
   std::uint64_t index_ = 0;
   bool subscribed_ = false;
   bool greeted_ = false;

@@ -14,6 +14,9 @@ namespace {
 constexpr int kNodePort = 6379;
 constexpr int kSentinelPort = 26379;
 constexpr Duration kSentinelLagMax = milliseconds(500);
+// Clients are watched for this long at a time; what they ask reaches a node within that.
+constexpr Duration kAskedWithin = milliseconds(100);
+constexpr Duration kOnTheWayMax = milliseconds(300);
 
 }  // namespace
 
@@ -253,8 +256,7 @@ void NodeGroup::Teach() {
   }
 }
 
-void NodeGroup::Promote(std::size_t next, Duration grace, Duration bound,
-                        std::function<bool()> traffic) {
+void NodeGroup::Promote(std::size_t next, Duration grace, Duration bound, const Asked& asked) {
   // The node that was replaced and still takes itself for the primary may be believed until now.
   for (Node& node : nodes_) {
     if (node.state == State::kStalePrimary) {
@@ -268,15 +270,32 @@ void NodeGroup::Promote(std::size_t next, Duration grace, Duration bound,
     Teach();
   }
   const MonoTime promoted = env_.scheduler.Now();
-  env_.scheduler.Post(bound, [this, next, promoted, traffic = std::move(traffic)] {
-    if (traffic() && nodes_[next].used <= promoted) {
-      env_.Fail("I8", NameOf(next) + " is the primary since " + FormatTime(promoted) +
-                          " and has been asked nothing yet");
+  env_.scheduler.Post(bound,
+                      [this, next, promoted, asked] { JudgeService(next, promoted, asked); });
+}
+
+// The bound is over: who asks from now on is served by the new primary. As long as nobody asks
+// there is nothing to be seen.
+void NodeGroup::JudgeService(std::size_t node, MonoTime promoted, const Asked& asked) {
+  const auto before = asked();
+  if (!before || !IsUnused(node, promoted)) {
+    return;
+  }
+  env_.scheduler.Post(kAskedWithin, [this, node, promoted, asked, before] {
+    if (asked() == before) {
+      JudgeService(node, promoted, asked);
+      return;
     }
+    env_.scheduler.Post(kOnTheWayMax, [this, node, promoted, asked] {
+      if (asked() && IsUnused(node, promoted)) {
+        env_.Fail("I8", NameOf(node) + " is the primary since " + FormatTime(promoted) +
+                            " and has been asked nothing yet, though clients ask");
+      }
+    });
   });
 }
 
-void NodeGroup::ChangePrimary(const std::function<bool()>& traffic) {
+void NodeGroup::ChangePrimary(const Asked& asked) {
   if (std::exchange(changing_, true)) {
     return;
   }
@@ -300,8 +319,8 @@ void NodeGroup::ChangePrimary(const std::function<bool()>& traffic) {
     nodes_[old].grace_end = MonoTime::max();
     pause = Duration::zero();
   }
-  env_.scheduler.Post(
-      pause, [this, next, leave, bound, traffic] { Promote(next, leave, bound, traffic); });
+  env_.scheduler.Post(pause,
+                      [this, next, leave, bound, asked] { Promote(next, leave, bound, asked); });
   env_.scheduler.Post(pause + bound, [this, old, leave, can_be_told] {
     changing_ = false;
     const bool away = nodes_[old].state == State::kDown || nodes_[old].state == State::kSilent;

@@ -56,9 +56,10 @@ class NodeGroup final : public ServerNodes {
   [[nodiscard]] std::size_t nodes() const override { return nodes_.size(); }
 
   // Another node becomes the primary, in one of the ways there are; the old one comes back in time.
-  // Does nothing while the change before is not over. `traffic`: whether clients ask all the time,
-  // for as long as the promises take.
-  void ChangePrimary(const std::function<bool()>& traffic);
+  // Does nothing while the change before is not over. `asked`: how many requests for data clients
+  // have sent; nothing once they stop.
+  using Asked = std::function<std::optional<std::uint64_t>()>;
+  void ChangePrimary(const Asked& asked);
 
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
@@ -72,7 +73,11 @@ class NodeGroup final : public ServerNodes {
   };
   struct Sentinel;
 
-  void Promote(std::size_t next, Duration grace, Duration bound, std::function<bool()> traffic);
+  void Promote(std::size_t next, Duration grace, Duration bound, const Asked& asked);
+  void JudgeService(std::size_t node, MonoTime promoted, const Asked& asked);
+  [[nodiscard]] bool IsUnused(std::size_t node, MonoTime since) const {
+    return nodes_[node].state == State::kPrimary && primary_ == node && nodes_[node].used <= since;
+  }
   void Become(std::size_t node, State state, Duration grace);
   void Teach();
   [[nodiscard]] std::size_t replicas() const;

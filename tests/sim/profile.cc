@@ -14,6 +14,8 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "churn", .churn = 6});
     all.push_back({.name = "overload", .faults = true, .overload = true});
     all.push_back({.name = "short-lives", .short_lives = true, .churn = 4});
+    all.push_back({.name = "announced", .tracking = false, .announced = true});
+    all.push_back({.name = "meeting", .short_lives = true, .meeting = true, .churn = 3});
     all.push_back({.name = "failover", .failover = true});
     all.push_back({.name = "cluster", .cluster = true});
     all.push_back({.name = "redirect", .method = "redirect", .churn = 2});

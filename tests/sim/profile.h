@@ -19,6 +19,8 @@ struct Profile {
   bool server_tracks = true;         // … and the server knows it
   bool overload = false;             // small limits, deep pipelines, slow readers
   bool short_lives = false;          // keys die while their replies are on slow links
+  bool announced = false;            // writes past the product are announced, mostly by prefix
+  bool meeting = false;              // clients read few keys in many ways, and others change them
   bool failover = false;             // several nodes, and the primary changes
   bool cluster = false;              // a Redis Cluster, and whatever happens to one
   double churn = 1;                  // weight of expiries, deletes and flushes

@@ -117,6 +117,8 @@ ProductSetup World::DrawSetup() {
   setup.verify = aside.Below(5) == 0;
   setup.events = aside.Below(profile_.tracking && profile_.server_tracks ? 4 : 2) == 0;
   setup.stream_above = aside.Below(3) == 0 ? 16 + aside.Below(200) : 0;
+  setup.all_reads = setup.all_reads || profile_.meeting;
+  setup.events = setup.events || profile_.announced;
   return setup;
 }
 
@@ -138,7 +140,7 @@ PathFaults World::DrawPath() {
   if (profile_.overload) {
     path.window = env_.Between(64, 20'000);
   }
-  if (profile_.short_lives) {
+  if (profile_.short_lives || profile_.announced) {
     path.delay_max = env_.Between(milliseconds(1), milliseconds(40));
   }
   return path;
@@ -281,8 +283,10 @@ void World::Introduce(SimConnection& connection) {
 }
 
 void World::ScheduleDirectWriter() {
+  const bool busy = profile_.announced || profile_.meeting;
   const Duration pause =
-      env_.Between(microseconds(100), milliseconds(80)) * (traffic_.read_mostly() ? 20 : 1);
+      env_.Between(microseconds(100), busy ? milliseconds(10) : milliseconds(80)) *
+      (traffic_.read_mostly() ? 20 : 1);
   env_.scheduler.Post(pause, [this] {
     if (env_.scheduler.Now() > traffic_end_) {
       return;
@@ -308,7 +312,7 @@ void World::Announce(const Args& write) {
   const auto keys = KeysOf(*FindModelCommand(Upper(write.front())), write);
   Announcements::Names names;
   std::string payload;
-  const double form = env_.rng.Unit();
+  const double form = profile_.announced ? 0.5 + env_.rng.Unit() / 2 : env_.rng.Unit();
   if (keys.empty()) {
     names.everything = true;
     payload = R"({"all": true, "origin": "other"})";
@@ -367,10 +371,22 @@ void World::ScheduleFaults() {
 void World::ScheduleFailovers() {
   env_.scheduler.Post(env_.Between(milliseconds(300), milliseconds(1500)), [this] {
     if (env_.scheduler.Now() < traffic_end_ && !draining_) {
-      group_->ChangePrimary([this] { return env_.scheduler.Now() < traffic_end_ && !draining_; });
+      group_->ChangePrimary([this] { return Asked(); });
       ScheduleFailovers();
     }
   });
+}
+
+// What clients have asked for; nothing once they stop.
+std::optional<std::uint64_t> World::Asked() const {
+  if (draining_ || env_.scheduler.Now() >= traffic_end_) {
+    return std::nullopt;
+  }
+  std::uint64_t asked = 0;
+  for (const auto& client : clients_) {
+    asked += client->asked();
+  }
+  return asked;
 }
 
 void World::InjectFault() {

@@ -72,6 +72,7 @@ class World {
   void ScheduleFaults();
   void InjectFault();
   void ScheduleFailovers();
+  [[nodiscard]] std::optional<std::uint64_t> Asked() const;
   void ScheduleClusterEvents();
   void InjectLinkFault();
   void StartProbes();
