@@ -18,6 +18,28 @@ namespace {
 
 constexpr std::int64_t kNoExpiry = -1;  // PTTL: the key exists and has no TTL
 
+// The first of some requests of each session.
+class FirstRequests {
+ public:
+  void Note(const RequestToken& token) {
+    const auto [it, is_new] = first_.emplace(token.owner, token.seq);
+    it->second = std::min(it->second, token.seq);
+  }
+  // Whether `token` is the first one itself.
+  [[nodiscard]] bool Has(const RequestToken& token) const {
+    const auto it = first_.find(token.owner);
+    return it != first_.end() && it->second == token.seq;
+  }
+  // Whether one of the same session was asked before `token`.
+  [[nodiscard]] bool Precede(const RequestToken& token) const {
+    const auto it = first_.find(token.owner);
+    return it != first_.end() && it->second < token.seq;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint64_t> first_;  // by session
+};
+
 }  // namespace
 
 // What AskAgain needs of a flight that may be closed by then.
@@ -106,29 +128,40 @@ void FlightTable::Rejoin(const Flight& asked, FlightWaiter waiter) {
 }
 
 // `ahead` asked again, and will be answered by flight `reached` of the key. Whatever their clients
-// asked of it later, and an earlier flight would answer, goes behind. (None of these flights has
-// begun to be answered: that comes after all the replies of the flight `asked`.)
+// asked of it later, and an earlier flight would answer, goes behind. It goes to the very back, and
+// so does all that those clients asked after it, whichever flight would answer that. (None of these
+// flights has begun to be answered: that comes after all the replies of the flight `asked`.)
 void FlightTable::FollowUp(const Flight& asked, const std::vector<FlightWaiter>& ahead,
                            std::uint64_t reached) {
-  std::unordered_map<std::uint64_t, std::uint64_t> first;  // request of each session that went
+  FirstRequests went;
   for (const FlightWaiter& waiter : ahead) {
-    const auto [it, is_new] = first.emplace(waiter.token.owner, waiter.token.seq);
-    it->second = std::min(it->second, waiter.token.seq);
+    went.Note(waiter.token);
+  }
+  const auto concerned = [&](const Flight& flight) {
+    return flight.open && !flight.streaming && flight.db == asked.db && flight.key == asked.key &&
+           flight.order > asked.order;
+  };
+  FirstRequests back;
+  for (const auto& flight : flights_) {
+    if (concerned(*flight) && flight->order < reached) {
+      for (const FlightWaiter& waiter : flight->waiters) {
+        if (went.Precede(waiter.token)) {
+          back.Note(waiter.token);
+        }
+      }
+    }
   }
   std::vector<std::pair<Flight, FlightWaiter>> behind;
   for (const auto& flight : flights_) {
-    if (!flight->open || flight->streaming || flight->db != asked.db || flight->key != asked.key ||
-        flight->order <= asked.order || flight->order >= reached) {
-      continue;
+    if (concerned(*flight)) {
+      std::erase_if(flight->waiters, [&](const FlightWaiter& waiter) {
+        const bool follows = back.Has(waiter.token) || back.Precede(waiter.token);
+        if (follows) {
+          behind.emplace_back(Asked(*flight), waiter);
+        }
+        return follows;
+      });
     }
-    std::erase_if(flight->waiters, [&](const FlightWaiter& waiter) {
-      const auto it = first.find(waiter.token.owner);
-      const bool follows = it != first.end() && it->second < waiter.token.seq;
-      if (follows) {
-        behind.emplace_back(Asked(*flight), waiter);
-      }
-      return follows;
-    });
   }
   std::sort(behind.begin(), behind.end(),
             [](const auto& a, const auto& b) { return a.second.token.seq < b.second.token.seq; });

@@ -138,6 +138,29 @@ TEST_CASE_FIXTURE(Variants,
   CHECK(TakeHeard() == Heard{"1: :2\r\n", "2: :4\r\n"});
 }
 
+TEST_CASE_FIXTURE(Variants, "what is taken along takes along what its client asked after it") {
+  (void)Ask("llen k", 10, Protocol::kResp2, 1);
+  scheduler.Advance(1s);
+  joining = Joining::kYoungest;
+  (void)Ask("llen k", 1, Protocol::kResp2, 2);  // when the key may have ended already
+  (void)Ask("hlen k", 2, Protocol::kResp2, 2);
+  (void)Ask("llen k", 3, Protocol::kResp2,
+            2);  // which serves the first one as well, not the second
+  REQUIRE(channel.sent.size() == 3);
+  Answer(0, ":1\r\n", ":500\r\n");
+  CHECK(TakeHeard() == Heard{"10: :1\r\n"});
+  REQUIRE(channel.sent.size() == 5);
+  CHECK(channel.sent[3].request == "hlen k");
+  CHECK(channel.sent[4].request == "llen k");
+  Answer(1, ":2\r\n", ":-1\r\n");
+  CHECK(TakeHeard().empty());
+  Answer(2, ":3\r\n", ":-1\r\n");
+  CHECK(TakeHeard() == Heard{"1: :3\r\n"});
+  Answer(3, ":4\r\n", ":-1\r\n");
+  Answer(4, ":5\r\n", ":-1\r\n");
+  CHECK(TakeHeard() == Heard{"2: :4\r\n", "3: :5\r\n"});
+}
+
 TEST_CASE_FIXTURE(Variants, "a large aggregate is gathered while it could fit, and streams then") {
   terms.entry_bytes_max = 40;
   (void)Ask("lrange k 0 -1", 1);
