@@ -31,8 +31,7 @@ class Faults:
         self._reloads = 0
         self._stopping = False
         self._deck = [self.fill_links_killed, self.data_links_killed, self.all_links_killed,
-                      self.server_stopped, self.flushed, self.databases_swapped, self.keys_expire,
-                      self.configuration_reloaded]
+                      self.server_stopped, self.flushed, self.configuration_reloaded]
         if any(stand.relays.values()):
             self._deck += [self.bytes_held, self.bytes_dropped, self.replies_dropped_on_fill_links]
         if "redirect" in str(stand.mode.config):
@@ -40,6 +39,10 @@ class Faults:
                            self.tracking_links_dropped]
         if len(stand.nodes) > 1:
             self._deck += [self.primary_replaced] * 2
+        if stand.mode.topology == "cluster":
+            self._deck += [self.slots_moved] * 3
+        else:  # there is one database in a cluster, and a script stays in its slot
+            self._deck += [self.databases_swapped, self.keys_expire]
 
     async def run(self):
         """Until stop(): decks are shuffled and played, so that each fault has its turn."""
@@ -61,11 +64,13 @@ class Faults:
 
     async def _kill(self, wanted):
         def kill():
-            rows = [row for row in self._stand.primary.clients()
-                    if row["name"].startswith("nearcached") and wanted(row)]
-            for row in rows:
-                self._stand.primary.cmd("CLIENT", "KILL", "ID", row["id"])
-            return bool(rows)
+            killed = 0
+            for server in self._stand.primaries():
+                for row in server.clients():
+                    if row["name"].startswith("nearcached") and wanted(row):
+                        server.cmd("CLIENT", "KILL", "ID", row["id"])
+                        killed += 1
+            return killed > 0
         return await asyncio.to_thread(kill)
 
     async def fill_links_killed(self):
@@ -127,9 +132,8 @@ class Faults:
     # ---- the server ----
 
     async def server_stopped(self):
-        server = self._stand.primary
-        # Sentinels replace a primary that is silent for long, and writes would be lost.
-        longest = 1.0 if self._stand.sentinels else 2.5
+        server = self._rng.choice(self._stand.primaries())
+        longest = 1.0 if self._stand.switches_by_itself else 2.5  # s
         server.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(self._rng.uniform(0.2, longest))
@@ -140,21 +144,20 @@ class Faults:
         stand = self._stand
         async with self._load.gate.closed():
             self._load.settle()
-            if not await asyncio.to_thread(self._in_step):
+            if not await asyncio.to_thread(stand.in_step):
                 return False
             await stand.fail_over()
         return True
 
-    def _in_step(self):
-        """Whether the replica has all there is; nothing is written meanwhile."""
-        stand = self._stand
-        try:
-            eventually(lambda: stand.primary.info("connected_slaves") == "1", "a replica", timeout=5)
-            with stand.primary.connect() as conn:
-                conn.cmd("SET", "in-step", time.monotonic())
-                return conn.cmd("WAIT", 1, 3000) == 1
-        except AssertionError:
-            return False
+    async def slots_moved(self):
+        """While nobody writes, so that what a key was in the one place and is in the other are one
+        line of versions; who reads is redirected at any moment."""
+        stand, names = self._stand, [key.name for key in self._load.keys.all()]
+        async with self._load.gate.closed():
+            self._load.settle()
+            moved = await asyncio.to_thread(
+                stand.move_slots, self._rng.sample(names, 4), self._rng.randrange(1 << 30))
+        return moved > 0
 
     # ---- the data ----
 

@@ -276,7 +276,7 @@ class Load:
             return await self._simple(client, key, *commands)
         if what < 0.45:
             return await self._simple(client, key, ("SET", key.name, value), px=rng.randrange(50, 1500))
-        other = f"{key.name}.other"
+        other = f"{{{key.name}}}.other"  # in a cluster: of the same slot
         if what < 0.52:
             return await self._simple(client, key, ("SET", other, value), ("RENAME", other, key.name))
         if what < 0.59:

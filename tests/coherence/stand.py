@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 
 from harness.env import merged
 from harness.processes import free_port
@@ -20,9 +21,9 @@ _SCHEDULING = 0.35 * SCALE  # of four processes that share a machine with others
 # Long enough that a busy machine is not taken for a dead primary: a replacement that nobody planned
 # loses writes that were acknowledged.
 _SENTINEL_PATIENCE_MS = 3000
-_COMMON = {"upstream": {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms",
-                        "health_misses": _HEALTH_MISSES, "command_timeout": "2s"},
-           "l1": {"commands": ["all"]}}
+COMMON = {"upstream": {"health_interval": f"{int(_HEALTH_INTERVAL * 1000)}ms",
+                       "health_misses": _HEALTH_MISSES, "command_timeout": "2s"},
+          "l1": {"commands": ["all"]}}
 _PUSH_BOUND = SILENCE + _SCHEDULING
 
 
@@ -54,6 +55,10 @@ MODES = {mode.name: mode for mode in (
          bound=_TTL_ONLY_TTL + _SCHEDULING, ttl=_TTL_ONLY_TTL + _SCHEDULING, pushes=False),
     Mode("replicated", "a list of nodes whose primary is killed and replaced", {}, topology="list"),
     Mode("sentinel", "sentinels replace a primary that is killed", {}, topology="sentinel"),
+    # Nobody pushes that a key which is remembered as absent has come into being where its slot went
+    # (ARCHITECTURE.md 4): here absence is not remembered.
+    Mode("cluster", "slots move, and primaries are killed and replaced",
+         {"l1": {"negative_ttl": "0s"}}, topology="cluster"),
 )}
 
 
@@ -74,7 +79,7 @@ class Stand:
         self._start_servers()
         for via in SIDECARS:
             url = await self._way(via)
-            config = merged(merged(_COMMON, self.mode.config), {"upstream": {"url": url}})
+            config = merged(merged(COMMON, self.mode.config), {"upstream": {"url": url}})
             self.daemons[via] = self.env.daemon(self.primary, config)
         for daemon in self.daemons.values():
             await asyncio.to_thread(daemon.wait_ready)
@@ -127,6 +132,25 @@ class Stand:
         try:
             return not self.sentinels or eventually(agreed, "sentinels agree with the run", timeout=10)
         except TimedOut:
+            return False
+
+    def primaries(self):
+        """The nodes that are primaries now."""
+        return [self.primary]
+
+    @property
+    def switches_by_itself(self):
+        """Whether somebody replaces a primary that is silent for long, and writes would be lost."""
+        return self.sentinels is not None
+
+    def in_step(self):
+        """Whether the replica has all there is; nothing is written meanwhile. Blocking."""
+        try:
+            eventually(lambda: self.primary.info("connected_slaves") == "1", "a replica", timeout=5)
+            with self.primary.connect() as conn:
+                conn.cmd("SET", "in-step", time.monotonic())
+                return conn.cmd("WAIT", 1, 3000) == 1
+        except AssertionError:
             return False
 
     def hits(self):

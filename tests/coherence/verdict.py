@@ -5,6 +5,7 @@ import dataclasses
 import math
 import time
 
+from .cluster_stand import ClusterStand
 from .faults import Faults
 from .history import Judge
 from .load import Load
@@ -44,8 +45,13 @@ def _problems(mode, judge, hits, faults):
     return found
 
 
+def make_stand(env, mode):
+    """What a run of `mode` runs against, not started yet."""
+    return (ClusterStand if mode.topology == "cluster" else Stand)(env, mode)
+
+
 async def _run(env, mode, seconds, seed, rate):
-    stand = await Stand(env, mode).start()
+    stand = await make_stand(env, mode).start()
     judge = Judge(mode.bound, mode.ttl, mode.pushes)
     load = Load(judge, SIDECARS, stand.port_of, seed, rate)
     load.start()
@@ -60,8 +66,8 @@ async def _run(env, mode, seconds, seed, rate):
     hits = await asyncio.to_thread(stand.hits) - hits_before
     problems = _problems(mode, judge, hits, faults.counts)
     if not await asyncio.to_thread(stand.as_planned):
-        problems.append("sentinels replaced the primary by themselves, which loses writes: on a machine "
-                        "as busy as this the run says nothing")
+        problems.append("a primary was replaced that this run had not killed, which loses writes: on a "
+                        "machine as busy as this the run says nothing")
     stand.close()
     return Outcome(mode, time.monotonic() - begun, judge, load, dict(faults.counts), hits, problems)
 

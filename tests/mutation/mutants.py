@@ -53,7 +53,8 @@ MUTANTS = [
            "  if (footprint->write && outcome"),
     Mutant("hold", "R3: nothing is filled while a write of the key is unanswered", _COHERENCE_H,
            "    return flush_holds_ != 0 || (!holds_.empty() && holds_.contains(hash));",
-           "    return false && hash == 0;"),
+           "    return false && hash == 0;",
+           by="unit/fetch"),
     Mutant("own-order", "R4: a read behind the client's own write follows it", _READS,
            "  if (session.open.MayBeForwarded(key.hash) || (RulesAreNew() && "
            "!session.open.no_forwards())) {",
@@ -72,7 +73,7 @@ MUTANTS = [
            "after it", _AGAIN,
            "    return w.since > flight.sent_at && w.since >= alive_until;",
            "    return w.since > alive_until && w.since < flight.sent_at;",
-           by="short-lives"),
+           by="unit/fetch"),
     Mutant("owner", "R6: what a lost fill link had filled is gone", _COHERENCE,
            "  } else {\n    l1_.DropOwner(owner);\n  }", "  }",
            by="faults"),
@@ -97,7 +98,7 @@ MUTANTS = [
            by="churn"),
     Mutant("own-flush", "R7: FLUSHALL through here holds every key", _COHERENCE_H,
            "    return flush_holds_ != 0 || (!holds_", "    return (!holds_",
-           by="churn"),
+           by="unit/fetch"),
     Mutant("first-key-only", "R8: every key a command writes counts", _FORWARD,
            "    const bool write = visit.write || unknown;",
            "    if (footprint != nullptr && !footprint->keys.empty()) {\n      break;\n    }\n"

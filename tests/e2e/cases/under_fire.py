@@ -55,5 +55,10 @@ def no_read_breaks_the_contract_while_primaries_are_replaced(env):
 
 
 @case(full=True, timeout=150)
+def no_read_breaks_the_contract_while_slots_of_a_cluster_move_and_primaries_are_replaced(env):
+    _keeps_the_contract(env, "cluster")
+
+
+@case(full=True, timeout=150)
 def no_read_breaks_the_contract_while_sentinels_replace_primaries(env):
     _keeps_the_contract(env, "sentinel")
