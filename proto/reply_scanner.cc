@@ -135,12 +135,7 @@ const char* ReplyScanner::ScanType(const char* p, const char* end) {
   step_ = Step::kHeader;
   std::uint32_t number = 0;
   switch (value_type_) {
-    case '>':
-      if (!outermost_) {
-        Fail("a push inside another reply");
-        return p;
-      }
-      [[fallthrough]];
+    case '>':  // inside another reply, as in that of an EXEC that subscribes, it is an array
     case '*':
     case '%':
     case '~':

@@ -23,6 +23,7 @@ struct SendRequest {
   std::unique_ptr<Footprint> footprint{};  // null when the command touches nothing cacheable
   Duration timeout{};                      // zero: waits for ever (blocking commands)
   bool answered_by_push = false;           // passthrough: (P|S)(UN)SUBSCRIBE, see Link
+  bool subscribes = false;                 // passthrough: EXEC of a transaction that does
   bool discard_reply = false;              // nobody wants the reply: counted off, not handed on
   // A read that changes nothing: should its connection be lost, it may be sent once more.
   bool repeatable = false;

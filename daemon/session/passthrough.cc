@@ -53,19 +53,15 @@ void Dispatcher::ConfirmUnsubscribe(Session& session, const Request& request) {
   });
 }
 
+// In MULTI too: the server queues what changes the connection's state like anything else, and the
+// state comes with EXEC.
 bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
-  const bool select = request.row->name == "select";
   if (!session.pin.multi && request.row->name.ends_with("unsubscribe")) {
     ConfirmUnsubscribe(session, request);
     return true;
   }
-  if (session.pin.multi && !select) {
-    RefuseInMulti(session, request,
-                  proto::NotSupported(request.row->name, "send it outside MULTI"));
-    return true;
-  }
-  if (InCluster() && request.row->handling == Handling::kOwnLink) {
-    session.AnswerError(request.row->id, proto::NotSupported(request.row->name, kOneNode));
+  if (InCluster() && (session.pin.multi || request.row->handling == Handling::kOwnLink)) {
+    RefuseInMulti(session, request, proto::NotSupported(request.row->name, kOneNode));
     return true;
   }
   if (session.unanswered() != 0) {
@@ -193,7 +189,7 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   }
   session.pin.stays = session.pin.stays || name == "client|tracking" || name == "select" ||
                       request.row->handling == Handling::kTransaction ||
-                      request.row->handling == Handling::kOwnLink;
+                      request.row->handling == Handling::kOwnLink || session.pin.multi;
   SendPassthrough(session, request, translated.empty() ? request.raw : translated);
   if (names_redirect) {
     session.pin.translating = true;
@@ -209,6 +205,7 @@ std::unique_ptr<Footprint> Dispatcher::PassthroughFootprint(Session& session,
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   if (name == "multi") {
+    session.pin.subscribes = false;
     session.pin.multi = true;
     session.pin.commands_queued = 0;
   } else if (name == "exec" || name == "discard") {
@@ -223,6 +220,11 @@ std::unique_ptr<Footprint> Dispatcher::PassthroughFootprint(Session& session,
 }
 
 void Dispatcher::SendPassthrough(Session& session, const Request& request, std::string_view bytes) {
+  const std::string_view name = request.row->name;
+  const bool queues = session.pin.multi && name != "exec" && name != "discard";
+  const bool subscription = request.row->handling == Handling::kSubscribe;
+  session.pin.subscribes =
+      session.pin.subscribes || (queues && subscription && !name.ends_with("unsubscribe"));
   std::unique_ptr<Footprint> footprint = PassthroughFootprint(session, request);
   if (footprint != nullptr) {
     context_.coherence.BeginWrite(*footprint);
@@ -236,7 +238,8 @@ void Dispatcher::SendPassthrough(Session& session, const Request& request, std::
                   .token = {},
                   .footprint = std::move(footprint),
                   .timeout = {},
-                  .answered_by_push = request.row->handling == Handling::kSubscribe,
+                  .answered_by_push = subscription && !queues,
+                  .subscribes = name == "exec" && session.pin.subscribes,
                   .script = bound ? nullptr : std::move(script)};
   const std::string_view refused = session.pin.link->Send(out);
   if (!refused.empty()) {
@@ -245,7 +248,7 @@ void Dispatcher::SendPassthrough(Session& session, const Request& request, std::
     }
     session.AnswerError(request.row->id, refused);
     session.CloseAfterReplies(context_.stats.closed_upstream);
-  } else if (request.row->name == "sync" || request.row->name == "psync") {
+  } else if (!queues && (name == "sync" || name == "psync")) {  // which a transaction may not
     session.pin.tunnel = true;
     session.pin.link->StartTunnel();
   }

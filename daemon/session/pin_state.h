@@ -17,6 +17,7 @@ struct PinState {
   bool watching = false;          // WATCH
   bool multi = false;             // MULTI
   bool aborted = false;           // a queued command was refused here: EXEC must fail
+  bool subscribes = false;        // in MULTI: what is queued subscribes
   bool passthrough = false;       // SUBSCRIBE, MONITOR, CLIENT TRACKING
   bool tunnel = false;            // passthrough of a replica: the bytes are no requests any more
   bool stays = false;             // passthrough that outlives its subscriptions: tracking, SELECT

@@ -71,6 +71,7 @@ std::string_view Link::Send(SendRequest& request) {
     queued.kept = queued.bytes;
   }
   queued.answered_by_push = request.answered_by_push;
+  queued.subscribes = request.subscribes;
   queued.abandoned = request.discard_reply;
   queued.sent_at = last_used_;
   unfinished_ = request.unfinished;

@@ -210,6 +210,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     bool settled = false;           // the footprint's second act is done
     bool begun = false;             // pieces of the reply were delivered
     bool answered_by_push = false;  // passthrough: its confirmation is no reply
+    bool subscribes = false;        // passthrough: its confirmations are inside its reply
     [[nodiscard]] bool MayRepeat() const { return kept != 0 && !repeated && !begun && !abandoned; }
   };
 

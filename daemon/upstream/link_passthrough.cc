@@ -69,6 +69,11 @@ void Link::SettlePassthrough(std::string_view head, std::string_view tail) {
       PopRequest();
     }
   }
+  if (!push && scanner_.type() == '*' && !requests_.empty() && requests_.front().subscribes) {
+    // How many there are is inside; the next confirmation says it. What matters until then is that
+    // what is published is no reply.
+    subscriptions_ = std::max(subscriptions_, 1U);
+  }
   if (!requests_.empty() && (!push || (confirms && requests_.front().answered_by_push))) {
     Settle(requests_.front(), Outcome::kAnswered);
     PopRequest();

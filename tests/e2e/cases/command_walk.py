@@ -113,7 +113,7 @@ _JUSTIFIED = {
     "zrandmember": ("random", _elements),
 }
 # What is there afterwards may differ as well: chosen at random, or gone within a millisecond.
-_UNSTEADY = {"spop", "psetex", "pexpire"}
+_UNSTEADY = {"spop", "psetex", "pexpire", "getex"}
 _STRINGS = ["str", "int", "empty", "bin", "ttl", "long", "hll", "bits", "missing", b"key\x00\r\n", "a",
             "f", "v"]
 
@@ -188,7 +188,12 @@ def _compare(env, proto, single, reads, count):
     true(not wrong, f"{len(wrong)} of {compared} replies differ:\n" + "\n".join(wrong[:200]))
     if reads == _READ_ALL:
         kept = daemon.metrics().total("nearcached_l1_command_hits_total")
-        true(kept > compared / 20, f"only {kept} of {compared} replies came from memory")
+        # In a pipeline a read is behind an unanswered one of the same key most of the time, and then goes
+        # to the server for the sake of their order (ARCHITECTURE.md, other reads than GET): what is in
+        # memory by then is a matter of how the pieces arrive.
+        least = compared // (2 if single else 50)
+        true(kept > least, f"only {kept} of {compared} replies came from memory")
+        env.note(f"{kept:.0f} replies came from memory")
     env.note(f"{len(commands)} commands and subcommands, {compared} replies compared")
 
 

@@ -391,3 +391,46 @@ def lua_locks_and_setnx_locks_exclude(env):
         thread.join()
     equal(problems, [])
     equal(worst[0], 1, "two held the lock at once")
+
+
+def frame_of(conn, command):
+    """The one message, a push perhaps, that the command is answered with."""
+    conn.send_cmd(*command)
+    return conn.read_frame()[1]
+
+
+@case(direct=True)
+def what_a_transaction_subscribes_to_is_confirmed_inside_exec(env):
+    """Byte for byte as the server says it, though in RESP3 that is a push inside a reply."""
+    redis, daemon = env.stack()
+    asked = [("MULTI",), ("SUBSCRIBE", "news"), ("SET", "k", "v"), ("SSUBSCRIBE", "s"), ("MONITOR",),
+             ("EXEC",), ("GET", "k"), ("UNSUBSCRIBE", "news"), ("GET", "k"),
+             ("MULTI",), ("UNSUBSCRIBE",), ("EXEC",), ("MULTI",), ("SYNC",), ("EXEC",), ("GET", "k"),
+             ("MULTI",), ("PSUBSCRIBE", "n*"), ("DISCARD",), ("GET", "k")]
+    for proto in (2, 3):
+        sides = []
+        for target in (redis, daemon):
+            with target.connect(proto) as conn:
+                sides.append([frame_of(conn, command) for command in asked])
+        equal(sides[1], sides[0], f"protocol {proto}")
+    with daemon.connect(2) as sub, daemon.connect() as pub:
+        equal(sub.pipeline(("MULTI",), ("SUBSCRIBE", "news"), ("EXEC",))[-1], [[b"subscribe", b"news", 1]])
+        equal(pub.cmd("PUBLISH", "news", "hot"), 1)
+        equal(sub.read(), [b"message", b"news", b"hot"])
+        equal(sub.cmd("PING"), [b"pong", b""])
+
+
+@case(direct=True)
+def what_replicas_and_developers_send_is_answered_by_the_server(env):
+    redis, daemon = env.stack({}, "--enable-debug-command", "yes")
+    asked = [("REPLCONF", "listening-port", "1"), ("REPLCONF", "capa", "eof"), ("REPLCONF", "nonsense", "1"),
+             ("REPLCONF",), ("PSYNC",), ("SYNC", "x"), ("DEBUG",), ("DEBUG", "HELP"),
+             ("DEBUG", "NONSENSE"), ("DEBUG", "OBJECT", "none"), ("DEBUG", "SLEEP", "0"),
+             ("DEBUG", "STRINGMATCH-LEN", "1", "*"), ("DEBUG", "SET-ACTIVE-EXPIRE", "1"),
+             ("DEBUG", "PROTOCOL", "string"), ("DEBUG", "RELOAD"), ("PING",)]
+    for proto in (2, 3):
+        sides = []
+        for target in (redis, daemon):
+            with target.connect(proto) as conn:
+                sides.append([conn.raw(*command) for command in asked])
+        equal(sides[1], sides[0], f"protocol {proto}")

@@ -633,6 +633,44 @@ TEST_CASE_FIXTURE(Pinned, "a client that tracks for itself does so on a link of 
   CHECK(client.TakeWritten() == push);
 }
 
+TEST_CASE_FIXTURE(Pinned, "SUBSCRIBE in a transaction is queued, and subscribes at EXEC") {
+  Start();
+  FakeConnection& client = Connect();
+  SUBCASE("RESP2") {
+    (void)Do(client, "MULTI", "+OK\r\n");
+    CHECK(Do(client, "SUBSCRIBE c", "+QUEUED\r\n") == "+QUEUED\r\n");
+    CHECK(Do(client, "SET k new", "+QUEUED\r\n") == "+QUEUED\r\n");
+    constexpr const char* kDone = "*2\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n+OK\r\n";
+    CHECK(Do(client, "EXEC", kDone) == kDone);
+    // What is published now gives back nobody's place.
+    server.ping = "";
+    CHECK(Ask(client, "PING").empty());
+    FakeConnection& link = server.ConnectionOf("PING");
+    link.Feed("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n");
+    CHECK(worker->pool().stats().inflight.value() == 1);
+    (void)client.TakeWritten();
+  }
+  SUBCASE("RESP3, where the confirmation inside the reply looks like a push") {
+    (void)Ask(client, "HELLO 3");
+    (void)Do(client, "MULTI", "+OK\r\n");
+    CHECK(Do(client, "PSUBSCRIBE c*", "+QUEUED\r\n") == "+QUEUED\r\n");
+    constexpr const char* kDone = "*1\r\n>3\r\n$10\r\npsubscribe\r\n$2\r\nc*\r\n:1\r\n";
+    CHECK(Do(client, "EXEC", kDone) == kDone);
+    CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
+  }
+  CHECK(stats().pinned.value() == 1);
+}
+
+TEST_CASE_FIXTURE(Pinned, "what a transaction may not do the server says, SYNC for one") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Do(client, "MULTI", "+OK\r\n");
+  constexpr const char* kNo = "-ERR Command not allowed inside a transaction\r\n";
+  CHECK(Do(client, "SYNC", kNo) == kNo);
+  CHECK(Do(client, "EXEC", "-EXECABORT Transaction discarded\r\n").starts_with("-EXECABORT"));
+  CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
+}
+
 TEST_CASE_FIXTURE(Pinned, "a transaction inside a passthrough concerns L1 as any other") {
   Start();
   FakeConnection& client = Connect();
