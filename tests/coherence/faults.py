@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-from harness.wait import eventually
+from harness.wait import SCALE
 
 from .client import Client, Lost
 from .load import DIRECT
@@ -16,6 +16,7 @@ from .stand import SIDECARS
 
 _BURST = 20000  # keys that expire, all within a second and a half
 _SPARE_DB = 9
+_ON_ITS_WAY = 0.5 * SCALE  # s, at most, from a relay to a reply, on a busy machine
 _BURST_SCRIPT = ("for i = 1, tonumber(ARGV[1]) do redis.call('SET', 'burst:' .. i, i, 'PX', "
                  "200 + (i * 7919) % 1300) end return 'OK'")
 
@@ -161,6 +162,13 @@ class Faults:
 
     # ---- the data ----
 
+    async def _until_delivered(self):
+        """Until nothing is held back any more: what was given up may be among it, and is executed
+        then. Nobody may write before that."""
+        if self._background:
+            await asyncio.wait(set(self._background))
+        await asyncio.sleep(_ON_ITS_WAY)
+
     @contextlib.asynccontextmanager
     async def _alone(self, via):
         """A connection through `via` while nobody writes; None when there is no way just now."""
@@ -186,7 +194,8 @@ class Faults:
             except Lost:
                 reply = None
             if reply != b"OK":
-                self._load.keys.forget(lambda key: False)  # perhaps wiped, perhaps later
+                await self._until_delivered()
+                self._load.keys.forget(lambda key: False)  # perhaps wiped
                 return False
             for key, version in versions.items():
                 key.acknowledge(version, now, via)
