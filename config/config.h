@@ -98,9 +98,12 @@ struct UpstreamConfig {
   bool cluster_commands = false;             // topology: cluster; CLUSTER is passed on
   Duration max_hold{0};                      // requests wait so long when the upstream goes away
   bool retry_reads = true;                   // a read whose link was lost is sent once more
-  std::uint32_t breaker_failures = 5;        // in a row: nobody connects for a while; 0: never
-  std::uint32_t dials_max = 8;               // links that connect at the same time
-  std::uint32_t link_pipeline_max = 1'024;   // unanswered on a shared link; then who has
+  // "primary", "prefer_replica", "replica" or "nearest": who answers reads that L1 does not keep.
+  std::string read_from = "primary";
+  Duration replica_lag_max{10'000};         // a replica that may be further behind is not read from
+  std::uint32_t breaker_failures = 5;       // in a row: nobody connects for a while; 0: never
+  std::uint32_t dials_max = 8;              // links that connect at the same time
+  std::uint32_t link_pipeline_max = 1'024;  // unanswered on a shared link; then who has
   std::uint64_t link_pipeline_bytes_max = 4 * kMib;  // many of them waits, see Link::Crowded
   std::uint32_t link_queue_max = 65'536;             // requests unanswered on one link
   std::uint64_t link_bytes_max = 64 * kMib;          // request bytes waiting to be sent on one link

@@ -121,6 +121,8 @@ constexpr std::array<std::string_view, 3> kTlsClientAuth = {"none", "optional", 
 constexpr std::array<std::string_view, 2> kTlsVersions = {"1.2", "1.3"};
 constexpr std::array<std::string_view, 3> kAdaptiveStops = {"off", "rules", "all"};
 constexpr std::array<std::string_view, 2> kIdentities = {"shared", "client"};
+constexpr std::array<std::string_view, 4> kReadPolicies = {"primary", "prefer_replica", "replica",
+                                                           "nearest"};
 constexpr std::array<std::string_view, 4> kLogLevels = {"debug", "info", "warn", "error"};
 
 constexpr Range kAny{};
@@ -452,6 +454,19 @@ constexpr Row kRows[] = {
      "if that can be made at once (or within `upstream.max_hold`) and the same client had sent "
      "nothing else behind it. Never a write: it may have been carried out. `false`: its client "
      "gets the error."},
+    {"upstream.read_from", Type::kChoice, At<&Config::upstream, &UpstreamConfig::read_from>(), kAny,
+     kReadPolicies, kLinks, kPublic, kOptional,
+     "Which node answers reads of keys that no rule caches; what the cache keeps is always read "
+     "from the primary, because only there do reads and invalidations have one order. `primary`: "
+     "no other. `prefer_replica`: a replica where one can be read, else the primary. `replica`: "
+     "the same, but an error when there is no replica. `nearest`: whichever of them all answers "
+     "quickest. A key that was written through this sidecar is read from the primary until the "
+     "replica has the write. Not with a cluster, nor with `identity: client`."},
+    {"upstream.replica_lag_max", Type::kDuration,
+     At<&Config::upstream, &UpstreamConfig::replica_lag_max>(), Time(100 * kMs, kDay), kFree, kLive,
+     kPublic, kOptional,
+     "How old the data of a replica may be, as far as is known, for it to be read from. What is "
+     "known is found out every `upstream.health_interval`, so this must be longer."},
     {"upstream.breaker_failures", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::breaker_failures>(), Count(0, 1'000'000), kFree, kLive,
      kPublic, kOptional,

@@ -103,6 +103,22 @@ class Checker {
     }
   }
 
+  void CheckReadFrom() {
+    const UpstreamConfig& upstream = config_.upstream;
+    const std::string given = "is " + upstream.read_from;
+    if (upstream.topology == TopologyKind::kCluster) {
+      Fail("upstream.read_from", given + ", which is not there for a cluster: say primary");
+    }
+    if (upstream.identity == "client") {
+      Fail("upstream.read_from",
+           given + ", which is not there with upstream.identity: client: say primary");
+    }
+    if (upstream.replica_lag_max <= upstream.health_interval) {
+      Fail("upstream.replica_lag_max",
+           "must be longer than upstream.health_interval, in which replicas are looked at");
+    }
+  }
+
   void CheckUpstream() {
     const UpstreamConfig& upstream = config_.upstream;
     CheckOrder(upstream.pool.min_idle <= upstream.pool.max_active, "upstream.pool.min_idle",
@@ -119,6 +135,9 @@ class Checker {
     CheckRenames();
     if (upstream.identity == "client") {
       CheckIdentity();
+    }
+    if (upstream.read_from != "primary") {
+      CheckReadFrom();
     }
     if (!problems_.Holds("upstream.url") && !problems_.Holds("upstream.hosts") &&
         !problems_.Holds("upstream.topology")) {

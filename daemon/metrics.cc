@@ -497,6 +497,37 @@ void RegisterIdentities(MetricRegistry& registry, const IdentityStats& stats) {
 }
 
 // What a worker counts, wherever that is kept.
+void RegisterReplicas(MetricRegistry& registry, const ReplicaStats& stats) {
+  LabelledCounters(
+      registry, "nearcached_replica_reads_total",
+      "Reads that upstream.read_from concerns, by who was asked and why: a replica; the "
+      "primary, because no replica is known to have the key's last write, because it "
+      "is nearer, or because no replica can be read; nobody.",
+      "to")
+      .Add("replica", stats.reads)
+      .Add("primary_recent_write", stats.recent_write)
+      .Add("primary_nearer", stats.nearer)
+      .Add("primary_no_replica", stats.none)
+      .Add("refused", stats.refused);
+  registry.AddCounter("nearcached_replica_reads_asked_again_total",
+                      "Reads that a replica did not answer, and the primary was asked for.", {},
+                      &stats.again);
+  registry.AddCounter("nearcached_replica_left_total",
+                      "Times a replica that could be read could not any more.", {}, &stats.left);
+  registry.AddGauge("nearcached_replicas", "Replicas that are watched.", {}, &stats.known);
+  registry.AddGauge("nearcached_replicas_readable", "Of them, those that can be read.", {},
+                    &stats.readable);
+  registry.AddGauge("nearcached_replica_missing",
+                    "1 while upstream.read_from asks for replicas and none can be read.", {},
+                    &stats.missing);
+  registry.AddGauge("nearcached_replica_links", "Links to replicas that stand.", {},
+                    &stats.links.links_ready);
+  LabelledCounters(registry, "nearcached_replica_questions_total",
+                   "Questions about replication, to the primary and to replicas.", "result")
+      .Add("answered", stats.control.answered)
+      .Add("failed", stats.control.failed);
+}
+
 struct WorkerFigures {
   const SessionStats& sessions;
   const L1Stats& l1;
@@ -511,6 +542,7 @@ struct WorkerFigures {
   const AdaptiveStats& adaptive;
   const CanaryStats& canary;
   const HitCheckStats& hit_checks;
+  const ReplicaStats& replicas;
 };
 
 void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
@@ -527,6 +559,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterEvents(registry, figures.events);
   RegisterAdaptive(registry, figures.adaptive);
   RegisterVerify(registry, figures.canary, figures.hit_checks);
+  RegisterReplicas(registry, figures.replicas);
 }
 
 void RegisterTlsSide(MetricRegistry& registry, const std::string& side, const TlsStats& stats) {
@@ -595,7 +628,7 @@ void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
                    worker.coherence().flights().stats(), worker.upstream_stats(),
                    worker.cluster_stats(), worker.topology_stats(), worker.script_stats(),
                    worker.identity_stats(), worker.event_stats(), worker.adaptive_stats(),
-                   worker.canary_stats(), worker.hit_check_stats()});
+                   worker.canary_stats(), worker.hit_check_stats(), worker.replica_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -644,13 +677,14 @@ std::string MetricReference() {
   const AdaptiveStats adaptive;
   const CanaryStats canary;
   const HitCheckStats hit_checks;
+  const ReplicaStats replicas;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
-                             identities, events, adaptive, canary, hit_checks});
+                             identities, events, adaptive, canary, hit_checks, replicas});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

@@ -74,6 +74,8 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       cluster_(MakeCluster(dialer)),
       identities_(MakeIdentities(dialer)),
       coherence_(scheduler_, hasher_, l1_, Fills()),
+      replicas_(MakeReplicas(dialer)),
+      recent_writes_(replicas_ != nullptr ? std::make_unique<RecentWrites>() : nullptr),
       events_({scheduler_, dialer, config_, rng_, coherence_, l1_, event_stats_},
               [this] { return SubscribeNodes(); }),
       scripts_(config_.limits.scripts_bytes_max),
@@ -94,6 +96,8 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .stats = session_stats_,
                .logins = identities_.get(),
                .admin = nullptr,
+               .routes = replicas_.get(),
+               .recent_writes = recent_writes_.get(),
                .config = &config_,
                .policy = MakePolicy(config_),
                .denied = {},
@@ -127,6 +131,15 @@ std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
                  commands_},
       pool_.shared_stats(), identity_stats_,
       [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
+}
+
+std::unique_ptr<ReplicaSet> Worker::MakeReplicas(Dialer& dialer) {
+  if (config_.upstream.read_from == "primary" || cluster_ != nullptr) {
+    return nullptr;
+  }
+  return std::make_unique<ReplicaSet>(ReplicaSet::Deps{scheduler_, dialer, *topology_,
+                                                       config_.upstream, rng_, commands_,
+                                                       coherence_, pool_, replica_stats_});
 }
 
 void Worker::ConfigureAdaptive() {
@@ -180,6 +193,9 @@ void Worker::OnPrimaryChanged() {
   if (identities_ != nullptr) {
     identities_->OnPrimaryChanged();
   }
+  if (replicas_ != nullptr) {
+    replicas_->OnPrimaryChanged();
+  }
 }
 
 std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
@@ -213,6 +229,9 @@ void Worker::Start() {
     topology_->Start(*this);
     pool_.Start(config_.l1.enabled);
   }
+  if (replicas_ != nullptr) {
+    replicas_->Start();
+  }
   events_.Tick();
 }
 
@@ -228,6 +247,9 @@ void Worker::OnTurnEnd() {
   for (int round = 0; round == 0 || (round < kRounds && server_.has_resumable()); ++round) {
     server_.ResumeParked();
     hit_check_.Flush();
+    if (replicas_ != nullptr) {
+      replicas_->Flush();
+    }
     if (cluster_ != nullptr) {
       cluster_->Flush();
     } else {
@@ -315,6 +337,9 @@ void Worker::Stop() {
   topology_->Stop();
   events_.Stop();
   server_.CloseAll();
+  if (replicas_ != nullptr) {
+    replicas_->Stop();
+  }
   if (cluster_ != nullptr) {
     cluster_->Shutdown();
   }

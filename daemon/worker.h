@@ -35,6 +35,7 @@
 #include "daemon/upstream/identities.h"
 #include "daemon/upstream/invalidation_channel.h"
 #include "daemon/upstream/pool.h"
+#include "daemon/upstream/replica_set.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/topology_stats.h"
 
@@ -115,6 +116,9 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   [[nodiscard]] std::string TrackingText() const {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }
+  // Null where only the primary is read from.
+  [[nodiscard]] const ReplicaSet* replicas() const { return replicas_.get(); }
+  [[nodiscard]] const ReplicaStats& replica_stats() const { return replica_stats_; }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
   [[nodiscard]] const CanaryStats& canary_stats() const { return canary_.stats(); }
@@ -127,6 +131,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
  private:
   std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
   std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
+  std::unique_ptr<ReplicaSet> MakeReplicas(Dialer& dialer);
   [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
   void OnPrimaryChanged() override;
   void OnDiedUnread(std::string_view key) override;
@@ -157,6 +162,9 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   IdentityStats identity_stats_;
   std::unique_ptr<Identities> identities_;  // where clients log in to the upstream themselves
   Coherence coherence_;
+  ReplicaStats replica_stats_;
+  std::unique_ptr<ReplicaSet> replicas_;         // where reads may go to replicas
+  std::unique_ptr<RecentWrites> recent_writes_;  // and then
   EventStats event_stats_;
   InvalidationChannel events_;
   ScriptMemory scripts_;

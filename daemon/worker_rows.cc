@@ -144,6 +144,24 @@ AdminRow ClusterRow(const Worker& worker) {
   return row;
 }
 
+void AppendReplicaRows(const ReplicaSet& replicas, std::vector<AdminRow>& rows) {
+  const auto micros = [](Duration d) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+  };
+  if (rows.size() == 1) {
+    rows.front().emplace_back("round_trip_us", micros(replicas.primary_round_trip()));
+  }
+  for (const ReplicaSet::Report& report : replicas.Reports()) {
+    rows.push_back({{"replica", report.node},
+                    {"state", report.why_not.empty() ? "readable" : "not readable"},
+                    {"why", report.why_not},
+                    {"older_at_most_ms", ToMillis(report.older_than_now)},
+                    {"round_trip_us", micros(report.round_trip)},
+                    {"nearest", report.nearest ? "yes" : "no"},
+                    {"links", Number(report.links)}});
+  }
+}
+
 }  // namespace
 
 std::vector<AdminRow> PoolRows(const Worker& worker) {
@@ -162,6 +180,9 @@ std::vector<AdminRow> UpstreamRows(const Worker& worker) {
       rows.push_back(NodeRow(pool));
       AppendTotals(worker.upstream_stats(), rows.back());
     });
+    if (worker.replicas() != nullptr) {
+      AppendReplicaRows(*worker.replicas(), rows);
+    }
     return rows;
   }
   worker.ForEachPool([&](const Pool& pool) {

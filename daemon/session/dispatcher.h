@@ -112,6 +112,11 @@ class Dispatcher {
   // upload_path.cc
   [[nodiscard]] bool MayUpload(const Session& session, const Request& request) const;
 
+  // replica_path.cc: reads that a replica answers.
+  std::optional<bool> ReadFromReplica(Session& session, const Request& request);
+  bool NoteForReplicas(Session& session, const Request& request, PendingRequest& pending);
+  static void KeepForExec(Session& session, const WrittenKeys& written);
+
   // script_path.cc: EVAL, EVALSHA, SCRIPT.
   ScriptRef NoteScript(Session& session, const Request& request);
   enum class ScriptState : std::uint8_t {

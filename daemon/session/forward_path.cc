@@ -28,14 +28,9 @@ bool MeetsFills(const Session& session, const Footprint& footprint) {
 }
 
 void NoteKeys(PendingRequest& pending, const Footprint& footprint) {
-  pending.wide = footprint.wide;
+  pending.wide = pending.wide || footprint.wide;
   for (const FootprintKey& key : footprint.keys) {
-    if (!pending.hashed) {
-      pending.hash = key.hash;
-      pending.hashed = true;
-    } else {
-      pending.more_hashes.push_back(key.hash);
-    }
+    pending.AddKey(key.hash);
   }
 }
 
@@ -127,6 +122,11 @@ bool Dispatcher::MayForwardNow(Session& session) const {
 }
 
 bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
+  if (context_.routes != nullptr) {
+    if (const auto taken = ReadFromReplica(session, request)) {
+      return *taken;
+    }
+  }
   if (!MayForwardNow(session)) {
     return false;
   }
@@ -146,12 +146,17 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   pending.kind = options.kind;
   pending.command = request.row->id;
   pending.db = options.db;
+  if (context_.routes != nullptr && !NoteForReplicas(session, request, pending)) {
+    return false;
+  }
   if (footprint != nullptr) {
     if (MeetsFills(session, *footprint)) {
       session.ParkUntil(Session::Park::kFills);
       return false;
     }
-    NoteKeys(pending, *footprint);
+    if (context_.routes == nullptr) {  // else all its keys are noted already
+      NoteKeys(pending, *footprint);
+    }
     QueueInMulti(session, *footprint, options.kind);
     context_.coherence.BeginWrite(*footprint);
   }

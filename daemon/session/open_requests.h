@@ -1,7 +1,8 @@
 // The books of a client's unanswered requests: how many there are, and which keys they concern.
 //
-// Reads that fill L1 travel on fill links, everything else on the client's lane, so these are two
-// accounts, and each asks the other before it lets a request go (ARCHITECTURE.md, "Order").
+// Reads that fill L1 travel on fill links, some others on a link to a replica, everything else on
+// the client's lane, so these are three accounts, and each asks the others before it lets a request
+// go (ARCHITECTURE.md, "Order").
 // Part of a session; loop thread only. Bounded by the session's pipeline_max.
 #pragma once
 
@@ -43,9 +44,12 @@ class OpenRequests {
     }
   }
 
-  [[nodiscard]] bool empty() const { return fills_.open == 0 && forwards_.open == 0; }
+  [[nodiscard]] bool empty() const {
+    return fills_.open == 0 && forwards_.open == 0 && replica_.open == 0;
+  }
   [[nodiscard]] std::size_t fills() const { return fills_.open; }
   [[nodiscard]] std::size_t forwards() const { return forwards_.open; }
+  [[nodiscard]] std::size_t at_replica() const { return replica_.open; }
   // Nothing of this client is on a fill link.
   [[nodiscard]] bool no_fills() const { return fills_.open == 0; }
 
@@ -68,10 +72,16 @@ class OpenRequests {
     return forwards_.open != 0 && (wide_ != 0 || forwards_.keys.MayContain(hash));
   }
 
+  // A read of this key may be at a replica: what touches the key must not overtake it.
+  [[nodiscard]] bool MayBeAtReplica(std::uint64_t hash) const {
+    return replica_.open != 0 && replica_.keys.MayContain(hash);
+  }
+
   // Gives memory back. REQUIRES: empty().
   void Release() {
     fills_.keys.Release();
     forwards_.keys.Release();
+    replica_.keys.Release();
   }
 
  private:
@@ -85,12 +95,15 @@ class OpenRequests {
            request.kind == PendingRequest::Kind::kMget;
   }
   static bool InTheWay(const PendingRequest& request) {
-    return !IsFill(request) || request.variant;
+    return (!IsFill(request) && !request.at_replica) || request.variant;
   }
-  Account& AccountOf(const PendingRequest& request) { return IsFill(request) ? fills_ : forwards_; }
+  Account& AccountOf(const PendingRequest& request) {
+    return request.at_replica ? replica_ : IsFill(request) ? fills_ : forwards_;
+  }
 
   Account fills_;
   Account forwards_;
+  Account replica_;               // reads of keys that L1 does not keep
   std::uint32_t wide_ = 0;        // of the forwards, those that may touch any key
   std::uint32_t variants_ = 0;    // of the fills, those that are no GET
   std::uint32_t in_the_way_ = 0;  // all but the fills of GET and MGET

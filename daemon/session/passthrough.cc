@@ -232,6 +232,9 @@ void Dispatcher::SendPassthrough(Session& session, const Request& request, std::
   // (What CLIENT CACHING says is for the next command that the server gets.)
   const CommandRow* const before = session.client.last_command;
   const bool bound = before != nullptr && before->name == "client|caching";
+  const bool unknown = request.row == &context_.commands.unknown();
+  session.pin.writes_through = session.pin.writes_through ||
+                               (context_.routes != nullptr && (unknown || request.row->MayWrite()));
   ScriptRef script = NoteScript(session, request);
   SendRequest out{.bytes = bytes,
                   .sink = nullptr,

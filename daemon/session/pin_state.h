@@ -31,8 +31,10 @@ struct PinState {
   // In MULTI: the id of the script that the server was told over a lane, for the EVALSHA that waits
   // for that. 0: none.
   std::uint64_t script_told = 0;
-  std::string script_untold;          // why the server could not be told it; empty: it was
-  std::unique_ptr<Footprint> queued;  // what the commands queued in MULTI touch, for EXEC (R9)
+  std::string script_untold;             // why the server could not be told it; empty: it was
+  std::unique_ptr<Footprint> queued;     // what the commands queued in MULTI touch, for EXEC (R9)
+  std::unique_ptr<WrittenKeys> written;  // and what they write, where replicas are read from
+  bool writes_through = false;           // passthrough: a command that may write was sent
 
   // The server remembers something for this client that would be lost with the link.
   [[nodiscard]] bool HasServerState() const { return multi || watching || passthrough; }

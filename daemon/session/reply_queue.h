@@ -14,6 +14,7 @@
 #include "daemon/base/out_buffer.h"
 #include "daemon/base/ring.h"
 #include "daemon/base/time.h"
+#include "daemon/fetch/recent_writes.h"
 #include "daemon/session/mget_gather.h"
 
 namespace nearcached {
@@ -33,16 +34,27 @@ struct PendingRequest {
     kScriptLoad,   // SCRIPT LOAD ahead of an EVALSHA in MULTI; nobody hears the reply
   };
   Kind kind = Kind::kLocal;
-  bool muted = false;    // CLIENT REPLY OFF or SKIP: nobody hears the reply
-  bool wide = false;     // kForward: may touch keys it does not name
-  bool variant = false;  // kFlight: another read than GET
+  bool muted = false;       // CLIENT REPLY OFF or SKIP: nobody hears the reply
+  bool wide = false;        // kForward: may touch keys it does not name
+  bool variant = false;     // kFlight: another read than GET
+  bool at_replica = false;  // kForward: a replica was asked
   std::uint16_t command = 0;
   std::uint32_t db = 0;    // kSelect
   std::uint64_t hash = 0;  // the one key, if `hashed`
   bool hashed = false;
   std::vector<std::uint64_t> more_hashes;  // the others
   std::unique_ptr<MgetGather> gather;      // kMget
+  std::unique_ptr<WrittenKeys> written;    // what it may have written once it is answered
   MonoTime since{};                        // when it was dispatched
+
+  void AddKey(std::uint64_t key_hash) {
+    if (!hashed) {
+      hash = key_hash;
+      hashed = true;
+    } else {
+      more_hashes.push_back(key_hash);
+    }
+  }
 };
 
 class ReplyQueue {

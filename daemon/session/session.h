@@ -198,6 +198,7 @@ class Session final : private ByteStreamHandler {
   ClientState client;
   PinState pin;
   OpenRequests open;
+  const UpstreamLink* replica_link = nullptr;  // that of open.at_replica()
 
   bool dirty = false;      // in the server's flush list
   bool resumable = false;  // in the server's resume list

@@ -21,6 +21,8 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
 #include "daemon/fetch/hit_check.h"
+#include "daemon/fetch/read_routes.h"
+#include "daemon/fetch/recent_writes.h"
 #include "daemon/fetch/script_memory.h"
 #include "daemon/fetch/upstream.h"
 #include "daemon/policy/adaptive_stop.h"
@@ -123,6 +125,9 @@ struct SessionContext {
   SessionStats& stats;
   Logins* logins = nullptr;       // null: clients do not log in to the upstream
   AdminHandler* admin = nullptr;  // set before the first client
+  // Both, or neither: replicas are not read from.
+  ReadRoutes* routes = nullptr;
+  RecentWrites* recent_writes = nullptr;
 
   // Replaced by a reload, between turns.
   const config::Config* config = nullptr;

@@ -68,6 +68,9 @@ void Session::OnPassthrough(std::string_view bytes, bool push) {
   if (closed_) {
     return;
   }
+  if (pin.writes_through) {  // whose reply this is, nobody counts
+    context_.recent_writes->Note({.hashes = {}, .all = true}, context_.scheduler.Now());
+  }
   std::string translated;
   const bool broken = push && bytes.find("tracking-redir-broken") != std::string_view::npos;
   if (pin.redirect_upstream > 0 && (broken || (!push && pin.translating))) {

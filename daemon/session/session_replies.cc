@@ -82,6 +82,9 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   if (pending.kind == PendingRequest::Kind::kLogin) {
     login_.reset();
   }
+  if (pending.written != nullptr) {
+    context_.recent_writes->Note(*pending.written, context_.scheduler.Now());
+  }
   open.Remove(pending);
   queue_.Finish(seq, out_);
   if (pin.ending && queue_.empty()) {

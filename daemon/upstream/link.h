@@ -191,6 +191,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   // Of the connection that ended last: we wanted it so.
   [[nodiscard]] bool closed_by_us() const { return closed_by_us_; }
   [[nodiscard]] MonoTime last_used() const { return last_used_; }
+  // When the connection that stands did so first.
+  [[nodiscard]] MonoTime ready_since() const { return ready_since_; }
   [[nodiscard]] bool dirty() const { return dirty_; }
 
  private:

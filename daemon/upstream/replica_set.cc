@@ -1,0 +1,246 @@
+#include "daemon/upstream/replica_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/wire_errors.h"
+
+namespace nearcached {
+namespace {
+
+// However many doubts there are at once, one round in this time settles them.
+constexpr Duration kRoundGap = std::chrono::milliseconds(20);
+
+}  // namespace
+
+ReplicaSet::ReplicaSet(const Deps& deps)
+    : deps_(deps),
+      policy_(deps.config.read_from == "replica"   ? Policy::kReplica
+              : deps.config.read_from == "nearest" ? Policy::kNearest
+                                                   : Policy::kPreferReplica) {}
+
+ReplicaSet::~ReplicaSet() = default;
+
+void ReplicaSet::Start() {
+  started_ = deps_.scheduler.Now();
+  if (deps_.config.topology == config::TopologyKind::kReplicated) {
+    Meet(deps_.config.nodes);
+  }
+  OnTick();
+}
+
+void ReplicaSet::Flush() {
+  for (const Member& member : members_) {
+    member.replica->Flush();
+  }
+}
+
+void ReplicaSet::Stop() {
+  tick_.reset();
+  primary_.reset();
+  for (const Member& member : members_) {
+    member.replica->Close("shutting down");
+  }
+  members_.clear();
+  nearest_ = nullptr;
+}
+
+// ---- who there is -------------------------------------------------------------------------------
+
+void ReplicaSet::OnTick() {
+  last_tick_ = deps_.scheduler.Now();
+  tick_ = deps_.scheduler.After(deps_.config.health_interval, [this] { OnTick(); });
+  const bool known = deps_.topology.has_primary();
+  if (!known || primary_ == nullptr || primary_->endpoint() != deps_.topology.Primary()) {
+    primary_.reset();  // here, because it is not in the middle of a callback
+    asking_primary_ = false;
+    primary_round_trip_ = {};
+  }
+  for (const Member& member : members_) {
+    member.replica->Tick();
+  }
+  if (known) {
+    LookAtPrimary();
+  } else {
+    LookAtReplicas();
+  }
+}
+
+void ReplicaSet::LookSoon() {
+  const Duration since = deps_.scheduler.Now() - last_tick_;
+  tick_ = deps_.scheduler.After(since >= kRoundGap ? Duration::zero() : kRoundGap - since,
+                                [this] { OnTick(); });
+}
+
+void ReplicaSet::LookAtPrimary() {
+  if (std::exchange(asking_primary_, true)) {
+    return;
+  }
+  if (primary_ == nullptr) {
+    const config::UpstreamConfig& config = deps_.config;
+    primary_ = std::make_unique<ControlLink>(
+        deps_.scheduler, deps_.dialer, deps_.stats.control,
+        ControlLink::Terms{.endpoint = deps_.topology.Primary(),
+                           .username = config.username,
+                           .password = config.password,
+                           .timeout = std::min(config.connect_timeout, config.command_timeout)});
+  }
+  const MonoTime asked = deps_.scheduler.Now();
+  primary_->Ask({"INFO", "replication"}, [this, asked](const Result<UpstreamReply>& reply) {
+    OnPrimaryAnswer(reply, asked);
+  });
+}
+
+void ReplicaSet::OnPrimaryAnswer(const Result<UpstreamReply>& reply, MonoTime asked) {
+  asking_primary_ = false;
+  primary_heard_ = true;
+  const auto info = reply.ok() ? ParseReplicationInfo(reply.value()) : reply.error();
+  if (info.ok() && info.value().primary) {
+    primary_round_trip_.Note(deps_.scheduler.Now() - asked);
+    clock_.NotePrimary(info.value().history, info.value().offset, asked);
+    if (deps_.config.topology != config::TopologyKind::kReplicated) {
+      Meet(info.value().replicas);
+    }
+  }
+  LookAtReplicas();
+}
+
+void ReplicaSet::Meet(const std::vector<config::HostPort>& nodes) {
+  for (Member& member : members_) {
+    member.listed = false;
+  }
+  for (const config::HostPort& node : nodes) {
+    const Endpoint endpoint = EndpointOf(node, deps_.config);
+    const auto found = std::ranges::find_if(
+        members_, [&](const Member& member) { return member.replica->endpoint() == endpoint; });
+    if (found != members_.end()) {
+      found->listed = true;
+    } else if (members_.size() < kReplicasMax) {
+      auto replica = std::make_unique<Replica>(
+          Replica::Deps{deps_.scheduler, deps_.dialer, deps_.config, deps_.rng, deps_.commands,
+                        deps_.coherence, deps_.primary, clock_, deps_.stats, [this] { LookSoon(); },
+                        [this] { OnLook(); }},
+          endpoint);
+      members_.push_back({.replica = std::move(replica)});
+    }
+  }
+}
+
+// After the primary was looked at, so that a replica which keeps up is known to.
+void ReplicaSet::LookAtReplicas() {
+  for (const Member& member : members_) {
+    if (!member.listed) {
+      member.replica->Leave("the primary does not name it as a replica in step");
+      member.replica->Close("it is no replica any more");
+    } else if (IsPrimary(*member.replica)) {
+      member.replica->Leave("it is the primary");
+      member.replica->Close("it is the primary");
+    } else {
+      member.replica->Look();
+    }
+  }
+  OnLook();
+}
+
+bool ReplicaSet::Settled() const {
+  if (deps_.scheduler.Now() - started_ >= Duration(deps_.config.connect_timeout)) {
+    return true;
+  }
+  return primary_heard_ && std::ranges::all_of(members_, [&](const Member& member) {
+           return !member.listed || member.replica->heard() || IsPrimary(*member.replica);
+         });
+}
+
+void ReplicaSet::OnLook() {
+  const MonoTime now = deps_.scheduler.Now();
+  std::int64_t readable = 0;
+  std::int64_t known = 0;
+  for (const Member& member : members_) {
+    known += member.listed ? 1 : 0;
+    readable += member.replica->readable(now) ? 1 : 0;
+  }
+  deps_.stats.known.Set(known);
+  deps_.stats.readable.Set(readable);
+  deps_.stats.missing.Set(readable == 0 && Settled() ? 1 : 0);
+  if (policy_ == Policy::kNearest) {
+    ChooseNearestNode();
+  }
+}
+
+// The primary has place 0.
+void ReplicaSet::ChooseNearestNode() {
+  const MonoTime now = deps_.scheduler.Now();
+  std::vector<std::optional<Duration>> round_trips = {primary_round_trip_.value()};
+  std::size_t current = 0;
+  for (const Member& member : members_) {
+    const Replica& replica = *member.replica;
+    current = &replica == nearest_ ? round_trips.size() : current;
+    round_trips.push_back(replica.readable(now) ? replica.round_trip().value() : std::nullopt);
+  }
+  const std::size_t chosen = ChooseNearest(round_trips, current);
+  nearest_ = chosen == 0 ? nullptr : members_[chosen - 1].replica.get();
+}
+
+// ---- where a read goes --------------------------------------------------------------------------
+
+UpstreamLink* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, bool& readable) const {
+  if (!replica.readable(deps_.scheduler.Now())) {
+    return nullptr;
+  }
+  readable = true;
+  return replica.applied() > ask.since
+             ? replica.Lane(ask.db, ask.protocol, ask.client / members_.size())
+             : nullptr;
+}
+
+ReadRoutes::Route ReplicaSet::RouteRead(const Ask& ask) {
+  bool readable = false;
+  if (policy_ == Policy::kNearest) {
+    UpstreamLink* const link = nearest_ == nullptr ? nullptr : LaneOf(*nearest_, ask, readable);
+    if (link == nullptr) {
+      (readable ? deps_.stats.recent_write : deps_.stats.nearer).Add();
+    }
+    return {.link = link, .refusal = {}};
+  }
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    Replica& replica = *members_[(ask.client + i) % members_.size()].replica;
+    if (UpstreamLink* const link = LaneOf(replica, ask, readable)) {
+      return {.link = link, .refusal = {}};
+    }
+  }
+  if (readable) {
+    deps_.stats.recent_write.Add();
+    return {};
+  }
+  if (policy_ == Policy::kPreferReplica || !Settled()) {
+    deps_.stats.none.Add();
+    return {};
+  }
+  deps_.stats.refused.Add();
+  refusal_ = "upstream.read_from is replica, and no replica can be read";
+  for (const Report& report : Reports()) {
+    refusal_ += "; " + report.node + ": " + proto::Printable(report.why_not);
+  }
+  refusal_ = proto::OwnError(refusal_);
+  return {.link = nullptr, .refusal = refusal_};
+}
+
+std::vector<ReplicaSet::Report> ReplicaSet::Reports() const {
+  const MonoTime now = deps_.scheduler.Now();
+  std::vector<Report> reports;
+  for (const Member& member : members_) {
+    const Replica& replica = *member.replica;
+    if (member.listed && !IsPrimary(replica)) {
+      reports.push_back(
+          {.node = replica.endpoint().ToString(),
+           .why_not = replica.WhyNot(now),
+           .older_than_now = replica.readable(now) ? now - replica.applied() : Duration::zero(),
+           .round_trip = replica.round_trip().value().value_or(Duration::zero()),
+           .links = replica.links_standing(),
+           .nearest = &replica == nearest_});
+    }
+  }
+  return reports;
+}
+
+}  // namespace nearcached
