@@ -122,10 +122,8 @@ bool Dispatcher::MayForwardNow(Session& session) const {
 }
 
 bool Dispatcher::Forward(Session& session, const Request& request, ForwardOptions options) {
-  if (context_.routes != nullptr) {
-    if (const auto taken = ReadFromReplica(session, request)) {
-      return *taken;
-    }
+  if (const auto taken = ReadFromReplica(session, request)) {
+    return *taken;
   }
   if (!MayForwardNow(session)) {
     return false;

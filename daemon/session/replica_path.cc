@@ -31,8 +31,8 @@ bool MayBeReadAnywhere(const CommandRow& row) {
 // A read that a replica may answer: goes there, or waits (false). Nothing: it is for the primary.
 std::optional<bool> Dispatcher::ReadFromReplica(Session& session, const Request& request) {
   const CommandRow& row = *request.row;
-  if (session.pin.link != nullptr || session.logged_in() || context_.paused || RulesAreNew() ||
-      !MayBeReadAnywhere(row) || !Repeatable(row) ||
+  if (context_.routes == nullptr || session.pin.link != nullptr || session.logged_in() ||
+      context_.paused || RulesAreNew() || !MayBeReadAnywhere(row) || !Repeatable(row) ||
       ExtractKeys(row, request.args, visits_) != KeysVerdict::kKeys) {
     return std::nullopt;
   }

@@ -131,7 +131,6 @@ def with_replica_no_replica_is_an_error_that_names_the_setting(env):
     with daemon.connect() as conn:
         equal(conn.cmd("SET", "cached:1", "x"), b"OK", "a write")
         # It loses its primary, and says so; it would still answer, from data that gets old.
-        nodes.nodes[1].cmd("CONFIG", "SET", "masterauth", "x")
         nodes.nodes[1].cmd("REPLICAOF", "127.0.0.1", "1")
         eventually(lambda: isinstance(conn.cmd("GET", "plain:1"), RespError), "the replica is left")
         text = str(conn.cmd("GET", "plain:1"))

@@ -44,6 +44,20 @@ TEST_CASE("where clients log in to the upstream themselves, nobody else has a lo
                   "test.yaml:2: upstream.identity: ", {"shared, client"});
 }
 
+TEST_CASE("replicas are read from where there are some, and are looked at in time") {
+  const std::string replica = "upstream:\n  read_from: replica\n";
+  CHECK(Load(replica).ok());
+  CheckOneProblem(Load(replica + "  url: \"redis-cluster://127.0.0.1:6379\"\n"),
+                  "test.yaml:2: upstream.read_from: ", {"not there for a cluster", "say primary"});
+  CheckOneProblem(Load(replica + "  identity: client\n"),
+                  "test.yaml:2: upstream.read_from: ", {"upstream.identity: client"});
+  CheckOneProblem(Load(replica + "  replica_lag_max: 1s\n"),
+                  "test.yaml:3: upstream.replica_lag_max: ", {"longer than"});
+  CHECK(Load("upstream:\n  replica_lag_max: 1s\n").ok());
+  CheckOneProblem(Load("upstream:\n  read_from: any\n"),
+                  "test.yaml:2: upstream.read_from: ", {"prefer_replica", "nearest"});
+}
+
 TEST_CASE("keyevents are of one server, and keyspace events name no key") {
   const std::string events = "invalidation:\n  channels: [\"a*\", \"__keyevent@0__:*\"]\n";
   CHECK(Load(events).ok());

@@ -15,6 +15,24 @@ PendingRequest RequestOf(Kind kind, std::uint64_t hash) {
   return request;
 }
 
+TEST_CASE("a read at a replica holds back what touches its key, and is in the way of no hit") {
+  OpenRequests open;
+  PendingRequest read = RequestOf(Kind::kForward, 7);
+  read.at_replica = true;
+  open.Add(read);
+  CHECK(open.MayBeAtReplica(7));
+  CHECK_FALSE(open.MayBeAtReplica(8));
+  CHECK_FALSE(open.MayBeForwarded(7));
+  CHECK(open.no_forwards());
+  CHECK(open.no_fills());
+  CHECK(open.MayHit(7));
+  CHECK(open.at_replica() == 1);
+  CHECK_FALSE(open.empty());
+  open.Remove(read);
+  CHECK_FALSE(open.MayBeAtReplica(7));
+  CHECK(open.empty());
+}
+
 TEST_CASE("a read on a fill link holds back what touches its key, and nothing else") {
   OpenRequests open;
   const PendingRequest read = RequestOf(Kind::kFlight, 7);
