@@ -70,7 +70,9 @@ class Key:
         last = self.versions[-1]
         if last.end_of_life and last.acked is not None and now < last.acked:
             last.acked = None  # what is written now may have come before that end
-        self.versions.append(Version(now, nil=nil))
+        # A DEL that finds nothing changes nothing, so no push tells of it either.
+        unannounced = last.unannounced if nil and last.nil else ()
+        self.versions.append(Version(now, nil=nil, unannounced=unannounced))
         return self.newest
 
     def ends_between(self, earliest, latest):

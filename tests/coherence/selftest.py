@@ -56,6 +56,18 @@ def _cases():
     yield None, _verdict(key, 1, sent=3.2, via="right")
     yield "stale", _verdict(key, 1, sent=12.2, via="right")
 
+    key = _string()
+    _written(key, (1.0,), "left")
+    key.begin(2.0, nil=True)
+    key.versions[2].unannounced = ("right",)
+    key.acknowledge(2, 2.1, "left")
+    key.acknowledge(key.begin(3.0, nil=True), 3.1, "left")
+    yield None, _verdict(key, 1, sent=4.5, via="right")
+    yield "own", _verdict(key, 1, sent=4.5)
+    yield "stale", _verdict(key, 1, sent=12.2, via="right")
+    _written(key, (5.0,), "left")
+    yield "stale", _verdict(key, 1, sent=6.5, via="right")
+
     key = _string(only="left")
     _written(key, (1.0,), "left")
     key.begin(2.0)

@@ -14,8 +14,8 @@ class Mutant:
     file: str     # from the root of the repository
     find: str
     replace: str
-    by: str = ""  # who is to catch it: a profile of the simulator, or "unit/ROOM", the unit tests of
-                  # daemon/ROOM; empty: the simulator, all profiles in turn
+    by: str = ""  # who is to catch it: a profile of the simulator, or "unit/ROOM", the unit tests in
+                  # nearcached_ROOM_test; empty: the simulator, all profiles in turn
 
 
 _FLIGHTS = "daemon/fetch/flight_table.cc"
@@ -181,7 +181,7 @@ MUTANTS = [
     Mutant("ask-remembered", "I8: ASK is for one request, the slot is still its owner's", _CLUSTER,
            "    cluster_stats_.asked.Add();\n    return;  // the slot is still its owner's\n",
            "    cluster_stats_.asked.Add();\n",
-           by="unit/upstream"),
+           by="unit/app"),
     Mutant("moved-forgotten", "I8: MOVED is heeded by the next request", _CLUSTER,
            "    MoveSlots({{redirect.slot, node}});\n    refresh_.Request(redirect.to);\n", "",
            by="cluster"),
@@ -197,7 +197,7 @@ MUTANTS = [
     Mutant("slot-generation", "R7: what a slot had filled is gone when it has another owner", _CLUSTER,
            "    if (slots_.Move(slot, node) && owned) {\n",
            "    if (slots_.Move(slot, node) && owned && slot == kSlots) {\n",
-           by="unit/upstream"),
+           by="unit/app"),
     Mutant("slot-fillers", "R6: what a lost node had filled is gone", _CLUSTER,
            "  coherence_->OnFillersLost(ended);", "  coherence_->OnFillersLost({});",
            by="cluster"),
@@ -207,7 +207,7 @@ MUTANTS = [
     Mutant("footprint-once", "R3: a write that is sent again is under way again", _OPS,
            "again ? FootprintAgain(op.bytes) : std::move(op.footprint)",
            "again ? nullptr : std::move(op.footprint)",
-           by="unit/upstream"),
+           by="unit/app"),
     Mutant("sent-again", "I1: what may have been carried out is not sent again", _OPS,
            "  if (what == kReply) {\n    Lose(id, error_line, mid_reply);",
            "  if (what == kReply && op.keyed && !mid_reply && op.due < 3) {\n"

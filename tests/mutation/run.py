@@ -27,7 +27,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _WORK = os.path.join(_ROOT, "build", "mutation")
 _SOURCE = os.path.join(_WORK, "source")
 _BUILD = os.path.join(_WORK, "out")
-_PARTS = ["CMakeLists.txt", "cmake", "proto", "config", "daemon", "tests"]
+_PARTS = ["CMakeLists.txt", "METRICS.md", "cmake", "proto", "config", "daemon", "tests"]
 
 
 def _run(argv, **options):
