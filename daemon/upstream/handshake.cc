@@ -171,6 +171,9 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       client_id_ = reply.kind == UpstreamReply::Kind::kInteger ? reply.integer : 0;
       return Advance(Step::kSelect);
     case Step::kSelect:
+      if (IsError(reply) && Begins(reply.text, "BUSY ")) {
+        busy_line_ = proto::Printable(reply.text);
+      }
       return IsError(reply) && !(terms_.login == LoginKind::kNobody && IsForClients(reply))
                  ? Fail("SELECT " + std::to_string(terms_.db), reply)
                  : Advance(Step::kPing);

@@ -59,6 +59,9 @@ class Handshake {
   [[nodiscard]] proto::Protocol protocol() const { return protocol_; }
   // The server answered HELLO 3 with an error: it knows RESP2 only.
   [[nodiscard]] bool resp3_refused() const { return resp3_refused_; }
+  // After kFailed: what the server said to SELECT because a script keeps it busy, which it would
+  // say to a client's command as well; else empty.
+  [[nodiscard]] const std::string& busy_line() const { return busy_line_; }
   // After kFailed: the server does not take this user with this password.
   [[nodiscard]] bool login_refused() const { return login_refused_; }
   // Empty when the server did not say (RESP2 without HELLO).
@@ -95,6 +98,7 @@ class Handshake {
   std::string server_version_;
   std::int64_t client_id_ = 0;
   std::string failure_;
+  std::string busy_line_;
 };
 
 }  // namespace nearcached

@@ -116,6 +116,9 @@ bool Link::holding() const {
 }
 
 std::string Link::RefusalLine() const {
+  if (!busy_line_.empty() && context_.gate.state() == BreakerState::kClosed) {
+    return busy_line_;
+  }
   std::string why = down_why_.empty() ? "requests timed out" : down_why_;
   if (context_.gate.state() != BreakerState::kClosed) {
     why += ", circuit breaker open";

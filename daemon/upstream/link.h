@@ -322,6 +322,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   std::optional<MonoTime> down_since_;  // lost, or could not be made, and does not stand since
   std::string error_line_;              // the last one returned by Send
   std::string down_why_;
+  std::string busy_line_;  // of the last attempt: what clients of a busy server hear; else empty
 };
 
 }  // namespace nearcached

@@ -169,6 +169,7 @@ void Link::OnReady() {
   failing_ = false;
   down_since_.reset();
   down_why_.clear();
+  busy_line_.clear();
   ready_since_ = last_received_ = context_.scheduler.Now();
   context_.stats.connects_ok.Add();
   context_.stats.links_ready.Add();

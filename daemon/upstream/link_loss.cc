@@ -72,9 +72,12 @@ void Link::CloseFor(std::string_view why, Repeat repeat) {
 void Link::Lose(Counter& reason, std::string_view why, std::string_view error_line) {
   const bool standing = state_ == State::kReady;
   const MonoTime now = context_.scheduler.Now();
+  busy_line_ = !standing && handshake_ ? handshake_->busy_line() : std::string();
+  const std::string refusal =
+      busy_line_.empty() ? proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why)
+                         : busy_line_;
   const std::string error =
-      standing ? std::string(error_line.empty() ? proto::kErrConnectionLost : error_line)
-               : proto::UpstreamUnavailable(context_.topology.Primary().ToString(), why);
+      standing ? std::string(error_line.empty() ? proto::kErrConnectionLost : error_line) : refusal;
   (standing ? reason : context_.stats.connects_failed).Add();
   down_why_.assign(why);
   closed_by_us_ = false;
@@ -114,6 +117,9 @@ void Link::Reconnect() {
     backoff_.Reset();
     StartConnecting();  // the first attempt after a good connection is immediate
     return;
+  }
+  if (!busy_line_.empty()) {
+    backoff_.Reset();  // the server is there, and asking it now and then is no burden
   }
   WaitToReconnect(backoff_.Next(context_.rng));
 }

@@ -21,6 +21,24 @@ def _up_again(daemon):
     eventually(answers, "the upstream is back")
 
 
+@case(direct=True)
+def a_server_that_a_script_keeps_busy_says_so_to_select_in_its_own_words(env):
+    redis, daemon = env.stack({}, "--busy-reply-threshold", "10")
+    with daemon.connect() as runs, redis.connect() as direct, daemon.connect() as through:
+        runs.send_cmd("EVAL", "while true do end", "0")
+        eventually(lambda: isinstance(direct.cmd("PING"), RespError), "the server is busy")
+        expected = direct.raw("SELECT", "5")
+        true(expected.startswith(b"-BUSY "), expected)
+        equal(through.raw("SELECT", "5"), expected)
+        equal(through.cmd("SCRIPT", "KILL"), b"OK")
+        true(isinstance(runs.read(), RespError), "the script was killed")
+        equal(through.cmd("SELECT", "5"), b"OK")
+        equal(through.cmd("SET", "k", "five"), b"OK")
+        equal(direct.cmd("GET", "k"), None)
+        equal(direct.cmd("SELECT", "5"), b"OK")
+        equal(direct.cmd("GET", "k"), b"five")
+
+
 @case
 def a_script_survives_a_restart_of_the_server_outside_and_inside_multi(env):
     redis, daemon = env.stack(fills=False)

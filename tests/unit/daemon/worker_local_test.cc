@@ -191,6 +191,20 @@ TEST_CASE_FIXTURE(Local,
   Cache(client, "k", "v");
 }
 
+TEST_CASE_FIXTURE(Local, "a busy server says so to SELECT in its own words, and is asked again") {
+  Start();
+  FakeConnection& client = Connect();
+  constexpr const char* kBusy = "-BUSY Redis is busy running a script.\r\n";
+  server.select = kBusy;
+  CHECK(Ask(client, "SELECT 5") == kBusy);
+  CHECK(Ask(client, "SELECT 5") == kBusy);
+  CHECK(stats().pinned.value() == 0);
+  server.select = "+OK\r\n";
+  CHECK(Ask(client, "SELECT 5") == kOk);
+  CHECK(Ask(client, "LLEN l").empty());
+  CHECK(Answer(client, "LLEN l", ":1\r\n") == ":1\r\n");
+}
+
 TEST_CASE_FIXTURE(Local,
                   "SELECT waits for what went before, and what follows is for the new database") {
   Start();
