@@ -36,6 +36,7 @@ struct Promises {
   bool coalescing = true;     // equal reads at the same time become one (I3)
   bool order_by_key = false;  // requests for different keys may be executed out of order
   bool only_moves = false;    // slots move and nothing breaks: only what is bound to one node fails
+  bool replicas = false;      // a client may see a key go back, though never behind its own writes
   bool slots_move = false;    // several keys of a slot on its way may have to wait for one another
   Duration unpushed_max{};    // how long a change may stay unseen that nobody tells the product of
   Duration push_delay{};      // how long the server may take to send what it pushes

@@ -199,7 +199,9 @@ Reply Info(const Call& call) {
       "# Server\r\nredis_version:7.0.15\r\nrun_id:" + call.model.RunId(call.session.node) +
       "\r\n# Clients\r\n"
       "tracking_clients:1\r\n# Stats\r\ntracking_total_keys:" +
-      keys + "\r\n# Replication\r\nrole:master\r\n");
+      keys + "\r\n# Replication\r\n" +
+      (call.model.nodes() != nullptr ? call.model.nodes()->Replication(call.session.node)
+                                     : "role:master\r\n"));
 }
 
 Reply Role(const Call& call) {

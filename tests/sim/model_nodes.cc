@@ -186,8 +186,49 @@ Reply NodeGroup::Role(std::size_t node) const {
                        Reply::Integer(kNodePort), Reply::Bulk("connected"), Reply::Integer(1)});
 }
 
+std::string NodeGroup::Replication(std::size_t node) const {
+  const State state = nodes_[node].state;
+  const bool primary = state == State::kPrimary || state == State::kStalePrimary;
+  const std::uint64_t op = store_ == nullptr ? 0 : store_->op();
+  const std::string history = "master_replid:h" + std::to_string(epoch_) + "\r\n";
+  return primary ? "role:master\r\n" + history + "master_repl_offset:" + std::to_string(op) + "\r\n"
+                 : "role:slave\r\nmaster_link_status:up\r\n" + history +
+                       "slave_repl_offset:" + std::to_string(Applied(node)) + "\r\n";
+}
+
+std::uint64_t NodeGroup::Applied(std::size_t node) const {
+  const Node& at = nodes_[node];
+  if (store_ != nullptr && env_.scheduler.Now() >= at.next_step) {
+    at.applied = std::exchange(at.arrived, store_->op());
+    at.next_step = env_.scheduler.Now() + env_.Between(milliseconds(1), milliseconds(400));
+  }
+  return at.applied;
+}
+
+// What a replica answers: reads of single keys as of the operation it has come to, and of others
+// that it cannot now. A key whose end has come is gone there as well.
+Reply NodeGroup::ReadAtReplica(const ModelSession& session, const Args& args) {
+  const std::uint64_t applied = Applied(session.node);
+  if (Upper(args[0]) == "PTTL") {
+    env_.Fail("I8", NameOf(session.node) + " was asked to fill L1, and is a replica");
+  }
+  if (Upper(args[0]) != "GET" || env_.Chance(0.005)) {
+    return env_.Chance(0.5) ? Reply::Error("LOADING Redis is loading the dataset in memory")
+                            : Reply::Error("MASTERDOWN Link with MASTER is down");
+  }
+  ++replica_reads_;
+  const KeyId id{session.db, args[1]};
+  const Version* version = store_->Before(id, applied + 1);
+  const MonoTime now = env_.scheduler.Now();
+  if (version != nullptr && version->value.expire_at && *version->value.expire_at <= now) {
+    (void)store_->Find(id);
+    version = store_->Before(id, store_->op() + 1);
+  }
+  return RenderRead({"GET"}, version == nullptr ? Value{} : version->value);
+}
+
 std::optional<Reply> NodeGroup::Instead(const ModelSession& session, const ModelCommand& command,
-                                        const Args& /*args*/) {
+                                        const Args& args) {
   if (!command.write && !command.readonly) {
     return std::nullopt;
   }
@@ -197,6 +238,9 @@ std::optional<Reply> NodeGroup::Instead(const ModelSession& session, const Model
   if (at.state == State::kPrimary) {
     at.used = now;
     return std::nullopt;
+  }
+  if (store_ != nullptr && at.state == State::kReplica && command.readonly) {
+    return ReadAtReplica(session, args);
   }
   // What had arrived before it went down may still be executed.
   if (at.state != State::kDown && at.state != State::kSilent && now > at.grace_end) {

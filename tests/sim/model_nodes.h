@@ -18,6 +18,7 @@
 
 #include "daemon/base/byte_stream.h"
 #include "tests/sim/env.h"
+#include "tests/sim/model_store.h"
 #include "tests/sim/resp.h"
 #include "tests/sim/server_nodes.h"
 #include "tests/sim/sim_network.h"
@@ -50,6 +51,7 @@ class NodeGroup final : public ServerNodes {
   [[nodiscard]] DialOutcome Dialled(const Endpoint& endpoint) const override;
   void Accepted(SimConnection& connection, const Endpoint& endpoint) override;
   [[nodiscard]] Reply Role(std::size_t node) const override;
+  [[nodiscard]] std::string Replication(std::size_t node) const override;
   [[nodiscard]] std::optional<Reply> Instead(const ModelSession& session,
                                              const ModelCommand& command,
                                              const Args& args) override;
@@ -61,6 +63,10 @@ class NodeGroup final : public ServerNodes {
   using Asked = std::function<std::optional<std::uint64_t>()>;
   void ChangePrimary(const Asked& asked);
 
+  // From now on replicas answer reads, from what they have of the history of `store`.
+  void ServeFromReplicas(Store& store) { store_ = &store; }
+  [[nodiscard]] std::uint64_t replica_reads() const { return replica_reads_; }
+
   [[nodiscard]] std::uint64_t changes() const { return changes_; }
 
  private:
@@ -68,7 +74,12 @@ class NodeGroup final : public ServerNodes {
   struct Node {
     State state = State::kReplica;
     MonoTime grace_end{};  // while it is no primary: until when it may still be taken for one
-    MonoTime used{};       // when it last executed a data command as the primary
+    // Of a replica that is read from: it takes what its primary has in steps, and each only when
+    // the next one is there.
+    mutable std::uint64_t applied = 0;
+    mutable std::uint64_t arrived = 0;
+    mutable MonoTime next_step{};
+    MonoTime used{};  // when it last executed a data command as the primary
     std::vector<SimConnection*> connections;
   };
   struct Sentinel;
@@ -80,6 +91,8 @@ class NodeGroup final : public ServerNodes {
   }
   void Become(std::size_t node, State state, Duration grace);
   void Teach();
+  [[nodiscard]] std::uint64_t Applied(std::size_t node) const;
+  Reply ReadAtReplica(const ModelSession& session, const Args& args);
   [[nodiscard]] std::size_t replicas() const;
   [[nodiscard]] std::string NameOf(std::size_t node) const { return "n" + std::to_string(node); }
 
@@ -91,6 +104,8 @@ class NodeGroup final : public ServerNodes {
   std::size_t primary_ = 0;
   std::uint64_t epoch_ = 1;
   std::uint64_t changes_ = 0;
+  Store* store_ = nullptr;  // null: replicas are not read from
+  std::uint64_t replica_reads_ = 0;
   bool changing_ = false;
 };
 

@@ -32,6 +32,8 @@ config::Config MakeConfig(const ProductSetup& setup) {
       upstream.nodes.push_back(*config::ParseHostPort(host, 0).value);
     }
   }
+  upstream.read_from = setup.read_from;
+  upstream.replica_lag_max = Millis(setup.replica_lag_max);
   upstream.connect_timeout = Millis(setup.connect_timeout);
   upstream.command_timeout = Millis(setup.request_timeout);
   upstream.links = static_cast<std::uint32_t>(setup.links);
@@ -62,6 +64,14 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config::RuleConfig rule;
   rule.ttl = Millis(setup.l1_ttl);
   config.rules.push_back(rule);
+  if (setup.read_from != "primary") {  // what no rule caches is what may be read from replicas
+    for (const char* prefix : {"k", "n", "h"}) {
+      config::RuleConfig uncached;
+      uncached.prefix = prefix;
+      uncached.cache = false;
+      config.rules.push_back(uncached);
+    }
+  }
   config.tracking.mode =
       setup.tracking ? config::TrackingConfig::Mode::kAuto : config::TrackingConfig::Mode::kOff;
   if (setup.verify) {

@@ -49,8 +49,10 @@ struct ProductSetup {
   Duration drain_deadline = std::chrono::seconds(2);
   std::string password;
   std::vector<std::string> hosts;  // several nodes, or sentinels; empty: one server
-  bool sentinels = false;          // hosts are sentinels of the master "m"
-  bool cluster = false;            // hosts are nodes of a cluster
+  std::string_view read_from = "primary";
+  Duration replica_lag_max = std::chrono::seconds(3);
+  bool sentinels = false;                           // hosts are sentinels of the master "m"
+  bool cluster = false;                             // hosts are nodes of a cluster
   Duration map_interval = std::chrono::seconds(5);  // … whose slot map is asked for so often
 
   // G3: how old an answer may be at most when a link dies silently.

@@ -24,6 +24,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "redirect-cluster", .method = "redirect", .cluster = true});
     all.push_back({.name = "bcast", .method = "bcast", .churn = 2});
     all.push_back({.name = "bcast-faults", .faults = true, .method = "bcast"});
+    all.push_back({.name = "replicas", .replicas = true});
     return all;
   }();
   return kProfiles;

@@ -22,6 +22,7 @@ struct Profile {
   bool announced = false;            // writes past the product are announced, mostly by prefix
   bool meeting = false;              // clients read few keys in many ways, and others change them
   bool failover = false;             // several nodes, and the primary changes
+  bool replicas = false;             // several nodes, and replicas that lag are read from
   bool cluster = false;              // a Redis Cluster, and whatever happens to one
   double churn = 1;                  // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;

@@ -33,6 +33,10 @@ class ServerNodes {
 
   // The reply to ROLE.
   [[nodiscard]] virtual Reply Role(std::size_t node) const = 0;
+  // What INFO says under "Replication".
+  [[nodiscard]] virtual std::string Replication(std::size_t /*node*/) const {
+    return "role:master\r\n";
+  }
   // The reply to CLUSTER, whole.
   [[nodiscard]] virtual Reply ClusterReply(std::size_t /*node*/, const Args& /*args*/) const {
     return Reply::Error("ERR This instance has cluster support disabled");

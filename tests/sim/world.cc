@@ -47,6 +47,9 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                         env_.scheduler.turn_cost_max() * 8;
   if (nodes() != nullptr) {
     model_.SetNodes(*nodes());
+    if (profile_.replicas) {
+      group_->ServeFromReplicas(model_.store());
+    }
   }
   if (cluster_ != nullptr) {
     cluster_->SetModel(model_);
@@ -159,6 +162,11 @@ Promises World::MakePromises() const {
   promises.request_timeout = setup_.request_timeout;
   promises.stale_if_error = setup_.stale_if_error;
   promises.stale_max = setup_.StaleMax() + env_.scheduler.turn_cost_max() * 4;
+  if (profile_.replicas) {
+    promises.replicas = true;
+    promises.unpushed_max =
+        setup_.replica_lag_max + setup_.request_timeout * 2 + env_.scheduler.turn_cost_max() * 8;
+  }
   if (cluster_ != nullptr) {
     PromiseOfCluster(promises);
   }
@@ -168,13 +176,18 @@ Promises World::MakePromises() const {
 // Who may be the primary, and what the product promises when it is another one. The promises are
 // those of watched_topology.h plus what the simulated network and busy loop take of their own.
 std::unique_ptr<NodeGroup> World::DrawGroup() {
-  if (!profile_.failover) {
+  if (!profile_.failover && !profile_.replicas) {
     return nullptr;
   }
   NodeGroup::Shape shape;
   shape.nodes = static_cast<int>(env_.Between(2, 3));
   shape.sentinels = env_.Chance(0.6) ? 3 : 0;
   shape.one_lies = env_.Chance(0.3);
+  if (profile_.replicas) {
+    shape.sentinels = 0;
+    setup_.events = false;  // what is announced must show, also of keys that only replicas answer
+    setup_.read_from = env_.Chance(0.3) ? "nearest" : "prefer_replica";
+  }
   const Duration slack = seconds(1) + env_.scheduler.turn_cost_max() * 8;
   const Duration sentinels_lag = milliseconds(shape.sentinels > 0 ? 500 : 0);
   NodePromises promises;
@@ -458,7 +471,7 @@ RunResult World::Run() {
   if (profile_.faults) {
     ScheduleFaults();
   }
-  if (group_ != nullptr) {
+  if (profile_.failover) {
     ScheduleFailovers();
   }
   if (cluster_ != nullptr) {
