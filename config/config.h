@@ -138,7 +138,8 @@ struct L1Config {
   // defaults.
   std::string adaptive_stop = "off";
   std::uint32_t adaptive_stop_after =
-      1'000;  // entries of a rule that died unread before it is judged
+      1'000;              // entries of a rule that died unread before it is judged
+  double touch_rate = 0;  // the share of hits that the server is told by TOUCH
   // Keys that are never cached: "prefix*", "*suffix" or "*substring*".
   std::vector<std::string> never_cache = DefaultNeverCache();
 

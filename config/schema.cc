@@ -580,6 +580,12 @@ constexpr Row kRows[] = {
     {"l1.adaptive_stop_after", Type::kCount, At<&Config::l1, &L1Config::adaptive_stop_after>(),
      Count(10, 100'000'000), kFree, kLive, kPublic, kOptional,
      "How many entries of a rule must have died unread before it is judged."},
+    {"l1.touch_rate", Type::kFraction, At<&Config::l1, &L1Config::touch_rate>(), Fraction(0, 1),
+     kFree, kLive, kPublic, kOptional,
+     "The share of answers from memory that the server is told by TOUCH, as in `0.01`. Keys that "
+     "are mostly read from here look idle to it, and where it evicts by LRU or LFU "
+     "(`maxmemory-policy`) the most read go first. At most 512 keys in each tenth of a second, in "
+     "one request for each database. 0: none is."},
     {"l1.never_cache", Type::kPattern, At<&Config::l1, &L1Config::never_cache>(), kAny, kFree,
      kLive, kPublic, kOptional,
      "Keys that are never cached: `prefix*`, `*suffix` or `*substring*`, compared byte for byte. "

@@ -212,8 +212,8 @@ void RegisterAdaptive(MetricRegistry& registry, const AdaptiveStats& stats) {
 }
 
 // The contract, measured in production: verify.
-void RegisterVerify(MetricRegistry& registry, const CanaryStats& canary,
-                    const HitCheckStats& hits) {
+void RegisterVerify(MetricRegistry& registry, const CanaryStats& canary, const HitCheckStats& hits,
+                    const HitTouchStats& touches) {
   LabelledCounters(registry, "nearcached_canary_rounds_total",
                    "Rounds of verify.canary_key, by how they ended.", "result")
       .Add("heard", canary.heard)
@@ -233,6 +233,12 @@ void RegisterVerify(MetricRegistry& registry, const CanaryStats& canary,
       .Add("broken", hits.broken)
       .Add("failed", hits.failed)
       .Add("skipped", hits.skipped);
+  LabelledCounters(registry, "nearcached_touched_keys_total",
+                   "Answers from memory that the upstream was to be told by TOUCH (l1.touch_rate).",
+                   "result")
+      .Add("sent", touches.sent)
+      .Add("failed", touches.failed)
+      .Add("skipped", touches.skipped);
 }
 
 void RegisterEvents(MetricRegistry& registry, const EventStats& stats) {
@@ -542,6 +548,7 @@ struct WorkerFigures {
   const AdaptiveStats& adaptive;
   const CanaryStats& canary;
   const HitCheckStats& hit_checks;
+  const HitTouchStats& hit_touches;
   const ReplicaStats& replicas;
 };
 
@@ -558,7 +565,7 @@ void RegisterFigures(MetricRegistry& registry, const WorkerFigures& figures) {
   RegisterIdentities(registry, figures.identities);
   RegisterEvents(registry, figures.events);
   RegisterAdaptive(registry, figures.adaptive);
-  RegisterVerify(registry, figures.canary, figures.hit_checks);
+  RegisterVerify(registry, figures.canary, figures.hit_checks, figures.hit_touches);
   RegisterReplicas(registry, figures.replicas);
 }
 
@@ -623,12 +630,13 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(registry,
-                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-                   worker.coherence().flights().stats(), worker.upstream_stats(),
-                   worker.cluster_stats(), worker.topology_stats(), worker.script_stats(),
-                   worker.identity_stats(), worker.event_stats(), worker.adaptive_stats(),
-                   worker.canary_stats(), worker.hit_check_stats(), worker.replica_stats()});
+  RegisterFigures(
+      registry,
+      {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+       worker.coherence().flights().stats(), worker.upstream_stats(), worker.cluster_stats(),
+       worker.topology_stats(), worker.script_stats(), worker.identity_stats(),
+       worker.event_stats(), worker.adaptive_stats(), worker.canary_stats(),
+       worker.hit_check_stats(), worker.hit_touch_stats(), worker.replica_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -677,14 +685,16 @@ std::string MetricReference() {
   const AdaptiveStats adaptive;
   const CanaryStats canary;
   const HitCheckStats hit_checks;
+  const HitTouchStats hit_touches;
   const ReplicaStats replicas;
   const TlsStats tls_upstream;
   const TlsStats tls_listener;
   const Gauge certificate_ends;
   const ResolverStats names;
   MetricRegistry registry;
-  RegisterFigures(registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts,
-                             identities, events, adaptive, canary, hit_checks, replicas});
+  RegisterFigures(
+      registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts, identities,
+                 events, adaptive, canary, hit_checks, hit_touches, replicas});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

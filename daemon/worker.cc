@@ -82,6 +82,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       adaptive_(rng_, [this](std::int32_t rule, bool stopped) { OnRuleStopped(rule, stopped); }),
       canary_({scheduler_, hasher_, TheUpstream(), Fills(), coherence_}),
       hit_check_({scheduler_, hasher_, TheUpstream(), Fills(), l1_}),
+      hit_touch_(TheUpstream()),
       context_{.scheduler = scheduler_,
                .commands = commands_,
                .hasher = hasher_,
@@ -93,6 +94,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .scripts = scripts_,
                .adaptive = adaptive_,
                .hit_check = hit_check_,
+               .hit_touch = hit_touch_,
                .stats = session_stats_,
                .logins = identities_.get(),
                .admin = nullptr,
@@ -161,6 +163,7 @@ void Worker::ConfigureVerify() {
                      .interval = config_.verify.canary_interval,
                      .bound = bound,
                      .timeout = upstream.command_timeout});
+  hit_touch_.Configure(config_.l1.touch_rate, upstream.command_timeout);
   hit_check_.Configure(
       {.rate = config_.verify.hit_rate, .bound = bound, .timeout = upstream.command_timeout});
 }
@@ -274,6 +277,7 @@ void Worker::OnTick() {
   adaptive_.Judge(scheduler_.Now());
   canary_.Tick();
   hit_check_.Tick();
+  hit_touch_.Tick();
   Duration stale{};
   ForEachPool([&](const Pool& pool) { stale = std::max(stale, StaleAtMost(pool)); });
   coherence_.NoteStaleAtMost(stale);

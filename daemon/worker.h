@@ -27,6 +27,7 @@
 #include "daemon/fetch/canary.h"
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/hit_check.h"
+#include "daemon/fetch/hit_touch.h"
 #include "daemon/fetch/script_memory.h"
 #include "daemon/policy/adaptive_stop.h"
 #include "daemon/session/server.h"
@@ -123,6 +124,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
   [[nodiscard]] const CanaryStats& canary_stats() const { return canary_.stats(); }
   [[nodiscard]] const HitCheckStats& hit_check_stats() const { return hit_check_.stats(); }
+  [[nodiscard]] const HitTouchStats& hit_touch_stats() const { return hit_touch_.stats(); }
   [[nodiscard]] const AdaptiveStats& adaptive_stats() const { return adaptive_.stats(); }
   [[nodiscard]] const EventStats& event_stats() const { return event_stats_; }
   [[nodiscard]] const ScriptStats& script_stats() const { return scripts_.stats(); }
@@ -171,6 +173,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   AdaptiveStop adaptive_;
   Canary canary_;
   HitCheck hit_check_;
+  HitTouch hit_touch_;
   SessionStats session_stats_;
   SessionContext context_;
   Server server_;

@@ -60,10 +60,13 @@ class Dispatcher {
   std::string_view JoinFlight(const CacheKey& key, const ReadRequest& read, const KeyPolicy& policy,
                               const FlightWaiter& waiter, Joining joining);
 
-  // For l1.adaptive_stop.
-  void NoteHit(std::string_view key) {
+  // For l1.adaptive_stop and l1.touch_rate.
+  void NoteHit(const CacheKey& key) {
     if (context_.adaptive.Samples()) [[unlikely]] {
-      NoteSampledHit(key);
+      NoteSampledHit(key.key);
+    }
+    if (context_.hit_touch.Samples()) [[unlikely]] {
+      context_.hit_touch.Note(key.db, key.key);
     }
   }
   void NoteSampledHit(std::string_view key);

@@ -35,7 +35,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
   if (context_.cache_enabled && session.open.MayHit(key.hash)) {
     if (const auto hit = context_.l1.FindHit(key, context_.scheduler.Now())) {
       context_.stats.hits.Add();
-      NoteHit(key.key);
+      NoteHit(key);
       if (context_.hit_check.Samples()) [[unlikely]] {
         context_.hit_check.Note(key, *hit);
       }
@@ -198,7 +198,7 @@ bool Dispatcher::Mget(Session& session, const Request& request) {
       }
       gather->parts[i].null = hit->negative;
       gather->parts[i].value.assign(hit->value);
-      NoteHit(key.key);
+      NoteHit(key);
       continue;
     }
     ++absent;

@@ -21,6 +21,7 @@
 #include "daemon/fetch/coherence.h"
 #include "daemon/fetch/fill_channel.h"
 #include "daemon/fetch/hit_check.h"
+#include "daemon/fetch/hit_touch.h"
 #include "daemon/fetch/read_routes.h"
 #include "daemon/fetch/recent_writes.h"
 #include "daemon/fetch/script_memory.h"
@@ -122,6 +123,7 @@ struct SessionContext {
   ScriptMemory& scripts;
   AdaptiveStop& adaptive;
   HitCheck& hit_check;
+  HitTouch& hit_touch;
   SessionStats& stats;
   Logins* logins = nullptr;       // null: clients do not log in to the upstream
   AdminHandler* admin = nullptr;  // set before the first client

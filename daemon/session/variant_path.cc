@@ -49,7 +49,7 @@ bool Dispatcher::Read(Session& session, const Request& request) {
       context_.stats.hits.Add();
       context_.stats.variant_hits[row.id].Add();
       hit->negative = false;  // its reply is kept as it was said
-      NoteHit(key.key);
+      NoteHit(key);
       session.AnswerValue(*hit);
       return true;
     }

@@ -1,5 +1,6 @@
 """The contract measured in production: the canary, and hits compared with the upstream."""
 
+from cases.l1 import warm
 from harness.registry import case
 from harness.wait import equal, eventually, true
 
@@ -57,3 +58,29 @@ def hits_that_are_compared_agree_while_keys_change(env):
         eventually(read_on, "most agree")
     equal(daemon.metrics().total(checks, result="broken"), 0)
     equal(daemon.metrics().total(checks, result="failed"), 0)
+
+
+def _frequency_after_hits(env, rate):
+    """(OBJECT FREQ of a key that was read 20,000 times from memory, reads the server saw of it)."""
+    redis = env.redis("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "1")
+    daemon = env.daemon(redis, {"l1": {"touch_rate": rate, "ttl": "60s"}})
+    daemon.wait_ready()
+    redis.cmd("SET", "hot", "v")
+    with daemon.connect() as conn:
+        warm(redis, conn, "hot")
+        gets = redis.calls("get")
+        for _ in range(20):
+            equal(set(conn.pipeline(*[["GET", "hot"]] * 1000)), {b"v"})
+    if rate:
+        eventually(lambda: redis.calls("touch") > 0, "the server is told")
+        equal(daemon.metrics().total("nearcached_touched_keys_total", result="failed"), 0)
+    return redis.cmd("OBJECT", "FREQ", "hot"), redis.calls("get") - gets
+
+
+@case
+def a_server_that_evicts_by_lfu_hears_of_keys_that_are_read_from_memory(env):
+    silent, unseen = _frequency_after_hits(env, 0)
+    told, seen = _frequency_after_hits(env, 0.01)
+    env.note(f"OBJECT FREQ after 20,000 hits: {silent} without l1.touch_rate, {told} at 0.01")
+    true(unseen < 100 and seen < 100, f"read by {unseen} and {seen} GETs: those were no hits")
+    true(told >= 3 * silent, f"{silent} and {told}")
