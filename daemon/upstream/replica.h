@@ -111,7 +111,6 @@ class Replica final : private LinkObserver, private SecondChance::Observer {
   bool asking_ = false;
   bool heard_ = false;
   bool fit_ = false;
-  bool was_readable_ = false;  // for the log
   std::string why_not_ = "it was not asked yet";
   MonoTime applied_{};
   MonoTime confirmed_ = MonoTime::min();  // the last look that found it fit began then
