@@ -1,5 +1,6 @@
 // Whatever a client sends and however it is cut, the request decoder stays inside the bytes, says
-// the same as on the whole, and what it calls canonical encodes to the very same bytes.
+// the same as on the whole, and what it calls canonical encodes to the very same bytes. Of requests
+// that are shed as they come it finds the same ends.
 //
 // Input: two bytes that choose the pieces and the limits, then what the client sends.
 
@@ -80,6 +81,49 @@ Outcome Decode(std::string_view bytes, std::size_t piece, const RequestLimits& l
   return outcome;
 }
 
+// Where each request ends, and what the bytes behind the last one are refused with. `shed`: all
+// that can be forgotten of an unfinished request is, after each piece.
+struct Ends {
+  std::vector<std::size_t> at;
+  std::string error;
+
+  bool operator==(const Ends&) const = default;
+};
+
+Ends FindEnds(std::string_view bytes, std::size_t piece, const RequestLimits& limits, bool shed) {
+  Ends ends;
+  RequestDecoder decoder(limits);
+  std::size_t done = 0;
+  std::size_t arrived = 0;
+  while (arrived < bytes.size()) {
+    arrived += std::min(piece, bytes.size() - arrived);
+    for (;;) {
+      const std::vector<char> copy(bytes.begin() + static_cast<std::ptrdiff_t>(done),
+                                   bytes.begin() + static_cast<std::ptrdiff_t>(arrived));
+      const std::string_view input(copy.data(), copy.size());
+      std::vector<std::string_view> args;
+      const DecodeVerdict verdict = decoder.Next(input, args);
+      if (verdict.status == DecodeStatus::kError) {
+        ends.error = verdict.error;
+        return ends;
+      }
+      if (verdict.status == DecodeStatus::kNeedMore) {
+        decoder.AppendWhole(input, args);
+        for (const std::string_view arg : args) {
+          Require(arg.data() >= input.data() &&
+                  arg.data() + arg.size() <= input.data() + input.size());
+        }
+        done += shed ? decoder.Shed(input) : 0;
+        Require(done <= arrived);
+        break;
+      }
+      done += verdict.consumed;
+      ends.at.push_back(done);
+    }
+  }
+  return ends;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -95,5 +139,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Outcome whole = Decode(bytes, bytes.size(), limits, unauthenticated);
   Require(Decode(bytes, 1, limits, unauthenticated) == whole);
   Require(Decode(bytes, 1 + data[0], limits, unauthenticated) == whole);
+  const Ends ends = FindEnds(bytes, bytes.size(), limits, false);
+  Require(FindEnds(bytes, 1, limits, true) == ends);
+  Require(FindEnds(bytes, 1 + data[0], limits, true) == ends);
   return 0;
 }
