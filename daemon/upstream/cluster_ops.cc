@@ -85,7 +85,12 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
     return proto::kErrTimeout;
   }
   std::uint64_t seat = op.lane;
-  UpstreamLink& link = nodes_.pool(node).Lane(0, op.protocol, seat, false);
+  // All reads of a key that fill travel on one lane, GET and others, or a client that has several
+  // under way could be told the older last. Their replies are RESP3 where the node speaks it, as on
+  // its fill links, and are put into RESP2 by the flight.
+  const bool resp3 = nodes_.pool(node).speaks_resp3();
+  const proto::Protocol of_fills = resp3 ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
+  UpstreamLink& link = nodes_.pool(node).Lane(0, op.fill ? of_fills : op.protocol, seat, false);
   const std::uint64_t at = std::uint64_t{node} << 8U;
   if (ask) {
     SendRequest asking{.bytes = kAskingRequest,
@@ -141,7 +146,6 @@ std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
     proto::AppendCommand(op.bytes, get);
   } else {
     op.bytes.assign(read.bytes);
-    op.protocol = read.protocol;  // of the lane, should it have to be asked there
   }
   const Slot slot = op.slot;
   const NodeIndex node = op.node;

@@ -132,6 +132,29 @@ TEST_CASE_FIXTURE(Clustered, "ASK: asked with ASKING on the other node, never ca
   CHECK(client.TakeWritten() == Bulk("w"));
 }
 
+TEST_CASE_FIXTURE(Clustered,
+                  "reads of one key that are redirected stay on one link, GET and others") {
+  config.l1.commands = {"all"};
+  StartMapped();
+  FakeConnection& client = Connect();
+  std::string nil = "$-1\r\n";  // they are asked in RESP3, and told as the client speaks
+  SUBCASE("in RESP2") {}
+  SUBCASE("in RESP3") {
+    CHECK(Ask(client, "HELLO 3").starts_with("%"));
+    nil = "_\r\n";
+  }
+  CHECK(Ask(client, "GET foo\r\nSTRLEN foo").empty());
+  server.Answer("GET foo", "-MOVED 12182 a:1\r\n");
+  server.Answer("PTTL foo", "-MOVED 12182 a:1\r\n");
+  server.Answer("STRLEN foo", "-MOVED 12182 a:1\r\n");
+  server.Answer("PTTL foo", "-MOVED 12182 a:1\r\n");
+  Turn();
+  FakeConnection& link = server.ConnectionOf("GET foo");
+  CHECK(&server.ConnectionOf("STRLEN foo") == &link);
+  CHECK(Answer(client, "GET foo", "_\r\n") == nil);
+  CHECK(Answer(client, "STRLEN foo", ":0\r\n") == ":0\r\n");
+}
+
 TEST_CASE_FIXTURE(Clustered, "a request that is sent from one node to the other ends") {
   StartMapped();
   FakeConnection& client = Connect();
