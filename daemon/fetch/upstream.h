@@ -31,7 +31,7 @@ struct SendRequest {
   // of nobody who sends anything that it could overtake.
   std::uint64_t client = 0;
   bool follows = false;  // the second half of the request just taken: never refused
-  // Only the beginning of a request; `timeout` is not looked at. See ExclusiveLink::SendRest.
+  // Only the beginning of a request; `timeout` is not looked at. See ExclusiveLink::EndRest.
   bool unfinished = false;
   // The script it calls by its SHA1, if that is remembered: a link that has not told its server
   // about it yet does so first. Not for what MULTI queues, nor where the command before reaches as
@@ -102,11 +102,11 @@ class ExclusiveLink : public UpstreamLink {
   // From now on bytes that are no RESP pass in both directions: a replica's. Lasts until the link
   // is returned. REQUIRES: StartPassthrough() was called.
   virtual void StartTunnel() = 0;
+  // Bytes of a tunnel, or the rest of an unfinished request. Nothing happens once the link is lost.
   virtual void SendRaw(std::string_view bytes) = 0;
-  // What follows an unfinished request, to its end; then it is one like any other, whose `timeout`
-  // begins. Nothing else may be sent in between. A server that answers before the end has refused
-  // the request, and the connection is for nobody any more.
-  virtual void SendRest(std::string_view bytes) = 0;
+  // That was the end of the unfinished request: it is one like any other now, whose `timeout`
+  // begins. Nothing else may be sent before. A server that answers before the end has refused the
+  // request, and the connection is for nobody any more.
   virtual void EndRest(Duration timeout) = 0;
   // Bytes that the kernel has not taken yet.
   [[nodiscard]] virtual std::size_t unsent() const = 0;

@@ -83,7 +83,7 @@ std::string_view Session::WaitsFor() const {
     case Park::kOutput:
       return "reading its replies";
     case Park::kRetry:
-      return "another client";
+      return upload_.active ? "the upstream" : "another client";
     case Park::kCrowd:
       return "upstream.link_pipeline_max";
     case Park::kPaused:

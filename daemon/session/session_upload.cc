@@ -60,7 +60,7 @@ std::size_t Session::BeginUpload(std::string_view head) {
   upload_ = {.active = true, .begins = false, .seq = seq, .behind_since = {}, .unsent = 0};
   const std::size_t shed = decoder_.Shed(head);
   if (pin.link != nullptr) {
-    pin.link->SendRest(head.substr(0, shed));
+    pin.link->SendRaw(head.substr(0, shed));
   }
   return shed;
 }
@@ -85,7 +85,7 @@ std::size_t Session::TakeUpload(std::string_view input) {
   const bool whole = verdict.status == proto::DecodeStatus::kRequest;
   const std::size_t taken = whole ? verdict.consumed : decoder_.Shed(input);
   if (pin.link != nullptr) {
-    pin.link->SendRest(input.substr(0, taken));
+    pin.link->SendRaw(input.substr(0, taken));
   }
   if (whole) {
     EndUpload();

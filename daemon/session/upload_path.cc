@@ -43,7 +43,7 @@ Dispatcher::Upload Dispatcher::BeginUpload(Session& session, const Request& requ
     return Upload::kTaken;  // with an error; the rest is skipped
   }
   Request beginning = request;
-  beginning.raw = {};  // SendRest brings all of it
+  beginning.raw = {};  // SendRaw brings all of it
   ForwardOptions options;
   options.unfinished = true;
   if (!Forward(session, beginning, std::move(options))) {

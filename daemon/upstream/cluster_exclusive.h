@@ -68,7 +68,6 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   void StartTunnel() override {}
   void SendRaw(std::string_view /*bytes*/) override {}
   // A request that may have to be sent to another node is kept whole: sessions gather it.
-  void SendRest(std::string_view /*bytes*/) override {}
   void EndRest(Duration /*timeout*/) override {}
   [[nodiscard]] std::size_t unsent() const override { return 0; }
   void SwitchProtocol(proto::Protocol protocol) override;

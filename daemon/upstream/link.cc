@@ -81,14 +81,6 @@ std::string_view Link::Send(SendRequest& request) {
   return {};
 }
 
-void Link::SendRest(std::string_view bytes) {
-  if (spent_) {
-    return;  // whoever sent the beginning has been told
-  }
-  out_.Append(bytes);
-  MarkDirty();
-}
-
 void Link::EndRest(Duration timeout) {
   if (spent_ || !std::exchange(unfinished_, false) || requests_.empty()) {
     return;

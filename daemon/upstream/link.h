@@ -109,7 +109,6 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void StartPassthrough() override { passthrough_ = true; }
   void StartTunnel() override { tunnel_ = true; }
   void SendRaw(std::string_view bytes) override;
-  void SendRest(std::string_view bytes) override;
   void EndRest(Duration timeout) override;
   [[nodiscard]] std::size_t unsent() const override { return out_.size(); }
   void SwitchProtocol(proto::Protocol protocol) override;

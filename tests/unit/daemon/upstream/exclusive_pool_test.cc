@@ -358,7 +358,7 @@ TEST_CASE_FIXTURE(Rig, "a request that has only begun changes links as well") {
                     .unfinished = true})
             .empty());
   Return(1);
-  lent.at(2)->SendRest("hello\r\n");
+  lent.at(2)->SendRaw("hello\r\n");
   lent.at(2)->EndRest(5s);
   Turn();
   CHECK(server.Asked() == std::vector<std::string>{"ECHO hello"});
