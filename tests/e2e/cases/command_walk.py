@@ -112,8 +112,8 @@ _JUSTIFIED = {
     "xpending": ("times", _words),
     "zrandmember": ("random", _elements),
 }
-# What is there afterwards may differ as well: chosen at random, or gone within a millisecond.
-_UNSTEADY = {"spop", "psetex", "pexpire", "getex"}
+# What is there afterwards may differ as well: what was taken is chosen at random.
+_UNSTEADY = {"spop"}
 _STRINGS = ["str", "int", "empty", "bin", "ttl", "long", "hll", "bits", "missing", b"key\x00\r\n", "a",
             "f", "v"]
 

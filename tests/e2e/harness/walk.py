@@ -50,6 +50,9 @@ _NAMED = {
     "numreplicas": ["0"], "username": ["default", "nobody"], "function": ["walked"], "function-name": ["walked"],
     "library-name": ["walk*"], "subkey": ["0"], "value": ["v", "7"], "increment": ["1", "2"],
     "event": ["command"], "command": ["GET", "SET"], "command-name": ["get", "nosuch", "config|get"],
+    # A time that ends in the course of a walk would make what comes after it a matter of the clock.
+    "seconds": ["1000", "2000"], "milliseconds": ["1000000", "2000000"], "ttl": ["0", "1000000"],
+    "min-idle-time": ["0", "1000000"],
 }
 
 
