@@ -27,8 +27,8 @@
 // change of owner is noticed by the first MOVED or by the next map (cluster_refresh_interval),
 // whichever is first. Until then positive entries are kept honest by the old owner's pushes, since
 // a migration deletes each key there; "no such key" is pushed by nobody, so in a slot that is just
-// migrating it may be old by up to l1.negative_ttl, and a client may be told it after a redirected
-// read of another kind has shown that there is one.
+// migrating it may be old by up to l1.negative_ttl. Whatever is redirected, fills too, drops what
+// L1 has of its keys before its reply is given, so nobody is told it after he has seen the key.
 //
 // What names several slots is taken apart where the parts mean the same as the whole but for
 // atomicity (MGET, MSET, DEL, EXISTS, UNLINK, TOUCH); else it is refused as a cluster refuses it.

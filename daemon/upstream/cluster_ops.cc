@@ -105,7 +105,9 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
     ++op.due;
     nodes_.AddUser(node);
   }
-  const bool again = op.footprinted && op.footprint == nullptr;
+  // A fill that is asked on a lane is a read past L1 like any other (R15): a node that says ASK for
+  // a key announces nothing of it, and what L1 has of it may be older than what comes now.
+  const bool again = op.fill || (op.footprinted && op.footprint == nullptr);
   SendRequest request{.bytes = op.bytes,
                       .sink = this,
                       .token = {id, at | kReply},
