@@ -20,6 +20,7 @@ class Work:
     pipeline: int
     keys: int
     requests: int
+    tls: bool = False  # clients speak it
 
 
 @dataclasses.dataclass
@@ -69,9 +70,11 @@ def upstream_reads(redis):
 
 def measure(target, redis, work, placement):
     """One run of `work` against `target`."""
-    argv = [*placement.prefix(), "redis-benchmark", "-p", str(target.port), "-c", str(work.connections),
+    port = target.tls_port if work.tls else target.port
+    argv = [*placement.prefix(), "redis-benchmark", "-p", str(port), "-c", str(work.connections),
             "-P", str(work.pipeline), "-n", str(work.requests), "-r", str(work.keys),
             "-d", str(work.size), "-t", work.command, "--csv", "--precision", "3"]
+    argv += ["--tls", "--insecure"] if work.tls else []
     target.forget_peak()
     reads, before = upstream_reads(redis), target.cpu_seconds()
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=600)

@@ -9,7 +9,9 @@ from bench_targets import BINARY, Bench, Placement
 
 _LONG = ["l1:", "  ttl: 1h", "  ttl_jitter: 0", "  negative_ttl: 1h"]
 _LARGE = ["  bytes: 1gb", "  entry_bytes_max: 4mb"]
-_OFF = ["l1:", "  enabled: false"]
+# More YAML: an L1 that keeps all there is, and none.
+KEEP = _LONG + _LARGE
+FORWARD = ["l1:", "  enabled: false"]
 
 
 def half_of(keys):
@@ -179,12 +181,12 @@ def _start(bench, kind, redis, upstream, work):
     if not os.access(BINARY, os.X_OK):
         return None
     lines = {
-        "hit 100 %": _LONG + _LARGE,
-        "hit 50 %": _LONG + _LARGE + half_of(work.keys),
-        "hit 0 %": _OFF,
+        "hit 100 %": KEEP,
+        "hit 50 %": KEEP + half_of(work.keys),
+        "hit 0 %": FORWARD,
         # An L1 that can hold next to nothing of the key space: nearly every read misses and fills.
         "fill": _LONG + ["  bytes: 1mb"],
-        "set": _LONG + _LARGE,
+        "set": KEEP,
     }[kind]
     return bench.nearcached(upstream, f"nearcached {kind}".replace(" %", ""), lines)
 
@@ -199,7 +201,7 @@ def entry_overhead(count, placement):
         payload = 16 + 64
         found = {"redis-server": (redis.memory() - before) / count - payload}
         if os.access(BINARY, os.X_OK):
-            target = bench.nearcached(redis, lines=_LONG + _LARGE)
+            target = bench.nearcached(redis, lines=KEEP)
             warm(target, 1000, 64)
             before = target.memory()
             warm(target, count, 64)

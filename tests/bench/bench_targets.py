@@ -1,4 +1,4 @@
-"""The processes a benchmark compares: redis-server, nutcracker, nearcached, and a relay between."""
+"""The processes a benchmark compares: redis-server, nutcracker, haproxy, nearcached, and a relay between."""
 
 import ctypes
 import dataclasses
@@ -89,11 +89,12 @@ class Placement:
 
 
 class Target:
-    """A process under test and the port its clients use."""
+    """A process under test and the ports its clients use."""
 
-    def __init__(self, name, argv, port, placement, cwd):
+    def __init__(self, name, argv, port, placement, cwd, tls_port=None):
         self.name = name
         self.port = port
+        self.tls_port = tls_port
         self.log_path = os.path.join(cwd, f"{name.replace(' ', '_')}.log")
         with open(self.log_path, "wb") as log:
             # What names the binary must not configure it: the daemon refuses variables it does not know.
@@ -113,7 +114,7 @@ class Target:
                 # nutcracker knows no PING without a server behind it; a GET is known to all.
                 reply = client.cmd("GET", "bench:ready")
                 client.close()
-                if reply is None or not reply.startswith(b"-"):
+                if reply is None or not reply.startswith(b"-") or b"Hash slot not served" in reply:
                     return
             except (ConnectionError, OSError):
                 pass
@@ -160,36 +161,103 @@ class Bench:
         self.folder = tempfile.mkdtemp(prefix="nc-bench-")
         self.targets = []
 
-    def _start(self, name, argv, port):
-        target = Target(name, argv, port, self.placement, self.folder)
+    def _start(self, name, argv, port, tls_port=None):
+        target = Target(name, argv, port, self.placement, self.folder, tls_port)
         self.targets.append(target)
         return target
 
-    def redis(self, name="redis-server"):
-        port = free_port()
-        return self._start(name, ["redis-server", "--port", str(port), "--bind", "127.0.0.1",
-                                  "--save", "", "--appendonly", "no", "--dir", self.folder], port)
+    def certificate(self):
+        """(certificate, key) of 127.0.0.1, signed by itself."""
+        path, key = os.path.join(self.folder, "server.pem"), os.path.join(self.folder, "server.key")
+        if not os.path.exists(path):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=bench",
+                            "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", path],
+                           check=True, capture_output=True)
+            with open(path) as certificate, open(key) as secret, open(path + ".both", "w") as both:
+                both.write(certificate.read() + secret.read())  # haproxy wants them in one file
+        return path, key
 
-    def nutcracker(self, redis):
+    def redis(self, name="redis-server", tls=False, arguments=()):
+        """`tls`: on a port of its own beside the plain one."""
+        port, tls_port = free_port(), None
+        argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                "--appendonly", "no", "--dir", self.folder, "--maxclients", "12000", *arguments]
+        if tls:
+            tls_port = free_port()
+            certificate, key = self.certificate()
+            argv += ["--tls-port", str(tls_port), "--tls-cert-file", certificate, "--tls-key-file", key,
+                     "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no"]
+        return self._start(name, argv, port, tls_port)
+
+    def redis_cluster(self, count):
+        """That many primaries with even shares of the slots."""
+        nodes = []
+        for number in range(count):
+            bus = free_port()
+            node = self.redis(f"redis-server {number}", arguments=[
+                "--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-config-file",
+                f"nodes-{bus}.conf"])
+            nodes.append((node, bus))
+        clients = [Resp(node.port) for node, _ in nodes]
+        for number, client in enumerate(clients):
+            client.cmd("CLUSTER", "ADDSLOTSRANGE", 16384 * number // count,
+                       16384 * (number + 1) // count - 1)
+            client.cmd("CLUSTER", "MEET", "127.0.0.1", nodes[0][0].port, nodes[0][1])
+        deadline = time.monotonic() + 30
+        while not all(b"cluster_state:ok" in client.cmd("CLUSTER", "INFO")
+                      and client.cmd("CLUSTER", "NODES").count(b"connected") == count
+                      for client in clients):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the nodes of the cluster do not find each other")
+            time.sleep(0.1)
+        for client in clients:
+            client.close()
+        return [node for node, _ in nodes]
+
+    def nutcracker(self, *servers):
         port = free_port()
         path = os.path.join(self.folder, f"nutcracker-{port}.yml")
         with open(path, "w") as out:
             out.write("pool:\n"
                       f"  listen: 127.0.0.1:{port}\n  hash: fnv1a_64\n  distribution: ketama\n"
                       "  redis: true\n  preconnect: true\n  backlog: 1024\n  servers:\n"
-                      f"   - 127.0.0.1:{redis.port}:1\n")
+                      + "".join(f"   - 127.0.0.1:{server.port}:1\n" for server in servers))
         return self._start("nutcracker", ["nutcracker", "-c", path, "-s", str(free_port()), "-v", "4"],
                            port)
 
-    def nearcached(self, redis, name="nearcached", lines=()):
-        """`lines` are more YAML; everything else is the default, with TTLs beyond the run."""
-        port, metrics = free_port(), free_port()
+    def haproxy(self, redis, upstream_tls=False):
+        """A TCP proxy with one thread, plain and TLS for its clients."""
+        port, tls_port = free_port(), free_port()
+        self.certificate()
+        path = os.path.join(self.folder, f"haproxy-{port}.cfg")
+        server = f"127.0.0.1:{redis.tls_port} ssl verify none" if upstream_tls else \
+            f"127.0.0.1:{redis.port}"
+        with open(path, "w") as out:
+            out.write("global\n  nbthread 1\n  maxconn 9000\n"
+                      "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
+                      "  timeout server 1h\n"
+                      f"listen redis\n  bind 127.0.0.1:{port}\n"
+                      f"  bind 127.0.0.1:{tls_port} ssl crt {self.folder}/server.pem.both\n"
+                      f"  server one {server}\n")
+        return self._start("haproxy", ["haproxy", "-db", "-f", path], port, tls_port)
+
+    def nearcached(self, redis, name="nearcached", lines=(), url=None, upstream=(), tls=False):
+        """`lines` are more YAML, `upstream` more of that section, `url` another one than of `redis`;
+        everything else is the default, with TTLs beyond the run. `tls`: clients may use it too."""
+        port, metrics, tls_port = free_port(), free_port(), None
+        listeners = f"listeners:\n  - address: 127.0.0.1:{port}\n"
+        if tls:
+            tls_port = free_port()
+            certificate, key = self.certificate()
+            listeners += (f"  - address: 127.0.0.1:{tls_port}\n    tls:\n"
+                          f"      cert_file: {certificate}\n      key_file: {key}\n")
         path = os.path.join(self.folder, f"nearcached-{port}.yaml")
         with open(path, "w") as out:
-            out.write(f"listeners:\n  - address: 127.0.0.1:{port}\n"
-                      f"upstream:\n  url: redis://127.0.0.1:{redis.port}\n"
-                      f"metrics:\n  address: 127.0.0.1:{metrics}\n" + "\n".join(lines) + "\n")
-        return self._start(name, [BINARY, "--config", path], port)
+            out.write(listeners + f"upstream:\n  url: {url or f'redis://127.0.0.1:{redis.port}'}\n"
+                      + "".join(f"  {line}\n" for line in upstream)
+                      + f"metrics:\n  address: 127.0.0.1:{metrics}\n" + "\n".join(lines) + "\n")
+        return self._start(name, [BINARY, "--config", path], port, tls_port)
 
     def floor(self, value_bytes):
         """What answers every request with the same value and does nothing else."""

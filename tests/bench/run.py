@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""nearcached beside redis-server and nutcracker, interleaved in one run, as Markdown.
+"""nearcached beside redis-server, nutcracker and haproxy, interleaved in one run, as Markdown.
 
     tests/bench/run.py [--quick] [--only REGEX] [--rounds N] [--sched both|batch|other] [--cpu N]
                        [--scale X] [--output FILE]
@@ -21,6 +21,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bench_scenarios as scenarios  # noqa: E402
+import bench_topologies as topologies  # noqa: E402
 from bench_targets import BINARY, Placement  # noqa: E402
 
 _NAMES = {"floor": "floor (epoll, recv, send)", "redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
@@ -28,6 +29,7 @@ _NAMES = {"floor": "floor (epoll, recv, send)", "redis": "redis-server", "nutcra
           "fill": "nearcached, miss and fill", "set": "nearcached"}
 
 
+_IDLE = 10_000  # clients
 _POLICY = {"batch": "SCHED_BATCH", "other": "SCHED_OTHER (the default policy)"}
 
 
@@ -61,7 +63,8 @@ def _head(options):
         f"- command: `{' '.join(['tests/bench/run.py', *sys.argv[1:]])}`",
         f"- machine: {_machine()}",
         f"- nearcached: {daemon}, commit {_first_line('git', '-C', here, 'rev-parse', '--short', 'HEAD')}",
-        f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V').removeprefix('This is ')}",
+        f"- peers: redis-server {redis.group(1) if redis else '?'}, {_first_line('nutcracker', '-V').removeprefix('This is ')}, "
+        + " ".join(_first_line("haproxy", "-v").split()[:3]),
         f"- medians of {options.rounds} interleaved rounds; CPU is that of the process under test; "
         + f"everything pinned to CPU {options.cpu} under {_POLICY[_first_policy(options)]} unless a "
         "table says otherwise", ""])
@@ -132,11 +135,24 @@ def _run(todo, rounds, placement):
     return results
 
 
+def _run_topologies(wanted, options, scale, placement):
+    """The tables of what is forwarded to a Cluster and over TLS, and of idle clients."""
+    parts = []
+    for name, layout, work in topologies.topology_scenarios(scale):
+        if wanted.search(name):
+            parts.append(topologies.topology_table(
+                topologies.run_topology(name, layout, work, options.rounds, placement)))
+            print(f"bench: {placement.sched} {name}", file=sys.stderr)
+    if wanted.search("idle clients"):
+        parts.append(topologies.idle_table(_IDLE, topologies.idle_clients(_IDLE, placement)))
+    return parts
+
+
 def main():
     parser = argparse.ArgumentParser(description="Benchmark nearcached against its peers.")
     parser.add_argument("--quick", action="store_true", help="only what the bars are about, shorter")
     parser.add_argument("--only", metavar="REGEX", help="only scenarios whose name matches; "
-                        "'memory' is one too")
+                        "'memory' and 'idle clients' are two too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sched", choices=("both", "batch", "other"), default="both",
                         help="scheduling policy of all processes; both: the tables and the verdict "
@@ -145,7 +161,8 @@ def main():
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the requests of a run")
     parser.add_argument("--output", metavar="FILE", help="write the report there too")
     options = parser.parse_args()
-    missing = [tool for tool in ("redis-server", "redis-benchmark", "nutcracker", "taskset", "chrt")
+    missing = [tool for tool in ("redis-server", "redis-benchmark", "nutcracker", "haproxy", "taskset", "chrt",
+                                  "openssl")
                if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin")]
     if missing:
         print(f"bench: {', '.join(missing)} not found", file=sys.stderr)
@@ -167,6 +184,8 @@ def main():
     if wanted.search("memory"):
         memory = scenarios.entry_overhead(1_000_000, first)
         parts.append(_memory_table(memory))
+    if not options.quick and os.access(BINARY, os.X_OK):
+        parts += _run_topologies(wanted, options, scale, first)
     if options.sched == "both":
         again = [scenario for scenario in scenarios.bar_scenarios(scale)
                  if wanted.search(scenario.name)]
