@@ -22,14 +22,6 @@ namespace nearcached::config {
 
 // What is wrong with one item of a list of patterns or hosts, and what would be right; or nothing.
 [[nodiscard]] std::string CheckItem(const Row& row, std::string_view item);
-// What is wrong with one item of a list of patterns, and what would be right; or nothing.
-[[nodiscard]] std::string CheckPattern(std::string_view pattern);
-// The same for an item of l1.commands.
-[[nodiscard]] std::string CheckCachedCommand(std::string_view name);
-// The same for a command and its name upstream.
-[[nodiscard]] std::string CheckRename(std::string_view pair);
-// The same for the name of a command.
-[[nodiscard]] std::string CheckCommandName(std::string_view name);
 
 // Whether there is a value: false for what a rule leaves out, and for lists of elements.
 bool HasValue(const Row& row, std::size_t index, const Config& config);
