@@ -82,7 +82,7 @@ MUTANTS = [
            "  fill.Arm();\n  if (ready_) {\n    Ask(*Find(&fill));",
            by="redirect-faults"),
     Mutant("unordered-variants", "G2: where pushes may come after replies no two reads are kept",
-           "daemon/upstream/pool.cc", "? TrackingState::kArmedUnordered", "? TrackingState::kArmed",
+           "daemon/upstream/pool_fill.cc", "? TrackingState::kArmedUnordered", "? TrackingState::kArmed",
            by="redirect-faults"),
     Mutant("tracker-lost", "R6: what a lost tracking link covered is gone",
            "daemon/upstream/redirected_tracking.cc", "    owner_.OnTrackerLost(owners, away);",
