@@ -292,9 +292,8 @@ constexpr Row kRows[] = {
      "of "
      "a client that has logged in run on links of its user, past the cache, so that each is judged "
      "by the upstream's ACL. Who has not logged in is the upstream's default user, and is answered "
-     "from the cache as ever: what is taken from that user shows when an entry's ttl ends. Not "
-     "with "
-     "a cluster."},
+     "from the cache as ever: what is taken from that user shows when an entry's ttl ends. In a "
+     "cluster a user has to be there on every node and may ask for `CLUSTER SLOTS`."},
     {"upstream.identities_max", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::identities_max>(), Count(1, 65'536), kFree, kLive,
      kPublic, kOptional,

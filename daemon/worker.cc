@@ -117,9 +117,6 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
   if (cluster_ != nullptr) {
     cluster_->SetCoherence(coherence_);
   }
-  if (identities_ != nullptr) {
-    identities_->SetCoherence(coherence_);
-  }
   coherence_.flights().SetSink(server_);
 }
 
@@ -128,10 +125,23 @@ std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
   if (LoginOf(config_) != LoginKind::kNobody) {
     return nullptr;
   }
+  UserUpstreamMaker make;
+  if (cluster_ != nullptr) {
+    Cluster::Deps like = ClusterDeps(dialer);
+    like.shared_stats = &cluster_->shared_stats();
+    make = UserClusters(like, coherence_);
+  } else {
+    make = UserPools({.scheduler = scheduler_,
+                      .dialer = dialer,
+                      .topology = *topology_,
+                      .config = config_.upstream,
+                      .rng = rng_,
+                      .commands = commands_,
+                      .shared_stats = &pool_.shared_stats()},
+                     coherence_);
+  }
   return std::make_unique<Identities>(
-      Pool::Deps{scheduler_, dialer, *topology_, config_.upstream, config_.tracking.mode, rng_,
-                 commands_},
-      pool_.shared_stats(), identity_stats_,
+      config_.upstream, scheduler_, std::move(make), identity_stats_,
       [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
 }
 
@@ -205,18 +215,22 @@ std::unique_ptr<Cluster> Worker::MakeCluster(Dialer& dialer) {
   if (config_.upstream.topology != config::TopologyKind::kCluster) {
     return nullptr;
   }
-  return std::make_unique<Cluster>(
-      Cluster::Deps{.scheduler = scheduler_,
-                    .dialer = dialer,
-                    .config = config_.upstream,
-                    .tracking = config_.tracking.mode,
-                    .fill = config_.l1.enabled,
-                    .rng = rng_,
-                    .commands = commands_,
-                    .hasher = hasher_,
-                    .stats = cluster_stats_,
-                    .method = config_.tracking.method,
-                    .broadcast = config::BroadcastPrefixes(config_.rules)});
+  return std::make_unique<Cluster>(ClusterDeps(dialer));
+}
+
+Cluster::Deps Worker::ClusterDeps(Dialer& dialer) {
+  return {.scheduler = scheduler_,
+          .dialer = dialer,
+          .config = config_.upstream,
+          .tracking = config_.tracking.mode,
+          .fill = config_.l1.enabled,
+          .rng = rng_,
+          .commands = commands_,
+          .hasher = hasher_,
+          .stats = cluster_stats_,
+          .login = LoginOf(config_),
+          .method = config_.tracking.method,
+          .broadcast = config::BroadcastPrefixes(config_.rules)};
 }
 
 Worker::~Worker() {

@@ -133,6 +133,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
  private:
   std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
   std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
+  Cluster::Deps ClusterDeps(Dialer& dialer);
   std::unique_ptr<ReplicaSet> MakeReplicas(Dialer& dialer);
   [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
   void OnPrimaryChanged() override;

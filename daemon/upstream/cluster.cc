@@ -60,6 +60,9 @@ proto::RequestLimits NoLimits() {
 
 Cluster::Cluster(const Deps& deps)
     : deps_(deps),
+      principal_(deps.login != LoginKind::kClient),
+      own_stats_(deps.shared_stats == nullptr ? std::make_unique<UpstreamStats>() : nullptr),
+      stats_(deps.shared_stats == nullptr ? *own_stats_ : *deps.shared_stats),
       cluster_stats_(deps.stats),
       nodes_([this](Topology& topology) { return MakePool(topology); }),
       refresh_(
@@ -81,6 +84,7 @@ std::unique_ptr<Pool> Cluster::MakePool(Topology& topology) {
                                                 .tracking = deps_.tracking,
                                                 .rng = deps_.rng,
                                                 .commands = deps_.commands,
+                                                .login = deps_.login,
                                                 .shared_stats = &stats_,
                                                 .parent = this,
                                                 .method = deps_.method,
@@ -106,7 +110,7 @@ void Cluster::OnMap(const ClusterMap& map) {
     }
   }
   std::erase(primaries_, kNoNode);
-  if (!moves.empty()) {
+  if (!moves.empty() && principal_) {
     Log(LogLevel::kInfo, "cluster_map",
         "primaries=" + std::to_string(map.primaries.size()) + " slots_covered=" +
             std::to_string(map.covered) + " slots_moved=" + std::to_string(moves.size()));
@@ -114,6 +118,7 @@ void Cluster::OnMap(const ClusterMap& map) {
   MoveSlots(moves);
   retire_ = true;
   mapped_ = true;
+  login_needed_ = false;
   no_map_.clear();
   std::deque<Op> waited = std::exchange(unmapped_, {});
   for (Op& op : waited) {
@@ -139,11 +144,18 @@ void Cluster::OnMap(const ClusterMap& map) {
 }
 
 void Cluster::OnNoMap(std::string_view why) {
-  Log(LogLevel::kWarn, "cluster_map_failed", "why=" + Quoted(why));
+  const std::size_t refusal = why.find("NOAUTH ");
+  const bool login_needed =
+      deps_.login == LoginKind::kNobody && refusal != std::string_view::npos && !mapped_;
+  if (!login_needed || !std::exchange(login_needed_, true)) {
+    Log(LogLevel::kWarn, "cluster_map_failed", "why=" + Quoted(why));
+  }
   if (mapped_) {
     return;  // the last one serves on; each node says itself whether it is there
   }
-  no_map_ = proto::UpstreamUnavailable(EndpointText(), why);
+  // As the nodes would have said it themselves, or why there is no knowing.
+  no_map_ = login_needed ? std::string(why.substr(refusal))
+                         : proto::UpstreamUnavailable(EndpointText(), why);
   std::deque<Op> waited = std::exchange(unmapped_, {});
   for (Op& op : waited) {
     cluster_stats_.requests_held.Sub();
@@ -161,6 +173,9 @@ void Cluster::MoveSlots(const std::vector<std::pair<Slot, NodeIndex>>& moves) {
     if (slots_.Move(slot, node) && owned) {
       ended.push_back(slots_.NextGeneration(slot));
     }
+  }
+  if (!principal_) {
+    return;
   }
   if (!ended.empty()) {
     cluster_stats_.slots_moved.Add(ended.size());
@@ -183,6 +198,12 @@ void Cluster::NoteRedirect(const Redirect& redirect) {
   }
 }
 
+void Cluster::OnLoginRefused(const Pool& /*pool*/) {
+  if (deps_.on_login_refused) {
+    deps_.on_login_refused();
+  }
+}
+
 void Cluster::OnFillLinkLost(const Pool& pool) {
   const NodeIndex node = nodes_.Find(pool);
   std::vector<FillOwner> ended;
@@ -199,6 +220,9 @@ void Cluster::OnFillLinkLost(const Pool& pool) {
 
 // What holds for the whole is what holds for the least of its nodes.
 void Cluster::OnTrackingChanged() {
+  if (!principal_) {
+    return;
+  }
   std::int64_t least = GaugeOf(TrackingState::kArmed);
   nodes_.ForEach([&](NodeIndex node, const Pool& pool) {
     if (std::find(primaries_.begin(), primaries_.end(), node) != primaries_.end()) {
@@ -253,7 +277,7 @@ ExclusiveLink* Cluster::Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOw
     error_line = proto::kErrDraining;
   } else if (db != 0) {
     error_line = "ERR SELECT is not allowed in cluster mode";
-  } else if (!mapped_) {
+  } else if (!mapped_ && !login_needed_) {
     error_line = NoMap();
   }
   if (!error_line.empty()) {
@@ -311,7 +335,13 @@ NodeIndex Cluster::AnyNode(std::uint64_t session) {
       return node;
     }
   }
-  return primaries_.empty() ? kNoNode : primaries_[session % primaries_.size()];
+  if (!primaries_.empty()) {
+    return primaries_[session % primaries_.size()];
+  }
+  // Any node will do for a login.
+  const auto& seeds = deps_.config.nodes;
+  return login_needed_ ? nodes_.Ensure(EndpointOf(seeds[session % seeds.size()], deps_.config))
+                       : kNoNode;
 }
 
 void Cluster::Flush() {
@@ -320,7 +350,9 @@ void Cluster::Flush() {
     pool.Flush();
     oldest_wait = std::max(oldest_wait, pool.exclusive().oldest_wait());
   });
-  stats_.exclusive_oldest_wait_ns.Set(oldest_wait.count());
+  if (principal_) {
+    stats_.exclusive_oldest_wait_ns.Set(oldest_wait.count());
+  }
   returned_.clear();
   if (!retire_ || shut_down_) {
     return;
@@ -334,7 +366,9 @@ void Cluster::Flush() {
   }
   nodes_.Retire([&](NodeIndex node) { return static_cast<bool>(owns[node]); });
   std::erase_if(primaries_, [&](NodeIndex node) { return !owns[node]; });
-  cluster_stats_.nodes.Set(static_cast<std::int64_t>(nodes_.size()));
+  if (principal_) {
+    cluster_stats_.nodes.Set(static_cast<std::int64_t>(nodes_.size()));
+  }
 }
 
 void Cluster::Reconnect() {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,6 +57,11 @@ class Cluster final : public Upstream,
     CommandTable& commands;
     const KeyHasher& hasher;
     ClusterStats& stats;
+    // As Pool's. As kClient (identities.h) it fills nothing, and what it learns of slots is neither
+    // L1's business nor the metrics'.
+    LoginKind login = LoginKind::kOwn;
+    UpstreamStats* shared_stats = nullptr;
+    std::function<void()> on_login_refused{};
     config::TrackingConfig::Method method = config::TrackingConfig::Method::kAuto;
     std::vector<std::string> broadcast{};  // as Pool's
   };
@@ -71,6 +77,8 @@ class Cluster final : public Upstream,
   void Reconnect();
   void Shutdown();
   [[nodiscard]] const UpstreamStats& stats() const { return stats_; }
+  // For clusters that count together with this one.
+  UpstreamStats& shared_stats() { return stats_; }
   // Calls `visit` for the pool of every node that has one.
   void ForEachPool(const std::function<void(const Pool&)>& visit) const { nodes_.Visit(visit); }
   // Every node that owns slots, as the newest map has it; empty before the first.
@@ -79,7 +87,9 @@ class Cluster final : public Upstream,
   [[nodiscard]] std::size_t SlotsOf(const Pool& pool) const;
   [[nodiscard]] std::string TrackingText() const;
   [[nodiscard]] std::string EndpointText() const { return deps_.config.url; }
-  [[nodiscard]] bool up() const { return mapped_ && stats_.links_ready.value() > 0; }
+  [[nodiscard]] bool up() const {
+    return login_needed_ || (mapped_ && stats_.links_ready.value() > 0);
+  }
 
   // Upstream
   UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
@@ -249,6 +259,7 @@ class Cluster final : public Upstream,
   // PoolParent
   void OnFillLinkLost(const Pool& pool) override;
   void OnTrackingChanged() override;
+  void OnLoginRefused(const Pool& pool) override;
 
   void OnMap(const ClusterMap& map);
   void OnNoMap(std::string_view why);
@@ -259,7 +270,9 @@ class Cluster final : public Upstream,
 
   const Deps deps_;
   Coherence* coherence_ = nullptr;
-  UpstreamStats stats_;  // of all nodes together
+  const bool principal_;  // the one that L1 and the metrics are about, and not a user's
+  const std::unique_ptr<UpstreamStats> own_stats_;
+  UpstreamStats& stats_;  // of all nodes together
   ClusterStats& cluster_stats_;
   ClusterNodes nodes_;
   SlotTable slots_;
@@ -267,6 +280,7 @@ class Cluster final : public Upstream,
   std::vector<NodeIndex> primaries_;  // those of the last map, in its order
   NodeIndex answering_ = kNoNode;     // whose reply a client is being handed
   bool mapped_ = false;               // there has been a map
+  bool login_needed_ = false;         // nobody is told a map there: clients have to log in first
   std::string no_map_;                // why there is none, as an error line; empty: being asked for
   bool retire_ = false;               // some node may be of no use any more
   bool shut_down_ = false;

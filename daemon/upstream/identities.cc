@@ -28,35 +28,26 @@ struct Identities::Identity {
     return config;
   }
 
-  Identity(const Pool::Deps& like, UpstreamStats& stats, PoolParent& parent, std::string_view user,
-           std::string_view password)
-      : config(ConfigOf(like.config, user, password)),
-        pool({.scheduler = like.scheduler,
-              .dialer = like.dialer,
-              .topology = like.topology,
-              .config = config,
-              .tracking = config::TrackingConfig::Mode::kOff,
-              .rng = like.rng,
-              .commands = like.commands,
-              .login = LoginKind::kClient,
-              .shared_stats = &stats,
-              .parent = &parent}) {}
+  Identity(const config::UpstreamConfig& like, std::string_view user, std::string_view password)
+      : config(ConfigOf(like, user, password)) {}
   ~Identity() { Wipe(config.password); }
   Identity(const Identity&) = delete;
   Identity& operator=(const Identity&) = delete;
 
   config::UpstreamConfig config;  // the password, for as long as links may have to be made again
-  Pool pool;
+  std::unique_ptr<UserUpstream> links;
   std::size_t clients = 0;
   MonoTime unused_since{};
   bool revoked = false;  // the server refuses the login; not entered any more
   bool told = false;     // its clients have been closed
 };
 
-Identities::Identities(const Pool::Deps& like, UpstreamStats& upstream_stats, IdentityStats& stats,
+Identities::Identities(const config::UpstreamConfig& like, Scheduler& scheduler,
+                       UserUpstreamMaker make, IdentityStats& stats,
                        std::function<void(const Upstream&)> on_revoked)
     : like_(like),
-      upstream_stats_(upstream_stats),
+      scheduler_(scheduler),
+      make_(std::move(make)),
       stats_(stats),
       on_revoked_(std::move(on_revoked)) {}
 
@@ -71,7 +62,7 @@ Upstream* Identities::Enter(std::string_view user, std::string_view password,
         SameSecret(password, identity->config.password)) {
       ++identity->clients;
       stats_.entered.Add();
-      return &identity->pool;
+      return &identity->links->upstream();
     }
   }
   if (!MakeRoom()) {
@@ -79,19 +70,17 @@ Upstream* Identities::Enter(std::string_view user, std::string_view password,
     error_line = kErrTooMany;
     return nullptr;
   }
-  auto& identity = identities_.emplace_back(std::make_unique<Identity>(
-      like_, upstream_stats_, static_cast<PoolParent&>(*this), user, password));
-  identity->pool.SetCoherence(*coherence_);
-  identity->pool.Start(false);
-  identity->clients = 1;
+  auto& identity = *identities_.emplace_back(std::make_unique<Identity>(like_, user, password));
+  identity.links = make_(identity.config, [this, &identity] { OnRefused(identity); });
+  identity.clients = 1;
   stats_.entered.Add();
   stats_.identities.Add();
-  return &identity->pool;
+  return &identity.links->upstream();
 }
 
 // Ends the one that has been unused longest, where there are as many as may be.
 bool Identities::MakeRoom() {
-  if (identities_.size() < like_.config.identities_max) {
+  if (identities_.size() < like_.identities_max) {
     return true;
   }
   std::size_t oldest = identities_.size();
@@ -111,10 +100,10 @@ bool Identities::MakeRoom() {
 
 void Identities::Leave(const Upstream& upstream) {
   for (const auto& identity : identities_) {
-    if (&identity->pool == &upstream) {
+    if (&identity->links->upstream() == &upstream) {
       NC_CHECK(identity->clients > 0);
       --identity->clients;
-      identity->unused_since = like_.scheduler.Now();
+      identity->unused_since = scheduler_.Now();
       return;
     }
   }
@@ -122,19 +111,16 @@ void Identities::Leave(const Upstream& upstream) {
 }
 
 void Identities::End(std::size_t at) {
-  identities_[at]->pool.Shutdown();
+  identities_[at]->links->Shutdown();
   identities_.erase(identities_.begin() + static_cast<std::ptrdiff_t>(at));
   stats_.identities.Sub();
 }
 
-void Identities::OnLoginRefused(const Pool& pool) {
-  for (const auto& identity : identities_) {
-    if (&identity->pool == &pool && !identity->revoked) {
-      identity->revoked = true;
-      stats_.revoked.Add();
-      Log(LogLevel::kInfo, "identity_revoked",
-          "effect=\"its clients are closed\" user=" + Quoted(identity->config.username));
-    }
+void Identities::OnRefused(Identity& identity) {
+  if (!std::exchange(identity.revoked, true)) {
+    stats_.revoked.Add();
+    Log(LogLevel::kInfo, "identity_revoked",
+        "effect=\"its clients are closed\" user=" + Quoted(identity.config.username));
   }
 }
 
@@ -142,14 +128,14 @@ void Identities::Flush() {
   // Clients that are closed leave, which takes nothing out of the list.
   for (const auto& identity : identities_) {
     if (identity->revoked && !std::exchange(identity->told, true)) {
-      on_revoked_(identity->pool);
+      on_revoked_(identity->links->upstream());
     }
-    identity->pool.Flush();
+    identity->links->Flush();
   }
 }
 
 void Identities::Tick() {
-  const MonoTime now = like_.scheduler.Now();
+  const MonoTime now = scheduler_.Now();
   for (std::size_t i = identities_.size(); i-- > 0;) {
     const Identity& identity = *identities_[i];
     const bool stale = now - identity.unused_since >= Duration(identity.config.pool.idle_timeout);
@@ -161,13 +147,13 @@ void Identities::Tick() {
 
 void Identities::OnPrimaryChanged() {
   for (const auto& identity : identities_) {
-    identity->pool.OnPrimaryChanged();
+    identity->links->OnPrimaryChanged();
   }
 }
 
 void Identities::Reconnect() {
   for (const auto& identity : identities_) {
-    identity->pool.Reconnect();
+    identity->links->Reconnect();
   }
 }
 
@@ -177,14 +163,14 @@ void Identities::Reload() {
     const std::string user = std::move(config.username);
     std::string password = config.password;
     Wipe(config.password);
-    config = Identity::ConfigOf(like_.config, user, password);
+    config = Identity::ConfigOf(like_, user, password);
     Wipe(password);
   }
 }
 
 void Identities::ForEachPool(const std::function<void(const Pool&)>& visit) const {
   for (const auto& identity : identities_) {
-    visit(identity->pool);
+    identity->links->ForEachPool(visit);
   }
 }
 

@@ -1,9 +1,10 @@
 // The upstream as each of its users that clients have logged in as: upstream.identity client.
 //
-// One pool for each user and password, with lanes and exclusive links that log in as that user and
-// are never anybody else's. Made when the server has accepted a login, kept while clients use it
-// and for upstream.pool.idle_timeout after that. When the server refuses the login later (the user
-// is deleted, or has another password), whoever uses it is to be closed, as the server does it.
+// One UserUpstream for each user and password: lanes and exclusive links that log in as that user
+// and are never anybody else's. Made when the server has accepted a login, kept while clients use
+// it and for upstream.pool.idle_timeout after that. When the server refuses the login later (the
+// user is deleted, or has another password), whoever uses it is to be closed, as the server does
+// it.
 //
 // Owned by the worker; loop thread only.
 #pragma once
@@ -17,7 +18,7 @@
 #include "config/config.h"
 #include "daemon/base/counter.h"
 #include "daemon/fetch/upstream.h"
-#include "daemon/upstream/pool.h"
+#include "daemon/upstream/user_upstream.h"
 
 namespace nearcached {
 
@@ -28,17 +29,15 @@ struct IdentityStats {
   Counter revoked;   // identities whose login the server no longer takes
 };
 
-class Identities final : public Logins, private PoolParent {
+class Identities final : public Logins {
  public:
-  // `like`: how a pool is made; its configuration's login is replaced, its parent and shared stats
-  // are set here. `on_revoked` is told from Flush whose clients are to be closed.
-  Identities(const Pool::Deps& like, UpstreamStats& upstream_stats, IdentityStats& stats,
-             std::function<void(const Upstream&)> on_revoked);
+  // `like`: the upstream's configuration, whose login is replaced. `on_revoked` is told from Flush
+  // whose clients are to be closed.
+  Identities(const config::UpstreamConfig& like, Scheduler& scheduler, UserUpstreamMaker make,
+             IdentityStats& stats, std::function<void(const Upstream&)> on_revoked);
   ~Identities();
   Identities(const Identities&) = delete;
   Identities& operator=(const Identities&) = delete;
-
-  void SetCoherence(Coherence& coherence) { coherence_ = &coherence; }
 
   // Logins
   Upstream* Enter(std::string_view user, std::string_view password,
@@ -59,18 +58,15 @@ class Identities final : public Logins, private PoolParent {
  private:
   struct Identity;
 
-  void OnFillLinkLost(const Pool& /*pool*/) override {}
-  void OnTrackingChanged() override {}
-  void OnLoginRefused(const Pool& pool) override;
-
+  void OnRefused(Identity& identity);
   bool MakeRoom();
   void End(std::size_t at);
 
-  const Pool::Deps like_;
-  UpstreamStats& upstream_stats_;
+  const config::UpstreamConfig& like_;
+  Scheduler& scheduler_;
+  const UserUpstreamMaker make_;
   IdentityStats& stats_;
   const std::function<void(const Upstream&)> on_revoked_;
-  Coherence* coherence_ = nullptr;
   std::vector<std::unique_ptr<Identity>> identities_;
 };
 

@@ -57,7 +57,9 @@ Pool::Pool(const Deps& deps)
 
 void Pool::SetCoherence(Coherence& coherence) {
   coherence_ = &coherence;
-  coherence_->SetHoldAfterLoss(LossHold());
+  if (deps_.login != LoginKind::kClient) {
+    coherence_->SetHoldAfterLoss(LossHold());  // said by those that fill
+  }
 }
 
 // A write whose reply was lost may still be executed; without tracking nothing would tell us.

@@ -5,6 +5,7 @@ import time
 
 import redis as redis_py
 
+from harness.cluster import slot_of
 from harness.registry import case
 from harness.resp import Closed, RespError, encode
 from harness.wait import equal, eventually, true
@@ -183,3 +184,70 @@ def users_come_and_go_under_load_and_nobody_sees_what_is_not_his(env):
         thread.join()
     equal(wrong, [])
     env.note(f"{sum(done)} replies")
+
+
+# ---- the same in front of a cluster -------------------------------------------------------------
+
+def _cluster_stack(env):
+    cluster = env.cluster(replicas=0)
+    for node in cluster.nodes:
+        node.cmd("ACL", "SETUSER", "alice", "on", ">a-secret", "~a:*", "&*", "+@all")
+        node.cmd("ACL", "SETUSER", "bob", "on", ">b-secret", "~b:*", "&*", "+get", "+set", "+ping", "+cluster|slots")
+    cluster.cmd("SET", "a:1", "of alice")
+    cluster.cmd("SET", "b:1", "of bob")
+    return cluster, env.daemon(cluster, _CLIENT, fills=False)
+
+
+@case
+def users_of_a_cluster_may_do_on_every_node_what_it_lets_them_do(env):
+    cluster, daemon = _cluster_stack(env)
+    keys = [f"a:{i}" for i in range(60)]
+    with daemon.connect() as alice, daemon.connect() as bob, daemon.connect() as nobody:
+        eventually(lambda: nobody.cmd("GET", "a:1") == b"of alice", "the daemon has the map")
+        equal(alice.cmd("AUTH", "alice", "a-secret"), b"OK")
+        equal(bob.cmd("AUTH", "bob", "b-secret"), b"OK")
+        equal(set(alice.pipeline(*[("SET", key, key) for key in keys])), {b"OK"})
+        equal(alice.cmd("MGET", *keys), [key.encode() for key in keys])
+        for _ in range(3):
+            equal([nobody.cmd("GET", key) for key in keys], [key.encode() for key in keys])
+            _error(bob.cmd("GET", "a:1"), "NOPERM")
+            _error(alice.cmd("GET", "b:1"), "NOPERM")
+            equal(bob.cmd("GET", "b:1"), b"of bob")
+        _error(alice.cmd("MGET", *keys, "b:1"), "NOPERM")
+        equal(alice.pipeline(["MULTI"], ["SET", "a:{t}1", "1"], ["INCR", "a:{t}1"], ["EXEC"])[-1], [b"OK", 2])
+        equal(alice.cmd("ACL", "WHOAMI"), b"alice")
+        equal(nobody.cmd("ACL", "WHOAMI"), b"default")
+        equal(alice.cmd("SET", "a:1", "new"), b"OK")
+        equal(nobody.cmd("GET", "a:1"), b"new", "a write of one is not seen by another")
+        # A slot moves: the user follows it, and what he may do there is judged there.
+        slot = slot_of("a:1")
+        source = cluster.owner(slot)
+        target = next(node for node in cluster.nodes if node is not source)
+        cluster.migrate(slot, source, target)
+        equal(alice.cmd("GET", "a:1"), b"new")
+        equal(nobody.cmd("GET", "a:1"), b"new")
+        target.cmd("ACL", "SETUSER", "alice", "resetkeys", "~none:*")
+        _error(alice.cmd("GET", "a:1"), "NOPERM")
+        for node in cluster.nodes:
+            node.cmd("ACL", "DELUSER", "alice")
+        true(alice.read_to_end() is not None, "it was not closed")
+        equal(bob.cmd("GET", "b:1"), b"of bob")
+
+
+@case
+def a_cluster_that_asks_everybody_for_a_login_gets_it_from_the_clients(env):
+    cluster, _ = _cluster_stack(env)
+    for node in cluster.nodes:
+        node.cmd("ACL", "SETUSER", "default", "off", "nopass")
+    daemon = env.daemon(cluster, _CLIENT, fills=False)
+    with cluster.nodes[0].connect() as conn:
+        direct = [conn.raw("GET", "a:1"), conn.raw("HELLO", "3"), conn.raw("AUTH", "x")]
+    with daemon.connect() as conn:
+        eventually(lambda: conn.raw("GET", "a:1") == direct[0], "nobody is told a map")
+        equal([conn.raw("GET", "a:1"), conn.raw("HELLO", "3"), conn.raw("AUTH", "x")], direct)
+        equal(daemon.probe("/readiness"), 200)
+        _error(conn.cmd("AUTH", "alice", "wrong"), "WRONGPASS")
+        conn.cmd("HELLO", 3, "AUTH", "alice", "a-secret")
+        equal(conn.cmd("GET", "a:1"), b"of alice")
+        equal(conn.cmd("SET", "a:2", "x"), b"OK")
+        _error(conn.cmd("GET", "b:1"), "NOPERM")
