@@ -57,8 +57,9 @@ void Coherence::Release(const Footprint& footprint) {
 
 void Coherence::Finish(std::unique_ptr<Footprint> footprint, Outcome outcome) {
   DropKeys(*footprint);
-  if (footprint->write && outcome == Outcome::kLost && hold_after_loss_ > Duration::zero()) {
-    late_releases_.push_back({scheduler_.Now() + hold_after_loss_, std::move(footprint)});
+  const Duration hold = footprint->flushes_all ? hold_after_lost_flush_ : hold_after_loss_;
+  if (footprint->write && outcome == Outcome::kLost && hold > Duration::zero()) {
+    late_releases_.push_back({scheduler_.Now() + hold, std::move(footprint)});
     return;
   }
   Release(*footprint);

@@ -74,9 +74,13 @@ class Coherence {
   // reply is released. Every footprint that was begun comes here exactly once.
   void Finish(std::unique_ptr<Footprint> footprint, Outcome outcome);
 
-  // How much longer a lost write stays held: zero while the server tracks, the command timeout
-  // where it does not, since the write may still be executed and nothing would tell us (R3).
-  void SetHoldAfterLoss(Duration hold) { hold_after_loss_ = hold; }
+  // How much longer a lost write stays held, since it may still be executed (R3): `keys` is zero
+  // while the server tracks, and would tell us, and the command timeout where it does not. `flush`
+  // is the command timeout: that SWAPDB was executed is announced by no server.
+  void SetHoldAfterLoss(Duration keys, Duration flush) {
+    hold_after_loss_ = keys;
+    hold_after_lost_flush_ = flush;
+  }
 
   // What the bound of staleness is at the moment, for the metric.
   void NoteStaleAtMost(Duration bound) { stats_.stale_at_most_ns.Set(bound.count()); }
@@ -146,6 +150,7 @@ class Coherence {
   std::unordered_map<std::uint64_t, std::uint32_t> holds_;  // by hash: a collision only holds more
   std::uint32_t flush_holds_ = 0;                           // flushing commands unanswered
   Duration hold_after_loss_{};
+  Duration hold_after_lost_flush_{};
   Duration stale_max_{};
   std::string watched_;  // empty: nothing is
   std::function<void()> heard_;

@@ -58,13 +58,13 @@ Pool::Pool(const Deps& deps)
 void Pool::SetCoherence(Coherence& coherence) {
   coherence_ = &coherence;
   if (deps_.login != LoginKind::kClient) {
-    coherence_->SetHoldAfterLoss(LossHold());  // said by those that fill
+    SayHoldAfterLoss();  // those that fill
   }
 }
 
-// A write whose reply was lost may still be executed; without tracking nothing would tell us.
-Duration Pool::LossHold() const {
-  return ttl_only_ ? Duration(deps_.config.command_timeout) : Duration::zero();
+void Pool::SayHoldAfterLoss() {
+  const Duration timeout = deps_.config.command_timeout;
+  coherence_->SetHoldAfterLoss(ttl_only_ ? timeout : Duration::zero(), timeout);
 }
 
 Pool::~Pool() {

@@ -176,7 +176,7 @@ class Pool final : public Upstream,
   void ForEachFill(const std::function<void(Link&)>& visit);
   void SetTtlOnly(bool ttl_only, std::string_view why);
   void UpdateTrackingGauge();
-  [[nodiscard]] Duration LossHold() const;
+  void SayHoldAfterLoss();
   void LearnCommands(Link& link);
   void WakeRecovered();
   void OnTick();

@@ -186,7 +186,7 @@ void Pool::SetTtlOnly(bool ttl_only, std::string_view why) {
   // What was filled under one regime must not be served under the other: entries without tracking
   // would never be invalidated.
   ttl_only_ = ttl_only;
-  coherence_->SetHoldAfterLoss(LossHold());
+  SayHoldAfterLoss();
   ++ttl_only_epoch_;
   coherence_->Flush(FlushReason::kTrackingLost);
 }

@@ -336,7 +336,7 @@ TEST_CASE_FIXTURE(Rig, "where the server tracks, a lost write is held no longer 
 
 TEST_CASE_FIXTURE(Rig,
                   "where it does not, a lost write is held on, and acts once more at the end") {
-  coherence.SetHoldAfterLoss(5s);
+  coherence.SetHoldAfterLoss(5s, 5s);
   auto footprint = Begin(Touch("k", true));
   auto later = Begin(Touch("later", true));
   coherence.Finish(std::move(footprint), Outcome::kLost);
@@ -360,26 +360,29 @@ TEST_CASE_FIXTURE(Rig,
 }
 
 TEST_CASE_FIXTURE(Rig, "without tracking, neither an answered write nor a lost read is held on") {
-  coherence.SetHoldAfterLoss(5s);
+  coherence.SetHoldAfterLoss(5s, 5s);
   coherence.Finish(Begin(Touch("w", true)), Outcome::kAnswered);
   coherence.Finish(Begin(Touch("r", false)), Outcome::kLost);
   CHECK_FALSE(Held("w"));
   CHECK_FALSE(Held("r"));
 }
 
-TEST_CASE_FIXTURE(Rig, "a lost FLUSHALL holds everything on, too") {
-  coherence.SetHoldAfterLoss(5s);
+// That SWAPDB was executed is announced by no server.
+TEST_CASE_FIXTURE(Rig, "a lost flush holds everything on, even where the server tracks") {
+  coherence.SetHoldAfterLoss(0s, 5s);
   auto footprint = std::make_unique<Footprint>();
   footprint->write = footprint->flushes_all = true;
   coherence.Finish(Begin(std::move(footprint)), Outcome::kLost);
   CHECK(Held("anything"));
+  Store("k");  // filled from what was there before
   scheduler.Advance(5s);
   coherence.Tick(scheduler.Now());
   CHECK_FALSE(Held("anything"));
+  CHECK_FALSE(Cached("k"));
 }
 
 TEST_CASE_FIXTURE(Rig, "at shutdown nothing stays held") {
-  coherence.SetHoldAfterLoss(5s);
+  coherence.SetHoldAfterLoss(5s, 5s);
   coherence.Finish(Begin(Touch("a", true)), Outcome::kLost);
   coherence.Finish(Begin(Touch("b", true)), Outcome::kLost);
   coherence.ReleaseAll();
