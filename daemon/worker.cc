@@ -423,6 +423,9 @@ void Worker::Reconnect() {
   if (identities_ != nullptr) {
     identities_->Reconnect();
   }
+  if (replicas_ != nullptr) {
+    replicas_->Reconnect();
+  }
 }
 
 Explanation Worker::Explain(std::span<const std::string_view> command) {

@@ -190,6 +190,12 @@ void Replica::Tick() {
   });
 }
 
+void Replica::Reconnect() {
+  ForEachLink([this](const LaneKey& /*key*/, Link& link) {
+    link.Renew(deps_.stats.links.closed_reconnect, "asked to reconnect");
+  });
+}
+
 void Replica::Close(std::string_view why) {
   ForEachLink([&](const LaneKey& /*key*/, Link& link) { link.Close(why); });
 }

@@ -65,6 +65,8 @@ class Replica final : private LinkObserver, private SecondChance::Observer {
   void Flush();
   // Every health_interval: probes the links, and closes those nobody needs.
   void Tick();
+  // Replaces every connection, each as soon as nothing is unanswered on it.
+  void Reconnect();
   // Closes its links; they are made again when somebody wants to read.
   void Close(std::string_view why);
 

@@ -35,6 +35,12 @@ void ReplicaSet::Flush() {
   }
 }
 
+void ReplicaSet::Reconnect() {
+  for (const Member& member : members_) {
+    member.replica->Reconnect();
+  }
+}
+
 void ReplicaSet::Stop() {
   tick_.reset();
   primary_.reset();

@@ -54,6 +54,8 @@ class ReplicaSet final : public ReadRoutes {
   void OnPrimaryChanged() { LookSoon(); }
   // Writes what was queued in this turn. Once a turn, before the primary's.
   void Flush();
+  // As Pool's.
+  void Reconnect();
   // Closes everything. What was under way is asked of the primary.
   void Stop();
 

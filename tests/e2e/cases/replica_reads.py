@@ -185,3 +185,28 @@ def nearest_leaves_a_slow_node(env):
     finally:
         stop.set()
         thread.join()
+
+
+@case(timeout=60)
+def reconnect_renews_the_links_to_replicas_without_an_error(env):
+    nodes = ReplicaSet(env)
+    nodes.nodes[0].cmd("SET", "plain:1", "a")
+    daemon = env.daemon(nodes.nodes[0], _config("prefer_replica"), fills=False)
+    _readable(daemon, 2)
+
+    def connections():
+        """Ids of the sidecar's connections that read, at the replicas."""
+        return {(node.port, line.split()[0]) for node in nodes.nodes[1:]
+                for line in node.cmd("CLIENT", "LIST", "TYPE", "normal").decode().splitlines() if " cmd=get " in line}
+
+    with daemon.connect() as conn, daemon.connect() as admin:
+        _reach_replicas(conn, nodes)
+        before = connections()
+        true(before, "no connection to a replica was found")
+        equal(admin.cmd("NEARCACHE", "RECONNECT"), b"OK")
+
+        def renewed():
+            equal(conn.cmd("GET", "plain:1"), b"a")
+            now = connections()
+            return now and not now & before
+        eventually(renewed, "every connection to a replica is a new one", timeout=20)
