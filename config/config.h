@@ -43,7 +43,7 @@ struct ListenerConfig {
 struct PoolConfig {
   std::uint32_t max_active = 256;    // open at once, lent and idle together
   std::uint32_t max_idle = 8;        // of those, kept open while nobody needs them
-  std::uint32_t min_idle = 0;        // kept ready for the next client, in the default database
+  std::uint32_t min_idle = 0;        // kept ready for the next client, as the last one needed them
   Duration max_wait{5'000};          // a client waits so long for a link; 0: refused at once
   Duration idle_timeout{300'000};    // a link nobody needs is closed after this long
   Duration max_lifetime{3'600'000};  // a link is replaced when it is this old; 0: never

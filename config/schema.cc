@@ -380,8 +380,9 @@ constexpr Row kRows[] = {
     {"upstream.pool.min_idle", Type::kCount,
      In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::min_idle>(), Count(0, 65'536), kFree,
      kLive, kPublic, kOptional,
-     "How many exclusive links of the default database are kept ready for the next client, which "
-     "then need not wait for a connection."},
+     "How many exclusive links are kept ready for the next client, which then need not wait for a "
+     "connection. They are of the database and protocol that were asked for last; one that is lent "
+     "is replaced at once."},
     {"upstream.pool.max_wait", Type::kDuration,
      In<&Config::upstream, &UpstreamConfig::pool, &PoolConfig::max_wait>(), Time(0 * kMs, kDay),
      kFree, kLive, kPublic, kOptional,

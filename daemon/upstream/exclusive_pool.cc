@@ -87,6 +87,9 @@ ExclusiveLink* ExclusivePool::Borrow(DbIndex db, proto::Protocol protocol, Exclu
   } else {
     deps_.stats.exclusive_wait.Observe(Duration::zero());
   }
+  wanted_db_ = db;
+  wanted_protocol_ = protocol;
+  may_be_short_ = true;
   std::unique_ptr<Link> link = TakeIdle(db, protocol);
   if (link == nullptr) {
     link = Make(db, protocol, deps_.stats.opened_demand);

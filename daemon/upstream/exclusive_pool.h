@@ -46,7 +46,9 @@ class ExclusivePool {
     UpstreamStats& stats;
     LinkYard& yard;
   };
-  explicit ExclusivePool(const Deps& deps) : deps_(deps) { UpdateGauges(); }
+  explicit ExclusivePool(const Deps& deps) : deps_(deps), wanted_db_(deps.config.db) {
+    UpdateGauges();
+  }
   ~ExclusivePool();
   ExclusivePool(const ExclusivePool&) = delete;
   ExclusivePool& operator=(const ExclusivePool&) = delete;
@@ -63,6 +65,9 @@ class ExclusivePool {
   // Every health_interval: tests idle links, closes those that are too old, too many or dead, and
   // keeps min_idle ready. `dial`: whether connecting makes sense at the moment.
   void Tick(bool dial);
+  // Some of those kept ready were lent or closed since: FillUp is due, once connecting makes sense.
+  [[nodiscard]] bool may_be_short() const { return may_be_short_ && !shut_down_; }
+  void FillUp();
   // Every link is replaced: the idle ones now, one that is lent, or tested for somebody, when it
   // comes back.
   void Reconnect();
@@ -109,7 +114,10 @@ class ExclusivePool {
   void Drop(std::unique_ptr<Link> link, Counter* reason);
   void DropIdle(std::size_t index, Counter* reason);
   void DropStale();
-  void FillUp();
+  // Of the kind that was asked for last.
+  [[nodiscard]] bool Wanted(const Link& link) const;
+  [[nodiscard]] std::size_t CountWanted() const;
+  void MakeRoomForWanted();
   void ServeLine();
   void Tell(const WaitLine::Waiter& waiter, Verdict verdict);
   void ArmLineTimer();
@@ -134,6 +142,10 @@ class ExclusivePool {
   std::unordered_map<std::uint64_t, Verdict> verdicts_;  // of those told, until they ask again
   std::size_t granted_ = 0;                              // of those, the ones a link is kept for
   std::unique_ptr<Timer> line_timer_;
+  // What the links that are kept ready are like: as the one asked for last.
+  DbIndex wanted_db_ = 0;
+  proto::Protocol wanted_protocol_ = proto::Protocol::kResp2;
+  bool may_be_short_ = true;
   bool shut_down_ = false;
 };
 

@@ -23,6 +23,7 @@ void ExclusivePool::Tick(bool dial) {
 
 void ExclusivePool::DropStale() {
   const MonoTime now = deps_.scheduler.Now();
+  std::size_t ready = CountWanted();
   for (std::size_t i = 0; i < idle_.size();) {
     const Link& link = *idle_[i];
     if (!Usable(link) && link.unanswered() == 0) {
@@ -30,7 +31,8 @@ void ExclusivePool::DropStale() {
     } else if (link.outlived(now)) {
       DropIdle(i, &deps_.stats.closed_lifetime);
     } else if (now - link.last_used() >= Duration(limits().idle_timeout) &&
-               idle_.size() > limits().min_idle + granted_) {
+               idle_.size() > granted_ && !(Wanted(link) && ready <= limits().min_idle)) {
+      ready -= Wanted(link) ? 1 : 0;
       DropIdle(i, &deps_.stats.closed_idle);
     } else {
       ++i;
@@ -41,16 +43,37 @@ void ExclusivePool::DropStale() {
   }
 }
 
+bool ExclusivePool::Wanted(const Link& link) const {
+  return link.spec().db == wanted_db_ && link.spec().protocol == wanted_protocol_;
+}
+
+std::size_t ExclusivePool::CountWanted() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(idle_, [this](const auto& link) { return Wanted(*link); }));
+}
+
 // Keeps min_idle of them ready. They are the last to be lent: a warm one is better.
 void ExclusivePool::FillUp() {
-  const auto fits = [&](const auto& link) {
-    return link->spec().db == deps_.config.db && link->spec().protocol == proto::Protocol::kResp2;
-  };
-  auto ready = static_cast<std::size_t>(std::count_if(idle_.begin(), idle_.end(), fits));
+  may_be_short_ = false;
+  std::size_t ready = CountWanted();
   for (; ready < limits().min_idle && links() + granted_ < limits().max_active; ++ready) {
-    auto link = Make(deps_.config.db, proto::Protocol::kResp2, deps_.stats.opened_min_idle);
+    MakeRoomForWanted();
+    auto link = Make(wanted_db_, wanted_protocol_, deps_.stats.opened_min_idle);
     link->Open();
     idle_.insert(idle_.begin(), std::move(link));
+  }
+  UpdateGauges();
+}
+
+// Otherwise the surplus that goes next would be what was made just now.
+void ExclusivePool::MakeRoomForWanted() {
+  if (idle_.size() < limits().max_idle + granted_) {
+    return;
+  }
+  const auto other =
+      std::ranges::find_if(idle_, [this](const auto& link) { return !Wanted(*link); });
+  if (other != idle_.end()) {
+    DropIdle(static_cast<std::size_t>(other - idle_.begin()), &deps_.stats.closed_surplus);
   }
 }
 
@@ -58,6 +81,7 @@ void ExclusivePool::Reconnect() {
   while (!idle_.empty()) {
     DropIdle(idle_.size() - 1, &deps_.stats.closed_reconnect);
   }
+  may_be_short_ = true;
   for (const auto& [key, link] : lent_) {
     link->Retire();
   }
@@ -75,6 +99,7 @@ void ExclusivePool::OnPrimaryChanged() {
   while (!idle_.empty()) {
     DropIdle(idle_.size() - 1, &deps_.stats.closed_switched);
   }
+  may_be_short_ = true;
   // Sessions that are told give links back; the yard keeps those alive until the turn ends.
   std::vector<Link*> links;
   for (const auto& [key, link] : lent_) {

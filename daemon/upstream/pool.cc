@@ -250,6 +250,9 @@ void Pool::Flush() {
     dirty.clear();
     dirty_ = std::move(dirty);  // keeps its capacity
   }
+  if (exclusive_.may_be_short() && up() && !gate_.refuses(deps_.scheduler.Now())) {
+    exclusive_.FillUp();
+  }
   if (!given_up_.empty()) {
     std::erase_if(dirty_, [&](const Link* link) {
       return std::any_of(given_up_.begin(), given_up_.end(),

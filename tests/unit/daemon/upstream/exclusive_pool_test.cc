@@ -412,6 +412,51 @@ TEST_CASE_FIXTURE(Rig, "min_idle links are ready before anybody needs them") {
   pool->LeaveLine(4);
 }
 
+TEST_CASE_FIXTURE(Rig, "what is lent of the min_idle links is replaced in the same turn") {
+  config.pool.min_idle = 1;
+  config.health_interval = 1h;
+  Start();
+  CHECK(Borrow(1));
+  Turn();
+  CHECK(exclusive().idle() == 1);
+  server.accepts = false;
+  BorrowAndBlock(2);  // goes now, not after what others send meanwhile
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 2 0"});
+  CHECK(exclusive().idle() == 1);
+}
+
+TEST_CASE_FIXTURE(Rig, "min_idle links that an administrator has closed are made again at once") {
+  config.pool.min_idle = 2;
+  config.health_interval = 10s;
+  Start();
+  Wait(11s);
+  CHECK(exclusive().idle() == 2);
+  pool->Reconnect();
+  Turn();
+  CHECK(exclusive().idle() == 2);
+  CHECK(stats().closed_reconnect.value() >= 2);
+}
+
+TEST_CASE_FIXTURE(Rig, "min_idle links are like the one that was asked for last") {
+  config.pool.min_idle = 2;
+  config.pool.max_idle = 2;
+  config.health_interval = 1s;
+  config.pool.idle_timeout = 3s;
+  Start();
+  Wait(2s);
+  CHECK(Borrow(1, 9));
+  Turn();
+  CHECK(exclusive().idle() == 2);  // those of database 0 made room
+  const std::size_t dials = dialer.dials();
+  Wait(10s);  // they are neither closed for being idle nor made again and again
+  CHECK(dialer.dials() == dials);
+  server.accepts = false;
+  BorrowAndBlock(2, 9);
+  Turn();
+  CHECK(server.Asked() == std::vector<std::string>{"BLPOP 2 0"});
+}
+
 TEST_CASE_FIXTURE(Rig, "a link that has reached max_lifetime is not lent again") {
   config.pool.max_lifetime = 10s;
   config.pool.lifetime_jitter = 0.5;
