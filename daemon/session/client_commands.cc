@@ -318,7 +318,7 @@ bool Dispatcher::ClientUnblock(Session& session, const Request& request) {
     session.AnswerError(request.row->id, proto::kErrNotInteger);
     return true;
   }
-  const Session* const other = session.server().FindClient(*id);
+  Session* const other = session.server().FindClient(*id);
   if (other == nullptr || !other->pin.blocking || other->pin.link == nullptr) {
     Integer(session, 0);
     return true;
@@ -337,7 +337,12 @@ bool Dispatcher::ClientUnblock(Session& session, const Request& request) {
   ForwardOptions options;
   options.timeout = context_.config->upstream.command_timeout;
   options.instead_of_raw = translated;
-  return Forward(session, request, std::move(options));
+  if (!Forward(session, request, std::move(options))) {
+    return false;
+  }
+  // The other client may be served before this arrives. Whoever had its link next would be unblocked.
+  other->pin.tainted = true;
+  return true;
 }
 
 }  // namespace nearcached

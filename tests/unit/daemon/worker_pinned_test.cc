@@ -129,6 +129,20 @@ TEST_CASE_FIXTURE(Pinned, "CLIENT UNBLOCK reaches the link that waits for the ot
   CHECK(Answer(waits, "BLPOP l 0", "-UNBLOCKED by another\r\n") == "-UNBLOCKED by another\r\n");
 }
 
+TEST_CASE_FIXTURE(Pinned, "a CLIENT UNBLOCK that comes too late unblocks nobody else") {
+  Start();
+  FakeConnection& waits = Connect();
+  FakeConnection& other = Connect();
+  CHECK(Ask(waits, "BLPOP l 0").empty());
+  CHECK(Ask(other, "CLIENT UNBLOCK 1").empty());
+  // While it is on its way the client gets its element, and another one blocks.
+  CHECK(Answer(waits, "BLPOP l 0", "*2\r\n$1\r\nl\r\n$1\r\nx\r\n").starts_with("*2"));
+  CHECK(stats().pinned.value() == 0);
+  CHECK(worker->pool().stats().exclusive_idle.value() == 0);  // the link the id stands for is gone
+  CHECK(worker->pool().stats().closed_returned.value() == 1);
+  CHECK(Answer(other, "CLIENT UNBLOCK 77", ":0\r\n") == ":0\r\n");
+}
+
 TEST_CASE_FIXTURE(Pinned, "commands.deny and a read-only listener refuse, on every path") {
   config.commands.deny = {"FLUSHALL", "config"};
   listener.config.read_only = true;
