@@ -340,7 +340,8 @@ bool Dispatcher::ClientUnblock(Session& session, const Request& request) {
   if (!Forward(session, request, std::move(options))) {
     return false;
   }
-  // The other client may be served before this arrives. Whoever had its link next would be unblocked.
+  // The other client may be served before this arrives. Whoever had its link next would be
+  // unblocked.
   other->pin.tainted = true;
   return true;
 }

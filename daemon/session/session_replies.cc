@@ -19,6 +19,11 @@ namespace {
 constexpr std::size_t kShareFrom = 16 * 1024;
 constexpr std::size_t kWriteThroughFrom = 32 * 1024;
 
+// A request of which the server did not get all may be sent again, whatever it does.
+constexpr std::string_view kErrUploadLost =
+    "ERR nearcached: the upstream connection was lost in the middle of the request; the command "
+    "has not run";
+
 }  // namespace
 
 void Session::AnswerError(std::uint16_t command, std::string_view line) {
@@ -156,7 +161,8 @@ void Session::OnReplyLost(std::uint64_t seq, std::string_view error_line, bool m
     CloseNow(context_.stats.closed_upstream);  // half a reply is out: the stream cannot be mended
     return;
   }
-  FailSlot(seq, error_line);
+  const bool cut = upload_.active && upload_.seq == seq && error_line == proto::kErrConnectionLost;
+  FailSlot(seq, cut ? kErrUploadLost : error_line);
 }
 
 void Session::FailSlot(std::uint64_t seq, std::string_view error_line) {

@@ -105,6 +105,24 @@ def a_client_that_vanishes_in_the_middle_of_a_large_request_has_done_nothing(env
 
 
 @case
+def a_large_request_whose_upstream_is_lost_in_the_middle_is_said_not_to_have_run(env):
+    redis, daemon = env.stack({"limits": {"stream_above": "100kb"}})
+    redis.cmd("SET", "k", "before")
+    with daemon.connect() as conn, daemon.connect() as other:
+        equal(other.cmd("GET", "k"), b"before")
+        _begin(conn, 1 << 20, "APPEND", "k")
+        conn.send(_PIECE * 8)
+        eventually(lambda: daemon.metrics().total("nearcached_requests_streamed_total") == 1, "it is on its way")
+        redis.cmd("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        conn.send(_PIECE * 8 + b"\r\n")
+        reply = conn.read()
+        true(isinstance(reply, RespError) and "has not run" in reply.text, reply)
+        equal(conn.cmd("PING"), b"PONG")
+        eventually(lambda: other.cmd("GET", "k") == b"before", "the links stand again")
+    equal(redis.cmd("GET", "k"), b"before")
+
+
+@case
 def a_value_larger_than_the_server_takes_is_refused_in_its_words(env):
     redis, daemon = env.stack({"limits": {"stream_above": "100kb"}}, fills=False)
     daemon.wait_ready()

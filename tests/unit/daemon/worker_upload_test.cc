@@ -125,7 +125,9 @@ TEST_CASE_FIXTURE(Uploads, "a link that is lost in the middle is told once, and 
   FakeConnection& client = Connect();
   Begin(client).End(Code::kUnavailable);
   Turn();
-  CHECK(client.TakeWritten() == "-" + std::string(proto::kErrConnectionLost) + "\r\n");
+  CHECK(client.TakeWritten() ==
+        "-ERR nearcached: the upstream connection was lost in the middle of the request; the "
+        "command has not run\r\n");
   CHECK(Feed(client, request.substr(100, 50)).empty());
   CHECK(Feed(client, request.substr(150) + "PING\r\n") == "+PONG\r\n");
   CHECK(server.Asked().empty());
