@@ -133,7 +133,8 @@ void RegisterCluster(MetricRegistry& registry, const ClusterStats& stats) {
                       "Requests that got an error because they were redirected too often.", {},
                       &stats.gave_up);
   registry.AddCounter("nearcached_cluster_requests_held_total",
-                      "Requests that waited for the first slot map, or for a slot that just moved.",
+                      "Requests that waited for the first slot map, for a slot that just moved, or "
+                      "up to upstream.max_hold for a node that is away.",
                       {}, &stats.held);
   registry.AddGauge("nearcached_cluster_requests_held", "Requests that wait so now.", {},
                     &stats.requests_held);

@@ -1,7 +1,8 @@
 // The design of the cluster layer. Reading order: cluster_route.h (where a request belongs),
 // cluster_slot_table.h (who owns a slot, and when it may go on after it moved), this file (nodes,
 // maps, what a move means for L1), cluster_requests.cc (what clients send), cluster_ops.cc (one
-// request and one node), cluster_exclusive.cc (transactions, blocking commands, subscriptions).
+// request and one node), cluster_waiting.cc (what has to wait before), cluster_exclusive.cc
+// (transactions, blocking commands, subscriptions).
 //
 // Each node has a Pool of its own, with lanes and fill links as a single upstream has. A client's
 // lane is a lane of every node: a request is taken apart once more, its keys give its slot, and it
@@ -121,6 +122,7 @@ void Cluster::OnMap(const ClusterMap& map) {
   login_needed_ = false;
   no_map_.clear();
   std::deque<Op> waited = std::exchange(unmapped_, {});
+  unmapped_bytes_ = 0;
   for (Op& op : waited) {
     cluster_stats_.requests_held.Sub();
     SendRequest request{.bytes = op.bytes,
@@ -157,6 +159,7 @@ void Cluster::OnNoMap(std::string_view why) {
   no_map_ = login_needed ? std::string(why.substr(refusal))
                          : proto::UpstreamUnavailable(EndpointText(), why);
   std::deque<Op> waited = std::exchange(unmapped_, {});
+  unmapped_bytes_ = 0;
   for (Op& op : waited) {
     cluster_stats_.requests_held.Sub();
     if (op.footprint != nullptr) {
@@ -174,6 +177,7 @@ void Cluster::MoveSlots(const std::vector<std::pair<Slot, NodeIndex>>& moves) {
       ended.push_back(slots_.NextGeneration(slot));
     }
   }
+  away_moved_ = true;
   if (!principal_) {
     return;
   }
@@ -345,6 +349,9 @@ NodeIndex Cluster::AnyNode(std::uint64_t session) {
 }
 
 void Cluster::Flush() {
+  if (!away_.empty()) {
+    LookAtAway();
+  }
   Duration oldest_wait{};
   nodes_.ForEach([&](NodeIndex, Pool& pool) {
     pool.Flush();
@@ -393,9 +400,13 @@ void Cluster::Shutdown() {
     Lose(id, proto::kErrDraining, false);
     FreeOp(id);
   }
+  away_timer_.reset();
+  for (const auto& [lane, queue] : std::exchange(away_, {})) {
+    GoOn(queue);  // refused, one by one
+  }
   auto held = std::exchange(held_, {});
   for (auto& [slot, queue] : held) {
-    GoOn(queue);  // refused, one by one
+    GoOn(queue);
   }
   Flush();
 }

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -186,6 +187,7 @@ class Cluster final : public Upstream,
     bool footprinted = false;              // it had one
     ScriptRef script;                      // that it calls
     MonoTime deadline{};
+    Duration left{};  // until it, when the op began to wait for its node
     proto::Protocol protocol = proto::Protocol::kResp2;
     std::uint64_t lane = 0;
     std::uint64_t client = 0;
@@ -203,10 +205,14 @@ class Cluster final : public Upstream,
     int tries = 0;  // TRYAGAIN
   };
   using OpId = std::uint64_t;
+  // One lane of one node: what keeps requests in order.
+  using NodeLane = std::tuple<NodeIndex, proto::Protocol, std::uint64_t>;
 
   // What a link answers to, in the low byte of a token's seq; above it is the node.
   static constexpr std::uint64_t kReply = 2;  // 0 and 1 are a fill's value and TTL
   static constexpr std::uint64_t kAsking = 3;
+  // How long after TRYAGAIN a request is sent again.
+  static constexpr Duration kTryAgainAfter = std::chrono::milliseconds(25);
 
   // Whether `crowded` holds for the pool of a node that owns slots, for who has `own` requests
   // under way. Who has none waits for nobody, or nobody would wake it.
@@ -246,7 +252,15 @@ class Cluster final : public Upstream,
   void OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, const ReplyInfo& info,
                   bool last);
   void FreeOp(OpId id);
+
+  // cluster_waiting.cc: requests that have not left yet.
   std::string_view Hold(std::deque<OpId>& queue, OpId id);
+  [[nodiscard]] NodeLane LaneOf(NodeIndex node, const Op& op) const;
+  [[nodiscard]] bool LaneHolds(const NodeLane& lane);
+  [[nodiscard]] bool NodeMakesWait(NodeIndex node, const Op& op);
+  std::string_view HoldForNode(NodeIndex node, OpId id);
+  void LookAtAway();
+  void OnAwayTimer();
   void GoOn(const std::deque<OpId>& held);
   void TryLater(OpId id);
   void OnRetryTimer();
@@ -289,8 +303,13 @@ class Cluster final : public Upstream,
   std::vector<std::unique_ptr<Op>> ops_;  // by id; stable
   std::vector<OpId> free_ops_;
   std::unordered_map<Slot, std::deque<OpId>> held_;  // by slot that is shut
-  std::deque<Op> unmapped_;                          // until the first map
-  std::deque<std::pair<MonoTime, OpId>> retries_;    // TRYAGAIN, in order of time
+  std::map<NodeLane, std::deque<OpId>> away_;        // by lane that does not stand (max_hold)
+  bool away_moved_ = false;                          // some slot has another owner since
+  std::unique_ptr<Timer> away_timer_;
+  std::size_t held_bytes_ = 0;  // of the requests in these two
+  std::deque<Op> unmapped_;     // until the first map
+  std::size_t unmapped_bytes_ = 0;
+  std::deque<std::pair<MonoTime, OpId>> retries_;  // TRYAGAIN, in order of time
   std::unique_ptr<Timer> retry_timer_;
   std::unordered_map<ExclusiveLink*, std::unique_ptr<ClusterExclusive>> exclusives_;
   std::vector<std::unique_ptr<ClusterExclusive>> returned_;  // freed at the end of the turn

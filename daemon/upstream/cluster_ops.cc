@@ -17,8 +17,7 @@ namespace {
 
 // How often one request follows MOVED and ASK. One is the rule, two happen when a map lags.
 constexpr int kRedirectsMax = 5;
-// A slot whose keys are half moved: how long to wait, and how often.
-constexpr Duration kTryAgainAfter = std::chrono::milliseconds(25);
+// A slot whose keys are half moved: how often to try again.
 constexpr int kTriesMax = 40;
 
 constexpr std::string_view kErrNotServed = "CLUSTERDOWN Hash slot not served";
@@ -64,6 +63,9 @@ std::string_view Cluster::Begin(OpId id) {
   if (node == kNoNode) {
     refresh_.Request(std::nullopt);
     return kErrNotServed;
+  }
+  if (NodeMakesWait(node, op)) {
+    return HoldForNode(node, id);
   }
   slots_.Enter(op.slot);
   op.entered = true;
@@ -176,55 +178,6 @@ std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
     return refused;
   }
   return slots_.fill_owner(slot);
-}
-
-// ---- waiting ------------------------------------------------------------------------------------
-
-std::string_view Cluster::Hold(std::deque<OpId>& queue, OpId id) {
-  if (static_cast<std::uint64_t>(cluster_stats_.requests_held.value()) >=
-      deps_.config.link_queue_max) {
-    return proto::kErrOverload;
-  }
-  cluster_stats_.held.Add();
-  cluster_stats_.requests_held.Add();
-  queue.push_back(id);
-  return {};
-}
-
-void Cluster::GoOn(const std::deque<OpId>& held) {
-  for (const OpId id : held) {
-    cluster_stats_.requests_held.Sub();
-    const std::string refused(shut_down_ ? proto::kErrDraining : Begin(id));
-    if (!refused.empty()) {
-      Lose(id, refused, false);
-      FreeOp(id);
-    }
-  }
-}
-
-void Cluster::TryLater(OpId id) {
-  const MonoTime at = deps_.scheduler.Now() + kTryAgainAfter;
-  retries_.emplace_back(at, id);
-  if (retry_timer_ == nullptr) {
-    retry_timer_ = deps_.scheduler.After(kTryAgainAfter, [this] { OnRetryTimer(); });
-  }
-}
-
-void Cluster::OnRetryTimer() {
-  retry_timer_.reset();
-  const MonoTime now = deps_.scheduler.Now();
-  while (!retries_.empty() && retries_.front().first <= now) {
-    const OpId id = retries_.front().second;
-    retries_.pop_front();
-    const NodeIndex node = At(id).keyed ? slots_.owner(At(id).slot) : AnyNode(At(id).lane);
-    SendAgain(id, node, false);
-    if (At(id).finished && At(id).due == 0) {
-      FreeOp(id);
-    }
-  }
-  if (!retries_.empty() && retry_timer_ == nullptr) {
-    retry_timer_ = deps_.scheduler.After(retries_.front().first - now, [this] { OnRetryTimer(); });
-  }
 }
 
 // ---- answers ------------------------------------------------------------------------------------

@@ -130,13 +130,15 @@ std::string_view Cluster::HoldUnmapped(Op op, SendRequest& request) {
   if (!no_map_.empty()) {
     return NoMap();
   }
-  if (unmapped_.size() >= deps_.config.link_queue_max) {
+  if (unmapped_.size() >= deps_.config.link_queue_max ||
+      unmapped_bytes_ + request.bytes.size() > deps_.config.link_bytes_max) {
     return proto::kErrOverload;
   }
   op.bytes.assign(request.bytes);
   op.footprint = std::move(request.footprint);
   cluster_stats_.held.Add();
   cluster_stats_.requests_held.Add();
+  unmapped_bytes_ += op.bytes.size();
   unmapped_.push_back(std::move(op));
   return {};
 }

@@ -49,7 +49,13 @@ bool FakeServer::Pump() {
     while (peers_.size() < dialer_.dials()) {
       peers_.push_back({&dialer_.connection(peers_.size()), {}, {}, false});
     }
-    for (Peer& peer : peers_) {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      Peer& peer = peers_[i];
+      if (!peer.connection->opened() && !peer.connection->closed() && !away.empty() &&
+          dialer_.endpoint(i).host == away) {
+        peer.connection->End(Code::kUnavailable, "connection refused");
+        again = true;
+      }
       if (accepts && !peer.connection->opened() && !peer.connection->closed()) {
         peer.connection->Open();
         again = true;

@@ -20,6 +20,7 @@ class FakeServer {
 
   // What it says to the sidecar's own questions. An empty answer leaves the question to the test.
   bool accepts = true;  // false: connections that are dialled stay as they are
+  std::string away{};   // the host that refuses them; empty: none does
   std::string hello = "%2\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n";
   std::string auth = "+OK\r\n";
   std::string select = "+OK\r\n";

@@ -11,7 +11,7 @@ import time
 from cases.cluster import _stack
 from harness.cluster import slot_of
 from harness.registry import case
-from harness.resp import RespError
+from harness.resp import RespError, encode
 from harness.wait import SCALE, equal, eventually, true
 
 
@@ -224,6 +224,39 @@ def a_killed_primary_costs_its_slots_until_a_replica_is_promoted(env):
     equal(of_the_living, [])
     after = [text for at, text in load.errors if at > back + 0.2]
     equal(after, [])
+
+
+@case(timeout=90)
+def with_max_hold_a_killed_primary_is_a_pause_for_what_had_not_left(env):
+    """Clients that have nothing under way when the node dies see no error, and no key of others waits."""
+    cluster, daemon = _stack(env, {"upstream": {"command_timeout": "2s", "max_hold": "30s"}}, replicas=1)
+    keys = [f"kill:{i}" for i in range(48)]
+    dead = cluster.nodes[0]
+    of_dead = [k for k in keys if cluster.owner(k) is dead]
+    of_others = [k for k in keys if k not in of_dead]
+    # With a node missing, the others refuse everything unless they are told not to.
+    for node in cluster.nodes:
+        node.cmd("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    with daemon.connect() as conn, daemon.connect() as other:
+        equal(set(conn.pipeline(*[("SET", key, "before") for key in keys])), {b"OK"})
+        eventually(lambda: cluster.nodes[3].cmd("DBSIZE") == dead.cmd("DBSIZE"), "the replica has the keys")
+        dead.kill()
+        killed = time.monotonic()
+        eventually(lambda: daemon.metrics().total("nearcached_upstream_closed_total") > 0, "the loss is noticed")
+        conn.send(b"".join(encode("SET", key, f"{turn}") + encode("GET", key) for turn in range(3) for key in of_dead))
+        for key in of_others:
+            equal(other.cmd("SET", key, "during"), b"OK")
+        during = time.monotonic() - killed
+        true(cluster.nodes[3].role() != "master", "the replica was promoted before anybody could wait")
+        for turn in range(3):
+            for key in of_dead:
+                equal(conn.read_frame()[0], b"OK", f"SET {key}")
+                equal(conn.read_frame()[0], f"{turn}".encode(), f"GET {key}")
+        back = time.monotonic() - killed
+        equal(cluster.nodes[3].role(), "master")
+        env.note(f"{6 * len(of_dead)} requests waited {back:.2f} s for the promotion, none failed; "
+                 f"{len(of_others)} of the other nodes were done after {during:.2f} s")
+        equal(daemon.metrics().total("nearcached_cluster_requests_held"), 0)
 
 
 @case

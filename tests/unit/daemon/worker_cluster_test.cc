@@ -446,5 +446,107 @@ TEST_CASE_FIXTURE(Clustered, "a light client is not behind more of a heavy one t
   CHECK(heavy.TakeWritten().size() == 500 * 4);
 }
 
+// One of the nodes goes away, and does not come back by itself.
+class HeldByNode : public Clustered {
+ public:
+  HeldByNode() { config.upstream.max_hold = std::chrono::seconds(3); }
+  void Lose(const std::string& host) {
+    server.away = host;
+    for (std::size_t i = 0; i < dialer.dials(); ++i) {
+      if (dialer.endpoint(i).host == host && !dialer.connection(i).closed()) {
+        dialer.connection(i).End(Code::kEof);
+      }
+    }
+    Turn();
+  }
+  // Lanes to both nodes stand, and have for a while.
+  FakeConnection& ConnectUsed() {
+    FakeConnection& client = Connect();
+    CHECK(Ask(client, "SET foo 1\r\nSET bar 1").empty());
+    server.Answer("SET foo 1", "+OK\r\n");
+    server.Answer("SET bar 1", "+OK\r\n");
+    Turn();
+    CHECK(client.TakeWritten() == "+OK\r\n+OK\r\n");
+    Wait(2s);
+    return client;
+  }
+};
+
+TEST_CASE_FIXTURE(HeldByNode,
+                  "while a node is away its requests wait, in order, and others do not") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  FakeConnection& other = Connect();
+  Lose("b");
+  CHECK(Ask(client, "SET foo 2\r\nSET foo 3").empty());
+  CHECK(cluster().requests_held.value() == 2);
+  CHECK(Ask(other, "SET bar 2").empty());
+  CHECK(Answer(other, "SET bar 2", "+OK\r\n") == "+OK\r\n");
+  server.away.clear();
+  Wait(500ms);
+  CHECK(server.PlaceOf("SET foo 2") == "b:1");
+  CHECK(Ask(client, "SET foo 4").empty());
+  for (const char* request : {"SET foo 2", "SET foo 3", "SET foo 4"}) {
+    CHECK(Answer(client, request, "+OK\r\n") == "+OK\r\n");
+  }
+  CHECK(cluster().requests_held.value() == 0);
+}
+
+TEST_CASE_FIXTURE(HeldByNode, "who waits for a node goes to the one that has taken its slots") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  Lose("b");
+  CHECK(Ask(client, "SET foo 2\r\nGET foo").empty());
+  for (int i = 0; i < 100 && server.Times("CLUSTER SLOTS") < 2; ++i) {
+    Wait(10ms);
+  }
+  CHECK(cluster().requests_held.value() == 2);
+  GiveMap(16383);
+  CHECK(server.PlaceOf("SET foo 2") == "a:1");
+  CHECK(Answer(client, "SET foo 2", "+OK\r\n") == "+OK\r\n");
+  Wait(1ms);
+  CHECK(server.PlaceOf("GET foo") == "a:1");
+}
+
+TEST_CASE_FIXTURE(HeldByNode, "a node that is away for longer than max_hold fails its requests") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  Lose("b");
+  CHECK(Ask(client, "SET foo 2").empty());
+  Wait(3200ms);
+  CHECK(client.TakeWritten().find("is unavailable") != std::string::npos);
+  CHECK(Ask(client, "SET foo 3").find("is unavailable") != std::string::npos);
+  CHECK(cluster().requests_held.value() == 0);
+}
+
+TEST_CASE_FIXTURE(HeldByNode, "who waits for a node does so within the bounds of a link's queue") {
+  config.upstream.link_bytes_max = 64U << 10U;
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  Lose("b");
+  const std::string large = "SET foo " + std::string(40U << 10U, 'x');
+  CHECK(Ask(client, large).empty());
+  FakeConnection& other = Connect();
+  CHECK(Ask(other, large).starts_with("-"));
+  CHECK(Ask(other, "SET foo 1").empty());  // what there is room for still waits
+  CHECK(cluster().requests_held.value() == 2);
+  server.away.clear();
+  Wait(500ms);
+  server.Answer(large, "+OK\r\n");
+  server.Answer("SET foo 1", "+OK\r\n");
+  Turn();
+  CHECK(client.TakeWritten() == "+OK\r\n");
+  CHECK(other.TakeWritten() == "+OK\r\n");
+}
+
+TEST_CASE_FIXTURE(HeldByNode, "at shutdown nobody waits for a node any more") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  Lose("b");
+  CHECK(Ask(client, "SET foo 2").empty());
+  worker->Stop();
+  CHECK(cluster().requests_held.value() == 0);
+}
+
 }  // namespace
 }  // namespace nearcached
