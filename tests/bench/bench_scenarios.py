@@ -9,8 +9,10 @@ from bench_targets import BINARY, Bench, Placement
 
 _LONG = ["l1:", "  ttl: 1h", "  ttl_jitter: 0", "  negative_ttl: 1h"]
 _LARGE = ["  bytes: 1gb", "  entry_bytes_max: 4mb"]
-# More YAML: an L1 that keeps all there is, and none.
+# More YAML: an L1 that keeps all there is; one that can hold next to nothing of the key space, so that
+# nearly every read misses and fills; and none.
 KEEP = _LONG + _LARGE
+FILL = _LONG + ["  bytes: 1mb"]
 FORWARD = ["l1:", "  enabled: false"]
 
 
@@ -184,8 +186,7 @@ def _start(bench, kind, redis, upstream, work):
         "hit 100 %": KEEP,
         "hit 50 %": KEEP + half_of(work.keys),
         "hit 0 %": FORWARD,
-        # An L1 that can hold next to nothing of the key space: nearly every read misses and fills.
-        "fill": _LONG + ["  bytes: 1mb"],
+        "fill": FILL,
         "set": KEEP,
     }[kind]
     return bench.nearcached(upstream, f"nearcached {kind}".replace(" %", ""), lines)

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import bench_scenarios as scenarios  # noqa: E402
 import bench_topologies as topologies  # noqa: E402
+import bench_tracking as tracking  # noqa: E402
 from bench_targets import BINARY, Placement  # noqa: E402
 
 _NAMES = {"floor": "floor (epoll, recv, send)", "redis": "redis-server", "nutcracker": "nutcracker", "hit 100 %": "nearcached, hit 100 %",
@@ -148,6 +149,17 @@ def _run_topologies(wanted, options, scale, placement):
     return parts
 
 
+def _run_tracking(wanted, options, scale, placement):
+    parts = []
+    for pipeline in (1, 16):
+        name = tracking.name_of(pipeline)
+        if wanted.search(name):
+            parts.append(tracking.tracking_table(
+                name, tracking.run_tracking(pipeline, options.rounds, scale, placement)))
+            print(f"bench: {placement.sched} {name}", file=sys.stderr)
+    return parts
+
+
 def main():
     parser = argparse.ArgumentParser(description="Benchmark nearcached against its peers.")
     parser.add_argument("--quick", action="store_true", help="only what the bars are about, shorter")
@@ -186,6 +198,7 @@ def main():
         parts.append(_memory_table(memory))
     if not options.quick and os.access(BINARY, os.X_OK):
         parts += _run_topologies(wanted, options, scale, first)
+        parts += _run_tracking(wanted, options, scale, first)
     if options.sched == "both":
         again = [scenario for scenario in scenarios.bar_scenarios(scale)
                  if wanted.search(scenario.name)]
