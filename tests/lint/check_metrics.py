@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What alerts, dashboard and documents ask for is there: names, labels, and the labels' values.
+"""What alerts, dashboard and documents ask for is there: names, labels, and the labels' values. And
+every alert has a test (promtool's, which tests/lint/run runs where there is a promtool).
 
 METRICS.md is the truth; a unit test compares it with what the daemon registers.
 """
@@ -66,6 +67,14 @@ def check(known, name, selector):
     return None
 
 
+def untested_alerts():
+    folder = ROOT / "deploy/prometheus"
+    tests = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*_test.yml")))
+    fired = set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n", tests))  # and not just expected to be silent
+    return [name for name in re.findall(r"- alert: (\w+)", (folder / "rules.yml").read_text(encoding="utf-8"))
+            if name not in fired]
+
+
 def main():
     known = page()
     bad, uses = [], 0
@@ -81,6 +90,7 @@ def main():
                     wrong = check(known, name, selector)
                     if wrong:
                         bad.append(f"{path.relative_to(ROOT).as_posix()}:{number}: {wrong}")
+    bad += [f"deploy/prometheus/rules.yml: no test in which {name} fires" for name in untested_alerts()]
     print("\n".join(bad), end="\n" if bad else "")
     print(f"metrics: {len(known)} names in METRICS.md, {uses} uses, {len(bad)} wrong")
     sys.exit(bool(bad) or not uses or not known)
