@@ -51,12 +51,15 @@ class ClusterStand(Stand):
         return False  # not within _NODE_TIMEOUT_MS
 
     def in_step(self):
+        """Also about slots: a replica that takes over claims those that it had heard to be its primary's. One
+        that has just moved there, and that it had not heard of, would be nobody's from then on."""
         def same():
             return all(replica.info("master_link_status") == "up" and
-                       primary.info("master_repl_offset") == replica.info("slave_repl_offset")
+                       primary.info("master_repl_offset") == replica.info("slave_repl_offset") and
+                       self._cluster.slots_of(primary, primary) == self._cluster.slots_of(primary, replica)
                        for primary, replica in self._shards)
         try:
-            return eventually(same, "the replicas have all there is", timeout=5)
+            return eventually(same, "the replicas have all there is", timeout=10)
         except (TimedOut, OSError):
             return False
 

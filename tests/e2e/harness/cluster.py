@@ -4,9 +4,10 @@ import time
 
 from .processes import RedisServer, free_port
 from .resp import Conn, RespError
-from .wait import eventually
+from .wait import SCALE, eventually
 
 SLOTS = 16384
+_MIGRATE_TIMEOUT = 15.0  # s for the keys of a slot to move, errors and all
 
 
 def slot_of(key):
@@ -95,18 +96,21 @@ class RedisCluster:
         return sum(b"handshake" not in line
                    for line in node.cmd("CLUSTER", "NODES").splitlines() if line)
 
+    @staticmethod
+    def slots_of(node, said_by):
+        """[(first, last)]: what `said_by` takes for the slots of `node`."""
+        node_id = node.id
+        line = next(line for line in said_by.cmd("CLUSTER", "NODES").decode().splitlines()
+                    if line.startswith(node_id))
+        spans = [part.partition("-") for part in line.split()[8:] if not part.startswith("[")]
+        return [(int(low), int(high or low)) for low, _, high in spans]
+
     def owner(self, key_or_slot):
         """The node that says that the slot is its own."""
         slot = key_or_slot if isinstance(key_or_slot, int) else slot_of(key_or_slot)
         for node in self.nodes:
-            if not node.alive():
-                continue
-            mine = next(line for line in node.cmd("CLUSTER", "NODES").decode().splitlines()
-                        if "myself" in line)
-            for part in mine.split()[8:]:
-                low, _, high = part.partition("-")
-                if not part.startswith("[") and int(low) <= slot <= int(high or low):
-                    return node
+            if node.alive() and any(low <= slot <= high for low, high in self.slots_of(node, node)):
+                return node
         return None
 
     def cmd(self, *args):
@@ -133,11 +137,11 @@ class RedisCluster:
         target.cmd("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
         source.cmd("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
         with source.connect() as conn:
-            while True:
-                keys = conn.cmd("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once)
-                if not keys:
-                    break
-                conn.cmd("MIGRATE", "127.0.0.1", target.tls_port or target.port, "", 0, 5000, "KEYS", *keys)
+            give_up = time.monotonic() + _MIGRATE_TIMEOUT * SCALE
+            while keys := conn.cmd("CLUSTER", "GETKEYSINSLOT", slot, keys_at_once):
+                reply = conn.cmd("MIGRATE", "127.0.0.1", target.tls_port or target.port, "", 0, 5000, "KEYS", *keys)
+                if isinstance(reply, RespError) and time.monotonic() > give_up:
+                    raise AssertionError(f"slot {slot} does not move from {source.port} to {target.port}: {reply.text}")
                 time.sleep(pause)
         target_id = target.id
         for node in [target, source] + [n for n in self.nodes if n not in (source, target)]:
