@@ -24,8 +24,10 @@ constexpr std::uint64_t kPooledChunks = 16;   // empty chunks kept back for reus
 
 }  // namespace
 
-void L1::DropOwner(FillOwner owner) {
-  cohorts_.Drop(owner);
+void L1::DropOwners(std::span<const FillOwner> owners) {
+  for (const FillOwner& owner : owners) {
+    cohorts_.Drop(owner);
+  }
   if (entries() <= kReclaimAtOnce) {
     (void)Sweep(2 * kReclaimAtOnce);
   }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -112,7 +113,9 @@ class L1 {
   // Makes everything that `owner` filled unservable at once, in constant time; later inserts under
   // this owner are refused. Memory comes back through Tick. An epoch, once dropped, stays dropped:
   // a link that reconnects must come back with a higher epoch.
-  void DropOwner(FillOwner owner);
+  void DropOwner(FillOwner owner) { DropOwners({&owner, 1}); }
+  // The same for many, in one step for each.
+  void DropOwners(std::span<const FillOwner> owners);
 
   // As DropOwner, but its entries stay where they are, for FindShelved, until they expire, are
   // erased or evicted, or the shelf is cleared.

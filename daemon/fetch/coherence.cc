@@ -141,9 +141,7 @@ void Coherence::OnFillLinkLost(FillOwner owner, bool away) {
 
 void Coherence::OnFillersLost(std::span<const FillOwner> owners) {
   stats_.flushes_tracking.Add();
-  for (const FillOwner& owner : owners) {
-    l1_.DropOwner(owner);
-  }
+  l1_.DropOwners(owners);
 }
 
 void Coherence::OnSlotsMoved(std::span<const FillOwner> owners) {

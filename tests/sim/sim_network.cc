@@ -142,7 +142,7 @@ void SimConnection::Refuse() {
 }
 
 std::optional<MonoTime> SimConnection::OldestUndelivered(bool with_lost) const {
-  if (handler_ == nullptr || end_told_) {
+  if (is_over()) {
     return std::nullopt;
   }
   std::optional<MonoTime> oldest;
@@ -334,6 +334,7 @@ std::unique_ptr<ByteStream> SimNetwork::Dial(const Endpoint& to, ByteStreamHandl
   SimConnection& connection = *connections_.back();
   upstreams_.push_back(&connection);
   auto stream = connection.OpenDialled(handler);
+  live_.push_back(&connection);
   const DialOutcome outcome = upstream_.draw(to);
   static constexpr const char* kWords[] = {"dialled", "dialled, will be refused",
                                            "dialled, will hang"};
@@ -362,7 +363,8 @@ SimConnection& SimNetwork::AddClientConnection(std::string name, PathFaults faul
 
 MonoTime SimNetwork::Horizon(bool with_lost) const {
   MonoTime horizon = env_.scheduler.Now();
-  for (const SimConnection* connection : upstreams_) {
+  std::erase_if(live_, [](const SimConnection* connection) { return connection->is_over(); });
+  for (const SimConnection* connection : live_) {
     if (const auto oldest = connection->OldestUndelivered(with_lost)) {
       horizon = std::min(horizon, *oldest);
     }

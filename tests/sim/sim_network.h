@@ -77,6 +77,8 @@ class SimConnection {
   // it can know. Empty when it has everything, or has closed its end. Bytes lost in a black hole
   // count only when `with_lost`.
   [[nodiscard]] std::optional<MonoTime> OldestUndelivered(bool with_lost) const;
+  // The product will hear nothing from it any more.
+  [[nodiscard]] bool is_over() const { return handler_ == nullptr || end_told_; }
   // Bytes handed to the product so far, and sent towards it so far.
   [[nodiscard]] std::uint64_t delivered() const { return delivered_; }
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
@@ -171,6 +173,7 @@ class SimNetwork final : public Dialer {
   Upstream upstream_;
   std::vector<std::unique_ptr<SimConnection>> connections_;
   std::vector<SimConnection*> upstreams_;
+  mutable std::vector<const SimConnection*> live_;  // those of them that may still tell something
 };
 
 }  // namespace nearcached::sim

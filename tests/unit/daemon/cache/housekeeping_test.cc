@@ -1,6 +1,7 @@
 // What a tick does, how much of it at most, and when it says that there is more. (Expiry and
 // dropped owners as a user sees them: l1_test.cc.)
 #include <string>
+#include <vector>
 
 #include <doctest/doctest.h>
 
@@ -103,6 +104,23 @@ TEST_CASE_FIXTURE(L1Fixture,
   }
   CHECK(l1.entries() == 0);
   CHECK(l1.stats().evictions_dropped.value() + l1.stats().misses_dropped.value() >= 6000);
+}
+
+TEST_CASE_FIXTURE(L1Fixture, "many owners are dropped at once, and nobody else's entries") {
+  for (std::uint16_t link = 1; link <= 300; ++link) {
+    owner = {link, 1};
+    Put(Name(link), "x");
+  }
+  std::vector<FillOwner> ended;
+  for (std::uint16_t link = 1; link <= 299; ++link) {
+    ended.push_back({link, 1});
+  }
+  l1.DropOwners(ended);
+  CHECK(l1.entries() == 1);
+  CHECK(Get(Name(300)) == "x");
+  CHECK_FALSE(Get(Name(299)));
+  owner = {7, 1};
+  CHECK(Put("late", "x") == L1::InsertResult::kExpired);
 }
 
 TEST_CASE_FIXTURE(L1Fixture, "what is stored while the sweep is under way is not swept") {
