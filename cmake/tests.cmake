@@ -27,6 +27,7 @@ function(nearcached_unit_tests room folder)
     # Most of a cold build is assertions. Each as one call, and not optimised much, they take a third less.
     target_compile_definitions(nearcached_${room}_test PRIVATE DOCTEST_CONFIG_SUPER_FAST_ASSERTS)
     target_compile_options(nearcached_${room}_test PRIVATE -O1)
+    set_target_properties(nearcached_${room}_test PROPERTIES UNITY_BUILD OFF)  # fixtures share names
     add_test(NAME unit.${room} COMMAND nearcached_${room}_test)
   endif()
 endfunction()

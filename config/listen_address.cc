@@ -12,10 +12,10 @@
 namespace nearcached::config {
 namespace {
 
-using Result = Parsed<ListenAddress>;
+using ParsedAddress = Parsed<ListenAddress>;
 
 constexpr std::string_view kUnixPrefix = "unix:";
-constexpr std::string_view kForms =
+constexpr std::string_view kAddressForms =
     ": write host:port as in 127.0.0.1:6380 or [::1]:6380, or unix:/path/of/the.sock";
 
 bool IsIpv6(std::string_view host) {
@@ -41,28 +41,28 @@ std::optional<std::string> CanonicalHost(std::string_view host) {
   return std::string(text.data());
 }
 
-Result ParseUnix(std::string_view text) {
+ParsedAddress ParseUnix(std::string_view text) {
   std::string_view path = text.substr(kUnixPrefix.size());
   if (path.starts_with("//")) {
     path.remove_prefix(2);  // "unix:///run/x.sock", as in URLs
   }
   if (!path.starts_with('/')) {
-    return Result::Failure(
+    return ParsedAddress::Failure(
         QuotedForMessage(text) +
         ": the path of a socket must be absolute, as in unix:/run/nearcached.sock");
   }
   constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
   if (path.size() > kPathMax) {
-    return Result::Failure(QuotedForMessage(text) + ": the path of a socket can have at most " +
-                           std::to_string(kPathMax) + " bytes, this one has " +
-                           std::to_string(path.size()));
+    return ParsedAddress::Failure(
+        QuotedForMessage(text) + ": the path of a socket can have at most " +
+        std::to_string(kPathMax) + " bytes, this one has " + std::to_string(path.size()));
   }
   if (path.find('\0') != std::string_view::npos) {
-    return Result::Failure(QuotedForMessage(text) + ": a path cannot hold a zero byte");
+    return ParsedAddress::Failure(QuotedForMessage(text) + ": a path cannot hold a zero byte");
   }
   ListenAddress address;
   address.unix_path = path;
-  return Result::Of(std::move(address));
+  return ParsedAddress::Of(std::move(address));
 }
 
 }  // namespace
@@ -85,7 +85,8 @@ Parsed<ListenAddress> ParseListenAddress(std::string_view text) {
   }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {
-    return Result::Failure(QuotedForMessage(text) + " is not an address" + std::string(kForms));
+    return ParsedAddress::Failure(QuotedForMessage(text) + " is not an address" +
+                                  std::string(kAddressForms));
   }
   std::string_view host = text.substr(0, colon);
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
@@ -93,14 +94,14 @@ Parsed<ListenAddress> ParseListenAddress(std::string_view text) {
     host = host.substr(1, host.size() - 2);
   }
   if (IsIpv6(host) != bracketed) {
-    return Result::Failure(QuotedForMessage(text) +
-                           ": an IPv6 address, and only that, goes in brackets: [::1]:6380");
+    return ParsedAddress::Failure(QuotedForMessage(text) +
+                                  ": an IPv6 address, and only that, goes in brackets: [::1]:6380");
   }
   const auto canonical = CanonicalHost(host);
   if (!canonical) {
     // The text as a whole is not repeated: it may be "password:secret" in the wrong place.
-    return Result::Failure(QuotedForMessage(host) + " is not a numeric address" +
-                           std::string(kForms));
+    return ParsedAddress::Failure(QuotedForMessage(host) + " is not a numeric address" +
+                                  std::string(kAddressForms));
   }
   const std::string_view digits = text.substr(colon + 1);
   ListenAddress address;
@@ -108,10 +109,11 @@ Parsed<ListenAddress> ParseListenAddress(std::string_view text) {
   const char* end = digits.data() + digits.size();
   const auto [rest, failed] = std::from_chars(digits.data(), end, address.port);
   if (failed != std::errc{} || rest != end) {
-    return Result::Failure(QuotedForMessage(text) + ": " + QuotedForMessage(digits) +
-                           " is not a port: write a number from 1 to 65535, or 0 for any free one");
+    return ParsedAddress::Failure(
+        QuotedForMessage(text) + ": " + QuotedForMessage(digits) +
+        " is not a port: write a number from 1 to 65535, or 0 for any free one");
   }
-  return Result::Of(std::move(address));
+  return ParsedAddress::Of(std::move(address));
 }
 
 bool Clash(const ListenAddress& a, const ListenAddress& b) {

@@ -11,9 +11,9 @@
 namespace nearcached::config {
 namespace {
 
-using Result = Parsed<UpstreamUrl>;
+using ParsedUrl = Parsed<UpstreamUrl>;
 
-constexpr std::string_view kForms =
+constexpr std::string_view kUrlForms =
     "write redis://[user:password@]host[:port][,host[:port]…][/db], "
     "redis-sentinel://host[:port],host[:port][/db]#master-name, redis-cluster://host[:port],… or "
     "unix:///path/of/the.sock[?db=N]";
@@ -96,7 +96,7 @@ bool ReadNumber(std::string_view digits, Number& out) {
 std::string ReadDb(std::string_view digits, UpstreamUrl& url) {
   std::uint32_t db = 0;
   if (!ReadNumber(digits, db)) {
-    return "the database in the URL is not a number: " + std::string(kForms);
+    return "the database in the URL is not a number: " + std::string(kUrlForms);
   }
   url.db = db;
   return {};
@@ -194,7 +194,7 @@ std::string ReadTcp(std::string_view rest, const Scheme& scheme, UpstreamUrl& ur
     }
   }
   if (rest.find_first_of("?#") != std::string_view::npos) {
-    return "the URL has parameters ('?' or '#'), none are known: " + std::string(kForms);
+    return "the URL has parameters ('?' or '#'), none are known: " + std::string(kUrlForms);
   }
   const std::size_t slash = rest.find('/');
   if (std::string error = ReadNodes(rest.substr(0, slash), url); !error.empty()) {
@@ -295,7 +295,7 @@ std::string UpstreamUrl::PlaceOnly() const {
 Parsed<UpstreamUrl> ParseUpstreamUrl(std::string_view text) {
   const std::size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos) {
-    return Result::Failure("the upstream is not a URL: " + std::string(kForms));
+    return ParsedUrl::Failure("the upstream is not a URL: " + std::string(kUrlForms));
   }
   const std::string_view name = text.substr(0, scheme_end);
   const std::string_view rest = text.substr(scheme_end + 3);
@@ -307,12 +307,12 @@ Parsed<UpstreamUrl> ParseUpstreamUrl(std::string_view text) {
   } else if (name == "unix" || name == "redis+unix" || name == "redis+socket") {
     error = ReadUnix(rest, url);
   } else {
-    error = "the scheme of the URL is not known: " + std::string(kForms);
+    error = "the scheme of the URL is not known: " + std::string(kUrlForms);
   }
   if (!error.empty()) {
-    return Result::Failure(std::move(error));
+    return ParsedUrl::Failure(std::move(error));
   }
-  return Result::Of(std::move(url));
+  return ParsedUrl::Of(std::move(url));
 }
 
 }  // namespace nearcached::config

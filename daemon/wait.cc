@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include "daemon/net/tls_stream.h"
+#include "proto/requests.h"
 
 namespace nearcached {
 namespace {
 
-constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr auto kRetryEvery = std::chrono::milliseconds(50);
 // For each step of one attempt: connecting, sending, the answer.
 constexpr auto kPatienceMax = std::chrono::milliseconds(1000);
@@ -91,8 +91,8 @@ std::string AskOnce(const config::ListenAddress& address, std::chrono::milliseco
   if (!Connect(socket, address)) {
     return std::strerror(errno);
   }
-  if (::send(socket.fd(), kPing.data(), kPing.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(kPing.size())) {
+  if (::send(socket.fd(), proto::kPingRequest.data(), proto::kPingRequest.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(proto::kPingRequest.size())) {
     return std::strerror(errno);
   }
   std::array<char, 128> reply{};

@@ -5,10 +5,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "proto/crlf.h"
+
 namespace nearcached::proto {
 namespace {
-
-constexpr std::string_view kCrLf = "\r\n";
 
 // A type byte, up to 20 characters of number, CR LF; one append, because the buffer's growth check
 // is most of what a short header costs.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "proto/crlf.h"
 #include "proto/short_length.h"
 
 namespace nearcached::proto {
@@ -11,7 +12,6 @@ constexpr std::string_view kName = "$10\r\ninvalidate\r\n";
 constexpr std::string_view kBroken = "$21\r\ntracking-redir-broken\r\n";
 // What a message of the channel begins with; a null of RESP2 stands for all keys.
 constexpr std::string_view kMessage = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
-constexpr std::size_t kTerminatorBytes = 2;
 
 // Reads "<type><number>\r\n" from the front of `rest`.
 bool TakeLength(std::string_view& rest, char type, std::uint32_t& number) {
@@ -29,12 +29,12 @@ bool TakeLength(std::string_view& rest, char type, std::uint32_t& number) {
 
 bool TakeBulk(std::string_view& rest, std::string_view& bytes) {
   std::uint32_t length = 0;
-  if (!TakeLength(rest, '$', length) || rest.size() < length + kTerminatorBytes ||
-      rest.substr(length, kTerminatorBytes) != "\r\n") {
+  if (!TakeLength(rest, '$', length) || rest.size() < length + kCrLf.size() ||
+      rest.substr(length, kCrLf.size()) != kCrLf) {
     return false;
   }
   bytes = rest.substr(0, length);
-  rest.remove_prefix(length + kTerminatorBytes);
+  rest.remove_prefix(length + kCrLf.size());
   return true;
 }
 

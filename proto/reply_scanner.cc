@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 
+#include "proto/crlf.h"
 #include "proto/number.h"
 #include "proto/short_length.h"
 
@@ -24,11 +25,6 @@ namespace nearcached::proto {
 namespace {
 
 constexpr std::uint64_t kValuesMax = std::numeric_limits<std::int64_t>::max();
-constexpr std::uint64_t kTerminatorBytes = 2;
-
-bool IsCrLf(const char* p) {
-  return p[0] == '\r' && p[1] == '\n';
-}
 
 bool IsBulk(char type) {
   return type == '$' || type == '!' || type == '=';
@@ -74,13 +70,12 @@ ReplyScanner::Result ReplyScanner::Scan(std::string_view input) {
     if (*p == '$') {
       std::uint32_t length = 0;
       const char* const payload = ReadShortLength(p + 1, end, length);
-      if (payload != nullptr &&
-          static_cast<std::size_t>(end - payload) >= length + kTerminatorBytes &&
+      if (payload != nullptr && static_cast<std::size_t>(end - payload) >= length + kCrLf.size() &&
           IsCrLf(payload + length)) {
         type_ = '$';
         is_null_ = false;
         bulk_length_ = length;
-        bytes_ = static_cast<std::uint64_t>(payload - p) + length + kTerminatorBytes;
+        bytes_ = static_cast<std::uint64_t>(payload - p) + length + kCrLf.size();
         return {Result::Status::kDone, static_cast<std::size_t>(bytes_)};
       }
     }
@@ -201,7 +196,7 @@ const char* ReplyScanner::ScanHeader(const char* p, const char* end) {
     Fail("a line feed without carriage return after " + Quoted({&value_type_, 1}));
     return after;
   }
-  line.remove_suffix(kTerminatorBytes);
+  line.remove_suffix(kCrLf.size());
   TakeHeader(line);
   return after;
 }
@@ -227,14 +222,13 @@ const char* ReplyScanner::ScanText(const char* p, const char* end) {
 }
 
 const char* ReplyScanner::ScanPayload(const char* p, const char* end) {
-  if (skip_ > kTerminatorBytes) {
-    const std::uint64_t take =
-        std::min(skip_ - kTerminatorBytes, static_cast<std::uint64_t>(end - p));
+  if (skip_ > kCrLf.size()) {
+    const std::uint64_t take = std::min(skip_ - kCrLf.size(), static_cast<std::uint64_t>(end - p));
     p += take;
     skip_ -= take;
   }
-  for (; skip_ <= kTerminatorBytes && p != end; ++p) {
-    if (*p != (skip_ == kTerminatorBytes ? '\r' : '\n')) {
+  for (; skip_ <= kCrLf.size() && p != end; ++p) {
+    if (*p != (skip_ == kCrLf.size() ? '\r' : '\n')) {
       Fail("no CR LF after the payload of " + Quoted({&value_type_, 1}));
       return p;
     }
@@ -282,7 +276,7 @@ void ReplyScanner::BeginPayload(std::uint64_t length) {
   if (outermost_) {
     bulk_length_ = static_cast<std::int64_t>(length);
   }
-  skip_ = length + kTerminatorBytes;
+  skip_ = length + kCrLf.size();
   step_ = Step::kPayload;
 }
 

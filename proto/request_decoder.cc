@@ -21,14 +21,13 @@
 #include <optional>
 #include <utility>
 
+#include "proto/crlf.h"
 #include "proto/inline_request.h"
 #include "proto/number.h"
 #include "proto/short_length.h"
 
 namespace nearcached::proto {
 namespace {
-
-constexpr std::size_t kTerminatorBytes = 2;
 
 // Redis, since 6.2: what a client that has not authenticated may claim.
 constexpr std::size_t kUnauthenticatedArgsMax = 10;
@@ -61,10 +60,6 @@ RequestLimits Representable(RequestLimits limits) {
       std::min<std::size_t>(limits.request_bytes_max, std::numeric_limits<std::uint32_t>::max());
   limits.inline_bytes_max = std::min(limits.inline_bytes_max, limits.request_bytes_max);
   return limits;
-}
-
-bool IsCrLf(const char* p) {
-  return p[0] == '\r' && p[1] == '\n';
 }
 
 // Redis formats with %c and then blanks CR and LF. A NUL would end its line; ours shows a blank.
@@ -164,7 +159,7 @@ DecodeVerdict RequestDecoder::NextInline(std::string_view input,
 
 DecodeVerdict RequestDecoder::NextCount(std::string_view input,
                                         std::vector<std::string_view>& args) {
-  const LineSearch search = FindLine(input, '\r', kTerminatorBytes);
+  const LineSearch search = FindLine(input, '\r', kCrLf.size());
   if (search == LineSearch::kTooLong) {
     return Fail(kTooBigCountLine);
   }
@@ -179,7 +174,7 @@ DecodeVerdict RequestDecoder::NextCount(std::string_view input,
     return Fail(kUnauthenticatedCount);
   }
   canonical_ = IsCrLf(input.data() + searched_);
-  pos_ = searched_ + kTerminatorBytes;
+  pos_ = searched_ + kCrLf.size();
   searched_ = 0;
   if (*count <= 0) {
     state_ = State::kIdle;
@@ -207,7 +202,7 @@ DecodeVerdict RequestDecoder::NextArguments(std::string_view input, std::size_t 
       if (args_left_ == 0) {
         return Complete(input, base, args);
       }
-      const LineSearch search = FindLine(input, '\r', kTerminatorBytes);
+      const LineSearch search = FindLine(input, '\r', kCrLf.size());
       if (search == LineSearch::kPartial) {
         return Suspend(input, base, input.size() + 1, args);
       }
@@ -216,7 +211,7 @@ DecodeVerdict RequestDecoder::NextArguments(std::string_view input, std::size_t 
         return {.status = DecodeStatus::kError, .error = error_line_};
       }
     }
-    const std::size_t end = pos_ + bulk_bytes_ + kTerminatorBytes;
+    const std::size_t end = pos_ + bulk_bytes_ + kCrLf.size();
     if (input.size() < end) {
       return Suspend(input, base, end, args);
     }
@@ -245,12 +240,12 @@ void RequestDecoder::TakeWholeArguments(std::string_view input, Run& run,
     std::uint32_t length = 0;
     const char* const payload = ReadShortLength(p + 1, end, length);
     if (payload == nullptr || length > bulk_bytes_max ||
-        static_cast<std::size_t>(end - payload) < length + kTerminatorBytes) {
+        static_cast<std::size_t>(end - payload) < length + kCrLf.size()) {
       break;
     }
     canonical = canonical && IsCrLf(payload + length);
     args.emplace_back(payload, length);
-    p = payload + length + kTerminatorBytes;
+    p = payload + length + kCrLf.size();
     --left;
   }
   run = {.p = p, .left = left, .canonical = canonical};
@@ -278,8 +273,8 @@ bool RequestDecoder::TakeLength(std::string_view input, LineSearch search) {
     return false;
   }
   // Both sides stay far from overflow: pos_ and the length are each below 2^63.
-  const std::size_t payload = pos_ + searched_ + kTerminatorBytes;
-  if (shed_ + payload + bytes + kTerminatorBytes > limits_.request_bytes_max) {
+  const std::size_t payload = pos_ + searched_ + kCrLf.size();
+  if (shed_ + payload + bytes + kCrLf.size() > limits_.request_bytes_max) {
     Fail(kTooBigRequest);
     return false;
   }

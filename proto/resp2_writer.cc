@@ -4,12 +4,12 @@
 #include <limits>
 #include <optional>
 
+#include "proto/crlf.h"
 #include "proto/number.h"
 
 namespace nearcached::proto {
 namespace {
 
-constexpr std::string_view kCrLf = "\r\n";
 constexpr std::size_t kVerbatimFormat = 4;  // "txt:"
 
 void AppendLine(std::string& out, char type, std::int64_t number) {

@@ -33,6 +33,15 @@ class ByteStreamHandler {
   ~ByteStreamHandler() = default;
 };
 
+// How many bytes `parts` hold together.
+[[nodiscard]] inline std::size_t TotalBytes(std::span<const iovec> parts) {
+  std::size_t total = 0;
+  for (const iovec& part : parts) {
+    total += part.iov_len;
+  }
+  return total;
+}
+
 // Destroying a stream closes it at once; what Write accepted is still delivered by the kernel.
 class ByteStream {
  public:

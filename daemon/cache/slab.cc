@@ -241,10 +241,10 @@ bool SlabArena::ChooseVictim() {
     candidate_class_ = (candidate_class_ + 1) % classes_.size();  // look at another next time
     return false;
   }
-  constexpr int kLooks = 8;
+  constexpr int kChunksSeen = 8;
   ChunkNo best = 0;
   ChunkNo no = classes_[candidate_class_].partial.tail;
-  for (int i = 0; i < kLooks && no != 0; ++i, no = chunks_[no].prev) {
+  for (int i = 0; i < kChunksSeen && no != 0; ++i, no = chunks_[no].prev) {
     if (best == 0 || chunks_[no].live < chunks_[best].live) {
       best = no;
     }

@@ -11,10 +11,10 @@
 // whatever does not add up gives kUnknown and every argument.
 #include "daemon/command/key_extract.h"
 
-#include <charconv>
 #include <cstddef>
 #include <optional>
 
+#include "daemon/base/read_number.h"
 #include "daemon/command/ascii.h"
 #include "daemon/command/stream_options.h"
 
@@ -51,11 +51,8 @@ std::optional<std::ptrdiff_t> ReadCount(Args args, std::ptrdiff_t at) {
   if (at < 1 || at >= std::ssize(args)) {
     return std::nullopt;
   }
-  const std::string_view text = args[static_cast<std::size_t>(at)];
-  std::ptrdiff_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (error != std::errc{} || end != text.data() + text.size() || count < 0 ||
-      count > std::ssize(args)) {
+  const auto count = ReadNumber<std::ptrdiff_t>(args[static_cast<std::size_t>(at)]);
+  if (!count || *count < 0 || *count > std::ssize(args)) {
     return std::nullopt;
   }
   return count;

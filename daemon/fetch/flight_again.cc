@@ -16,8 +16,6 @@
 namespace nearcached {
 namespace {
 
-constexpr std::int64_t kNoExpiry = -1;  // PTTL: the key exists and has no TTL
-
 // The first of some requests of each session.
 class FirstRequests {
  public:
@@ -76,7 +74,7 @@ std::vector<FlightWaiter> FlightTable::TakeRepeated(Flight& flight) {
 // before, and nobody announces an end of life (G4). They are taken off the flight.
 std::vector<FlightWaiter> FlightTable::TakeTooLate(Flight& flight, std::int64_t pttl_ms) {
   std::vector<FlightWaiter> late;
-  if (flight.streaming || flight.IsError() || flight.SaysNoKey() || pttl_ms == kNoExpiry) {
+  if (flight.streaming || flight.IsError() || flight.SaysNoKey() || pttl_ms == kPttlNoExpiry) {
     return late;
   }
   constexpr Duration kAny = Duration::max() / 4;

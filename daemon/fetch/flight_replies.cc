@@ -11,9 +11,6 @@
 namespace nearcached {
 namespace {
 
-constexpr std::int64_t kNoExpiry = -1;  // PTTL: the key exists and has no TTL
-constexpr std::int64_t kNoKey = -2;     // PTTL: the key does not exist
-
 // A client that asked several times for a value above this many bytes is not sent that many copies
 // at once: it could not read them as fast as they are made, and its output is bounded.
 constexpr std::size_t kCopyMax = 64 * 1024;
@@ -90,7 +87,7 @@ void FlightTable::TakeValue(std::uint64_t index, std::string_view bytes, bool la
 void FlightTable::OnTtl(std::uint64_t index, std::string_view bytes, const ReplyInfo& info) {
   Flight& flight = *flights_[index];
   --flight.replies_due;
-  std::int64_t pttl_ms = kNoKey;
+  std::int64_t pttl_ms = kPttlNoKey;
   bool known = info.type == ':';
   if (known) {
     const std::string_view digits = bytes.substr(1, bytes.size() - 3);
@@ -129,7 +126,7 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
   // poison or erase; where nothing pushes, or not yet (what PTTL itself finds expired redis-server
   // 7.0 pushes behind PTTL's reply), a TTL that contradicts the value is not stored. (An HGET of a
   // field that is not there says nil too, though there is a key.)
-  const bool negative = pttl_ms == kNoKey;
+  const bool negative = pttl_ms == kPttlNoKey;
   const bool agrees =
       flight.variant.empty() ? negative == flight.SaysNoKey() : !negative || flight.SaysNoKey();
   const bool value =
@@ -138,7 +135,7 @@ void FlightTable::TryFill(Flight& flight, std::int64_t pttl_ms) {
   // A missing key has no end of its own; what remembers it ends by its own ttl alone.
   const auto deadline =
       EntryDeadline(flight.sent_at, negative ? flight.terms.negative_ttl : flight.terms.ttl,
-                    negative ? kNoExpiry : pttl_ms);
+                    negative ? kPttlNoExpiry : pttl_ms);
   if (!fits || !deadline ||
       flight.key.size() + flight.variant.size() + flight.value.size() >
           flight.terms.entry_bytes_max) {

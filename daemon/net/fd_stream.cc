@@ -77,14 +77,6 @@ bool IsWouldBlock(int error) {
   return error == EAGAIN || error == EWOULDBLOCK;
 }
 
-std::size_t TotalBytes(std::span<const iovec> parts) {
-  std::size_t total = 0;
-  for (const iovec& part : parts) {
-    total += part.iov_len;
-  }
-  return total;
-}
-
 }  // namespace
 
 std::unique_ptr<ByteStream> FdStream::Adopt(UvLoop& loop, int fd, ByteStreamHandler& handler,

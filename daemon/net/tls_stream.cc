@@ -41,14 +41,6 @@ constexpr std::size_t kRecordBytes = std::size_t{16} << 10U;
 // peer's own key updates. A peer that asks for those without reading is cut off.
 constexpr std::size_t kOutBytesMax = 2 * kChunkBytes;
 
-std::size_t TotalBytes(std::span<const iovec> parts) {
-  std::size_t total = 0;
-  for (const iovec& part : parts) {
-    total += part.iov_len;
-  }
-  return total;
-}
-
 // Whether `host` is an address, which certificates name differently and SNI not at all (RFC 6066).
 bool IsAddress(const std::string& host) {
   ASN1_OCTET_STRING* address = a2i_IPADDRESS(host.c_str());

@@ -10,12 +10,10 @@
 #include <iterator>
 #include <utility>
 
+#include "daemon/policy/byte.h"
+
 namespace nearcached {
 namespace {
-
-unsigned char Byte(char c) {
-  return static_cast<unsigned char>(c);
-}
 
 // How often a byte occurs in the keys people choose, roughly: separators and digits everywhere,
 // then the letters of English. Only an order is needed.

@@ -8,6 +8,7 @@
 #include <bit>
 
 #include "daemon/base/same_bytes.h"
+#include "daemon/policy/byte.h"
 
 namespace nearcached {
 
@@ -19,10 +20,6 @@ struct PrefixIndex::Entry {
 namespace {
 
 constexpr std::uint64_t kOnes = 0x0101010101010101U;
-
-unsigned char Byte(char c) {
-  return static_cast<unsigned char>(c);
-}
 
 std::size_t SharedBytes(std::string_view a, std::string_view b) {
   return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -

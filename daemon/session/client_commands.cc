@@ -25,10 +25,6 @@ constexpr std::string_view kNoTracking =
     "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
     "OPTOUT mode enabled";
 
-void Ok(Session& session) {
-  session.Answer([](std::string& out) { proto::AppendSimple(out, "OK"); });
-}
-
 void Integer(Session& session, std::int64_t value) {
   session.Answer([&](std::string& out) { proto::AppendInteger(out, value); });
 }
@@ -139,12 +135,13 @@ void Dispatcher::ClientAboutItself(Session& session, const Request& request,
     session.AnswerError(id, proto::kErrClientName);
   } else if (sub == "setname") {
     session.client.name.assign(request.args[2]);
-    Ok(session);
+    session.AnswerOk();
   } else if (sub == "setinfo") {
     ClientSetInfo(session, request);
   } else if (sub == "no-evict" || sub == "no-touch") {
     if (EqualsIgnoringCase(request.args[2], "on") || EqualsIgnoringCase(request.args[2], "off")) {
-      Ok(session);  // clients here are not the upstream's to evict, and links do not carry the mark
+      session.AnswerOk();  // clients here are not the upstream's to evict, and links do not carry
+                           // the mark
     } else {
       session.AnswerError(id, proto::kErrSyntax);
     }
@@ -161,7 +158,7 @@ void Dispatcher::ClientAboutItself(Session& session, const Request& request,
   } else if (sub == "caching") {
     session.AnswerError(id, kNoTracking);
   } else if (sub == "tracking") {
-    Ok(session);  // off already: it is on only on a link of the client's own
+    session.AnswerOk();  // off already: it is on only on a link of the client's own
   } else {
     session.AnswerError(
         id, proto::NotSupported(request.row->name, "connect to the upstream directly for it"));
@@ -198,7 +195,7 @@ void Dispatcher::ClientSetInfo(Session& session, const Request& request) {
                             " cannot contain spaces, newlines or special characters.");
   } else {
     field->assign(request.args[3]);
-    Ok(session);
+    session.AnswerOk();
   }
 }
 
@@ -208,7 +205,7 @@ void Dispatcher::ClientReply(Session& session, const Request& request) {
   Replies& replies = session.client.replies;
   if (EqualsIgnoringCase(how, "on")) {
     replies = Replies::kOn;
-    Ok(session);
+    session.AnswerOk();
   } else if (EqualsIgnoringCase(how, "off")) {
     replies = Replies::kOff;
   } else if (!EqualsIgnoringCase(how, "skip")) {
@@ -290,7 +287,7 @@ void Dispatcher::ClientKill(Session& session, const Request& request) const {
   if (old_form && killed == 0) {
     session.AnswerError(request.row->id, "ERR No such client");
   } else if (old_form) {
-    Ok(session);
+    session.AnswerOk();
   } else {
     Integer(session, killed);
   }

@@ -15,6 +15,7 @@
 #include "daemon/command/blocking_wait.h"
 #include "daemon/session/dispatcher.h"
 #include "proto/encode.h"
+#include "proto/requests.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -299,10 +300,9 @@ bool Dispatcher::EndTransaction(Session& session, const Request& request) {
   options.kind = PendingRequest::Kind::kTxnEnd;
   options.timeout = context_.config->upstream.command_timeout;
   std::unique_ptr<Footprint> queued = std::move(session.pin.queued);
-  static constexpr std::string_view kDiscard = "*1\r\n$7\r\nDISCARD\r\n";
   if (request.row->name == "exec" && session.pin.aborted) {
     options.kind = PendingRequest::Kind::kExecAborted;
-    options.instead_of_raw = kDiscard;
+    options.instead_of_raw = proto::kDiscardRequest;
   } else if (request.row->name == "exec") {
     options.extra = std::move(queued);
   }
@@ -342,7 +342,7 @@ bool Dispatcher::Blocking(Session& session, const Request& request) {
     // WAIT is about what was written before it "on this connection", which the server takes to be
     // all that was written when the connection's last command ran. This client's writes have been
     // answered, so any command will do.
-    (void)session.pin.link->Send({.bytes = "*1\r\n$4\r\nPING\r\n",
+    (void)session.pin.link->Send({.bytes = proto::kPingRequest,
                                   .timeout = context_.config->upstream.command_timeout,
                                   .discard_reply = true});
   }

@@ -14,18 +14,14 @@
 #include "daemon/session/hello_reply.h"
 #include "proto/encode.h"
 #include "proto/number.h"
+#include "proto/requests.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
 
-constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kConnectionHere =
     "this connection's state lives in the sidecar; send it outside MULTI and WATCH";
-
-void Ok(Session& session) {
-  session.Answer([](std::string& out) { proto::AppendSimple(out, "OK"); });
-}
 
 }  // namespace
 
@@ -33,7 +29,7 @@ bool Dispatcher::Local(Session& session, const Request& request) {
   const CommandRow& row = *request.row;
   const std::string_view name = row.name.substr(0, row.name.find('|'));
   if (name == "quit") {
-    Ok(session);
+    session.AnswerOk();
     session.CloseAfterReplies(context_.stats.closed_by_client);
     return true;
   }
@@ -222,7 +218,7 @@ bool Dispatcher::Auth(Session& session, const Request& request) {
                                 : configured.empty() ? std::string_view("default")
                                                      : std::string_view(configured);
   if (CheckPassword(session, user, args.back())) {
-    Ok(session);
+    session.AnswerOk();
   } else {
     session.AnswerError(request.row->id, proto::kErrWrongPass);
   }
@@ -270,7 +266,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   if (!session.logged_in() &&
       (db == context_.config->upstream.db || context_.known_dbs.contains(db))) {
     session.client.db = db;
-    Ok(session);
+    session.AnswerOk();
     return true;
   }
   if (context_.known_dbs.size() >= kDatabasesMax) {
@@ -295,7 +291,7 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   ForwardOptions options;
   options.kind = PendingRequest::Kind::kSelect;
   options.timeout = context_.config->upstream.command_timeout;
-  options.instead_of_raw = kPing;
+  options.instead_of_raw = proto::kPingRequest;
   options.db = db;
   (void)Forward(session, request, std::move(options));
   session.EndPin();

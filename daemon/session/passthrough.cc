@@ -18,12 +18,12 @@
 #include "daemon/session/server.h"
 #include "proto/encode.h"
 #include "proto/number.h"
+#include "proto/requests.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
 
-constexpr std::string_view kPing = "*1\r\n$4\r\nPING\r\n";
 constexpr std::string_view kOneNode =
     "it concerns one connection to one node of the cluster; connect to that node for it";
 // A client id that no server has given out yet.
@@ -89,7 +89,7 @@ bool Dispatcher::AbortPassthrough(Session& session, const Request& request) cons
   session.pin.multi = false;
   session.pin.aborted = false;
   session.pin.queued.reset();
-  (void)session.pin.link->Send({.bytes = "*1\r\n$7\r\nDISCARD\r\n",
+  (void)session.pin.link->Send({.bytes = proto::kDiscardRequest,
                                 .timeout = context_.config->upstream.command_timeout,
                                 .discard_reply = true});
   session.AnswerError(request.row->id, proto::kErrExecAbort);
@@ -144,7 +144,7 @@ std::int64_t Dispatcher::UpstreamIdOf(Session& target) const {
   target.pin.stays = true;
   target.pin.link->StartPassthrough();
   // Opens the connection, which is what we are after.
-  (void)target.pin.link->Send({.bytes = kPing,
+  (void)target.pin.link->Send({.bytes = proto::kPingRequest,
                                .timeout = context_.config->upstream.command_timeout,
                                .discard_reply = true});
   return 0;

@@ -84,6 +84,8 @@ class Session final : private ByteStreamHandler {
     }
     MarkDirty();
   }
+  // Answers +OK.
+  void AnswerOk();
   // The same with an error line (no '-', no CRLF).
   void AnswerError(std::uint16_t command, std::string_view line);
   // Answers with an L1 value, without copying a large one.

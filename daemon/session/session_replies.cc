@@ -26,6 +26,10 @@ constexpr std::string_view kErrUploadLost =
 
 }  // namespace
 
+void Session::AnswerOk() {
+  Answer([](std::string& out) { proto::AppendSimple(out, "OK"); });
+}
+
 void Session::AnswerError(std::uint16_t command, std::string_view line) {
   context_.stats.local_errors.Add();
   context_.stats.command_errors[command].Add();

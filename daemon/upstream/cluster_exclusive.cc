@@ -10,18 +10,15 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/upstream/cluster_redirect.h"
+#include "proto/requests.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
 
-constexpr int kRedirectsMax = 5;
-
-constexpr std::string_view kMultiRequest = "*1\r\n$5\r\nMULTI\r\n";
-constexpr std::string_view kAskingRequest = "*1\r\n$6\r\nASKING\r\n";
 constexpr std::string_view kOk = "+OK\r\n";
 constexpr std::string_view kErrCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
-constexpr std::string_view kErrNotServed = "CLUSTERDOWN Hash slot not served";
 // In place of a MOVED or ASK that a client without knowledge of clusters could not follow.
 constexpr std::string_view kMovedReply =
     "-ERR nearcached: the key's slot is moving to another node of the cluster; begin the "
@@ -109,7 +106,7 @@ NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken, std::string
   }
   const NodeIndex node = any ? cluster_.AnyNode(session_) : cluster_.OwnerOf(taken.route.slot);
   if (node == kNoNode) {
-    error_line = kErrNotServed;
+    error_line = kErrSlotNotServed;
   } else if (node_ != kNoNode && node != node_) {
     error_line = kErrCrossSlot;
   }
@@ -236,7 +233,7 @@ void ClusterExclusive::SendQueued() {
     multi_asked_ = true;
     Request multi;
     multi.kind = Kind::kOwnMulti;
-    multi.bytes.assign(kMultiRequest);
+    multi.bytes.assign(proto::kMultiRequest);
     multi.timeout = queued_.empty() ? Duration::zero() : queued_.front().timeout;
     if (const std::string_view refused = SendNow(multi); !refused.empty()) {
       multi_asked_ = false;
@@ -349,7 +346,7 @@ bool ClusterExclusive::Follow(Request& request, const Redirect& redirect) {
   if (redirect.kind == Redirect::Kind::kAsk) {
     Request asking;
     asking.kind = Kind::kAsking;
-    asking.bytes.assign(kAskingRequest);
+    asking.bytes.assign(proto::kAskingRequest);
     asking.script = std::exchange(request.script, nullptr);  // nothing may come between the two
     queued_.push_back(std::move(asking));
   }

@@ -13,10 +13,6 @@ namespace {
 
 using Kind = UpstreamReply::Kind;
 
-bool SameEndpoint(const Endpoint& a, const Endpoint& b) {
-  return a.port == b.port && a.host == b.host;
-}
-
 std::optional<Endpoint> MakeEndpoint(const UpstreamReply* host, const UpstreamReply* port,
                                      const Endpoint& asked) {
   if (port == nullptr || port->kind != Kind::kInteger || port->integer < 1 ||
@@ -39,7 +35,7 @@ bool Assign(ClusterMap& map, std::int64_t first, std::int64_t last, const Endpoi
     return false;
   }
   const auto it = std::find_if(map.primaries.begin(), map.primaries.end(),
-                               [&](const Endpoint& known) { return SameEndpoint(known, primary); });
+                               [&](const Endpoint& known) { return known == primary; });
   const auto index = static_cast<std::size_t>(it - map.primaries.begin());
   if (it == map.primaries.end()) {
     if (map.primaries.size() >= ClusterMap::kPrimariesMax) {

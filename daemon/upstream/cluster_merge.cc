@@ -1,9 +1,9 @@
 #include "daemon/upstream/cluster_merge.h"
 
 #include <algorithm>
-#include <charconv>
 #include <unordered_set>
 
+#include "daemon/base/read_number.h"
 #include "proto/encode.h"
 #include "proto/reply_scanner.h"
 #include "proto/wire_errors.h"
@@ -17,16 +17,8 @@ std::string BadReply() {
   return out;
 }
 
-template <typename Number>
-std::optional<Number> ReadNumber(std::string_view text) {
-  Number value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc{} && at == end ? std::optional<Number>(value) : std::nullopt;
-}
-
 // ":5\r\n" is 5.
-std::optional<std::int64_t> IntegerOf(std::string_view reply) {
+std::optional<std::int64_t> IntegerReply(std::string_view reply) {
   if (!reply.starts_with(':') || !reply.ends_with("\r\n")) {
     return std::nullopt;
   }
@@ -70,7 +62,7 @@ std::string ArrayOf(std::span<const std::string_view> elements) {
 std::string Sum(std::span<const MergePart> parts) {
   std::int64_t sum = 0;
   for (const MergePart& part : parts) {
-    const auto value = IntegerOf(part.reply);
+    const auto value = IntegerReply(part.reply);
     if (!value) {
       return BadReply();
     }
@@ -123,7 +115,7 @@ std::string EachPlace(std::span<const MergePart> parts, bool sum) {
   }
   std::vector<std::optional<std::int64_t>> numbers;
   for (const std::string_view element : *first) {
-    numbers.push_back(IntegerOf(element));
+    numbers.push_back(IntegerReply(element));
   }
   for (const MergePart& part : parts.subspan(1)) {
     const auto elements = ElementsOf(part.reply);
@@ -131,7 +123,7 @@ std::string EachPlace(std::span<const MergePart> parts, bool sum) {
       return BadReply();
     }
     for (std::size_t i = 0; i < elements->size(); ++i) {
-      const auto value = IntegerOf((*elements)[i]);
+      const auto value = IntegerReply((*elements)[i]);
       if (value.has_value() != numbers[i].has_value()) {
         return BadReply();
       }

@@ -9,21 +9,19 @@
 
 #include "daemon/base/check.h"
 #include "daemon/upstream/cluster.h"
+#include "daemon/upstream/cluster_redirect.h"
 #include "proto/encode.h"
+#include "proto/requests.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
 
-// How often one request follows MOVED and ASK. One is the rule, two happen when a map lags.
-constexpr int kRedirectsMax = 5;
 // A slot whose keys are half moved: how often to try again.
 constexpr int kTriesMax = 40;
 
-constexpr std::string_view kErrNotServed = "CLUSTERDOWN Hash slot not served";
 constexpr std::string_view kErrGoingRound =
     "ERR nearcached: the nodes of the cluster send this request from one to the other; try again";
-constexpr std::string_view kAskingRequest = "*1\r\n$6\r\nASKING\r\n";
 // What a flight hears in place of a TTL when its value must not be stored.
 constexpr std::string_view kNoTtl = "-ERR redirected\r\n";
 
@@ -54,7 +52,7 @@ std::string_view Cluster::Begin(OpId id) {
   Op& op = At(id);
   if (!op.keyed) {
     const NodeIndex node = op.node != kNoNode ? op.node : AnyNode(op.lane);
-    return node == kNoNode ? kErrNotServed : Submit(id, node, false);
+    return node == kNoNode ? kErrSlotNotServed : Submit(id, node, false);
   }
   if (slots_.shut(op.slot)) {
     return Hold(held_[op.slot], id);
@@ -62,7 +60,7 @@ std::string_view Cluster::Begin(OpId id) {
   const NodeIndex node = slots_.owner(op.slot);
   if (node == kNoNode) {
     refresh_.Request(std::nullopt);
-    return kErrNotServed;
+    return kErrSlotNotServed;
   }
   if (NodeMakesWait(node, op)) {
     return HoldForNode(node, id);
@@ -95,7 +93,7 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
   UpstreamLink& link = nodes_.pool(node).Lane(0, op.fill ? of_fills : op.protocol, seat, false);
   const std::uint64_t at = std::uint64_t{node} << 8U;
   if (ask) {
-    SendRequest asking{.bytes = kAskingRequest,
+    SendRequest asking{.bytes = proto::kAskingRequest,
                        .sink = this,
                        .token = {id, at | kAsking},
                        .footprint = nullptr,
@@ -159,7 +157,7 @@ std::variant<FillOwner, std::string_view> Cluster::SendFill(const CacheKey& key,
     At(id).plain = true;
     refused = Hold(held_[slot], id);
   } else if (node == kNoNode) {
-    refused = kErrNotServed;
+    refused = kErrSlotNotServed;
   } else {
     const auto sent = nodes_.pool(node).SendFill(key, read, *this, id);
     if (const auto* line = std::get_if<std::string_view>(&sent)) {
@@ -266,7 +264,7 @@ bool Cluster::Redirected(OpId id, const Redirect& redirect) {
 }
 
 void Cluster::SendAgain(OpId id, NodeIndex node, bool ask) {
-  const std::string refused(node == kNoNode ? kErrNotServed : Submit(id, node, ask));
+  const std::string refused(node == kNoNode ? kErrSlotNotServed : Submit(id, node, ask));
   if (!refused.empty()) {
     Lose(id, refused, false);
   }

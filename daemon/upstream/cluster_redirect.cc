@@ -1,17 +1,11 @@
 #include "daemon/upstream/cluster_redirect.h"
 
-#include <charconv>
 #include <string>
+
+#include "daemon/base/read_number.h"
 
 namespace nearcached {
 namespace {
-
-// Reads a whole number at most `max`; false when it is none.
-bool ReadNumber(std::string_view text, std::uint32_t max, std::uint32_t& value) {
-  const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc{} && at == end && value <= max;
-}
 
 // "3999 127.0.0.1:6381", "3999 ::1:6381", "3999 :6381", "3999 host:6381".
 bool ReadTarget(std::string_view text, const Endpoint& asked, Redirect& out) {
@@ -20,19 +14,18 @@ bool ReadTarget(std::string_view text, const Endpoint& asked, Redirect& out) {
   if (blank == std::string_view::npos || colon == std::string_view::npos || colon < blank) {
     return false;
   }
-  std::uint32_t slot = 0;
-  std::uint32_t port = 0;
-  if (!ReadNumber(text.substr(0, blank), kSlots - 1, slot) ||
-      !ReadNumber(text.substr(colon + 1), 65'535, port) || port == 0) {
+  const auto slot = ReadNumber<Slot>(text.substr(0, blank));
+  const auto port = ReadNumber<std::uint16_t>(text.substr(colon + 1));
+  if (!slot || *slot >= kSlots || port.value_or(0) == 0) {
     return false;
   }
   std::string_view host = text.substr(blank + 1, colon - blank - 1);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
-  out.slot = static_cast<Slot>(slot);
+  out.slot = *slot;
   out.to.host = host.empty() || host == "?" ? asked.host : std::string(host);
-  out.to.port = static_cast<int>(port);
+  out.to.port = *port;
   out.to.tls = asked.tls;
   return true;
 }

@@ -11,6 +11,12 @@
 
 namespace nearcached {
 
+// How often one request follows MOVED and ASK. One is the rule, two happen when a map lags.
+inline constexpr int kRedirectsMax = 5;
+
+// What a request for a slot that nobody serves is answered: Redis's own words.
+inline constexpr std::string_view kErrSlotNotServed = "CLUSTERDOWN Hash slot not served";
+
 struct Redirect {
   enum class Kind : std::uint8_t {
     kNone,         // no redirection: an answer like any other

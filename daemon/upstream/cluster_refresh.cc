@@ -7,13 +7,6 @@
 #include "proto/wire_errors.h"
 
 namespace nearcached {
-namespace {
-
-bool SameEndpoint(const Endpoint& a, const Endpoint& b) {
-  return a.port == b.port && a.host == b.host;
-}
-
-}  // namespace
 
 ClusterRefresh::ClusterRefresh(const Deps& deps, OnMap on_map, OnFailed on_failed)
     : deps_(deps),
@@ -57,7 +50,7 @@ void ClusterRefresh::BeginRound() {
   candidates_.clear();
   const auto add = [&](const Endpoint& endpoint) {
     if (std::none_of(candidates_.begin(), candidates_.end(),
-                     [&](const Endpoint& known) { return SameEndpoint(known, endpoint); })) {
+                     [&](const Endpoint& known) { return known == endpoint; })) {
       candidates_.push_back(endpoint);
     }
   };
@@ -84,7 +77,7 @@ void ClusterRefresh::AskNext() {
     return;
   }
   const Endpoint& endpoint = candidates_.back();
-  if (link_ == nullptr || !SameEndpoint(link_->endpoint(), endpoint)) {
+  if (link_ == nullptr || link_->endpoint() != endpoint) {
     link_ =
         std::make_unique<ControlLink>(deps_.scheduler, deps_.dialer, deps_.stats.control,
                                       ControlLink::Terms{.endpoint = endpoint,
@@ -106,7 +99,7 @@ void ClusterRefresh::OnReply(const Result<UpstreamReply>& reply, bool shards) {
     NextCandidate(reply.error().message);
     return;
   }
-  if (reply.value().kind == UpstreamReply::Kind::kError) {
+  if (reply.value().is_error()) {
     if (!shards && reply.value().text.starts_with("ERR unknown subcommand")) {
       Ask(true);
       return;

@@ -106,7 +106,7 @@ void ControlLink::TakeReply(std::string_view frame) {
     return;
   }
   if (state_ == State::kLogin) {
-    if (reply->kind == UpstreamReply::Kind::kError) {
+    if (reply->is_error()) {
       Fail({Code::kInvalid, LoginFailure(*reply)});
       return;
     }

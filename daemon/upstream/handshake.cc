@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::string_view kClientName = "nearcached";
 
-bool IsError(const UpstreamReply& reply) {
-  return reply.kind == UpstreamReply::Kind::kError;
-}
-
 bool Begins(std::string_view text, std::string_view with) {
   return text.substr(0, with.size()) == with;
 }
@@ -111,7 +107,7 @@ bool Handshake::IsForClients(const UpstreamReply& reply) const {
 }
 
 Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
-  if (!IsError(reply)) {
+  if (!reply.is_error()) {
     const UpstreamReply* version = reply.Find("version");
     if (version != nullptr) {
       server_version_ = proto::Printable(version->text);
@@ -163,7 +159,7 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
     case Step::kHello:
       return OnHello(reply);
     case Step::kAuth:
-      return IsError(reply) ? Fail("AUTH", reply) : Advance(Step::kSetName);
+      return reply.is_error() ? Fail("AUTH", reply) : Advance(Step::kSetName);
     case Step::kSetName:
       // A name is a courtesy; who refuses it is served all the same.
       return Advance(Step::kIdentify);
@@ -171,10 +167,10 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       client_id_ = reply.kind == UpstreamReply::Kind::kInteger ? reply.integer : 0;
       return Advance(Step::kSelect);
     case Step::kSelect:
-      if (IsError(reply) && Begins(reply.text, "BUSY ")) {
+      if (reply.is_error() && Begins(reply.text, "BUSY ")) {
         busy_line_ = proto::Printable(reply.text);
       }
-      return IsError(reply) && !(terms_.login == LoginKind::kNobody && IsForClients(reply))
+      return reply.is_error() && !(terms_.login == LoginKind::kNobody && IsForClients(reply))
                  ? Fail("SELECT " + std::to_string(terms_.db), reply)
                  : Advance(Step::kPing);
     case Step::kPing:
@@ -182,7 +178,7 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       // A user who may not PING is let through; what it may do shows by its own commands. So is a
       // server that a script keeps BUSY: it says so to every command but to those that end that.
       // One client's own link stands for MASTERDOWN as well, and passes on what it says.
-      if (IsError(reply) && !IsForClients(reply) && !Begins(reply.text, "NOPERM") &&
+      if (reply.is_error() && !IsForClients(reply) && !Begins(reply.text, "NOPERM") &&
           !Begins(reply.text, "BUSY") && !(terms_.identify && Begins(reply.text, "MASTERDOWN"))) {
         return Fail("PING", reply);
       }
@@ -190,7 +186,7 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
     case Step::kRole:
       return OnRole(reply);
     case Step::kTracking:
-      armed_ = !IsError(reply);
+      armed_ = !reply.is_error();
       if (!armed_) {
         tracking_refusal_ = proto::Printable(reply.text);
       }

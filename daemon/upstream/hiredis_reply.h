@@ -19,6 +19,7 @@ struct UpstreamReply {
   std::int64_t integer = 0;             // kInteger, and booleans as 0 or 1
   std::vector<UpstreamReply> elements;  // kArray (also sets and pushes); kMap: key, value, key, …
 
+  [[nodiscard]] bool is_error() const { return kind == Kind::kError; }
   // The value under `key` of a map, or of a flat array of pairs as RESP2 sends it.
   [[nodiscard]] const UpstreamReply* Find(std::string_view key) const;
 };

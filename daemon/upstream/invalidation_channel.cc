@@ -35,7 +35,7 @@ Backoff BackoffOf(const config::UpstreamConfig& upstream) {
 }
 
 // How long the server may take for an answer: as long as a fill link may be silent.
-Duration PatienceOf(const config::UpstreamConfig& upstream) {
+Duration ChannelPatience(const config::UpstreamConfig& upstream) {
   return std::max(Duration(upstream.connect_timeout),
                   Duration(upstream.health_interval) * upstream.health_misses);
 }
@@ -121,7 +121,7 @@ void InvalidationChannel::Subscribe() {
       ControlLink::Terms{.endpoint = endpoint,
                          .username = own_login ? upstream.username : std::string(),
                          .password = own_login ? upstream.password : std::string(),
-                         .timeout = PatienceOf(upstream)});
+                         .timeout = ChannelPatience(upstream)});
   link_->SetOnMessage(
       [this](std::string_view channel, std::string_view payload) { OnMessage(channel, payload); });
   awaited_ = deps_.config.invalidation.channels.size();

@@ -10,15 +10,11 @@
 namespace nearcached {
 namespace {
 
-bool IsError(const UpstreamReply& reply) {
-  return reply.kind == UpstreamReply::Kind::kError;
-}
-
 // The line "run_id:..." of INFO; empty when there is none.
 std::string RunIdOf(const UpstreamReply& info) {
   constexpr std::string_view kName = "\nrun_id:";
   const std::size_t at = info.text.find(kName);
-  if (IsError(info) || at == std::string::npos) {
+  if (info.is_error() || at == std::string::npos) {
     return {};
   }
   const std::size_t begin = at + kName.size();
@@ -62,7 +58,7 @@ void RedirectedTracking::Subscribe(std::uint64_t attempt, const UpstreamReply* i
   }
   run_id_ = RunIdOf(*info);
   if (run_id_.empty()) {
-    Refuse(IsError(*info) ? proto::Printable(info->text) : std::string(kNoRunId));
+    Refuse(info->is_error() ? proto::Printable(info->text) : std::string(kNoRunId));
     return;
   }
   tracker_->Ask({"SUBSCRIBE", std::string(proto::kInvalidationChannel)},
@@ -200,7 +196,7 @@ void RedirectedTracking::OnTrackingReply(const Link* fill, const UpstreamReply* 
     covered->state = Arming::kWaiting;  // asked again at the next tick, or when it stands again
     return;
   }
-  if (!IsError(*reply)) {
+  if (!reply->is_error()) {
     covered->fill->Ask({"INFO", "server"}, [this, fill, attempt](const UpstreamReply* info) {
       OnRunId(fill, info, attempt);
     });

@@ -6,13 +6,6 @@
 #include "proto/wire_errors.h"
 
 namespace nearcached {
-namespace {
-
-// However many doubts there are at once, one round in this time settles them.
-constexpr Duration kRoundGap = std::chrono::milliseconds(20);
-
-}  // namespace
-
 ReplicaSet::ReplicaSet(const Deps& deps)
     : deps_(deps),
       policy_(deps.config.read_from == "replica"   ? Policy::kReplica
@@ -74,7 +67,7 @@ void ReplicaSet::OnTick() {
 
 void ReplicaSet::LookSoon() {
   const Duration since = deps_.scheduler.Now() - last_tick_;
-  tick_ = deps_.scheduler.After(since >= kRoundGap ? Duration::zero() : kRoundGap - since,
+  tick_ = deps_.scheduler.After(since >= kDoubtGap ? Duration::zero() : kDoubtGap - since,
                                 [this] { OnTick(); });
 }
 

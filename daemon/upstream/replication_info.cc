@@ -1,20 +1,13 @@
 #include "daemon/upstream/replication_info.h"
 
-#include <charconv>
 #include <optional>
 #include <string_view>
 
+#include "proto/number.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
-
-std::optional<std::int64_t> IntegerOf(std::string_view text) {
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value)
-                                                                  : std::nullopt;
-}
 
 // Calls `visit(name, value)` for each part of `text` between two `separator`s that has a `mark`.
 template <typename Visit>
@@ -41,7 +34,7 @@ std::optional<config::HostPort> ReplicaOf(std::string_view text) {
     if (name == "ip") {
       node.host.assign(value);
     } else if (name == "port") {
-      port = IntegerOf(value).value_or(0);
+      port = proto::ParseInt64(value).value_or(0);
     } else if (name == "state") {
       online = value == "online";
     }
@@ -54,13 +47,13 @@ std::optional<config::HostPort> ReplicaOf(std::string_view text) {
 }
 
 bool NamesReplica(std::string_view name) {
-  return name.starts_with("slave") && IntegerOf(name.substr(5)).has_value();
+  return name.starts_with("slave") && proto::ParseInt64(name.substr(5)).has_value();
 }
 
 }  // namespace
 
 Result<ReplicationInfo> ParseReplicationInfo(const UpstreamReply& reply) {
-  if (reply.kind == UpstreamReply::Kind::kError) {
+  if (reply.is_error()) {
     std::string message = "INFO was answered with: " + proto::Printable(reply.text);
     if (reply.text.starts_with("NOPERM")) {
       message += "; give the user of upstream.username the right to it (ACL SETUSER … +info)";
@@ -81,9 +74,9 @@ Result<ReplicationInfo> ParseReplicationInfo(const UpstreamReply& reply) {
     } else if (name == "master_replid") {
       info.history.assign(value);
     } else if (name == "master_repl_offset") {
-      own = IntegerOf(value);
+      own = proto::ParseInt64(value);
     } else if (name == "slave_repl_offset") {
-      executed = IntegerOf(value);
+      executed = proto::ParseInt64(value);
     } else if (NamesReplica(name)) {
       if (auto replica = ReplicaOf(value)) {
         info.replicas.push_back(std::move(*replica));

@@ -7,8 +7,7 @@
 namespace nearcached {
 
 Result<NodeRole> ParseRole(const UpstreamReply& reply) {
-  using Kind = UpstreamReply::Kind;
-  if (reply.kind == Kind::kError) {
+  if (reply.is_error()) {
     std::string message = "ROLE was answered with: " + proto::Printable(reply.text);
     if (reply.text.starts_with("NOPERM")) {
       message += "; give the user of upstream.username the right to it (ACL SETUSER … +role)";
@@ -19,14 +18,16 @@ Result<NodeRole> ParseRole(const UpstreamReply& reply) {
   }
   const auto& parts = reply.elements;
   NodeRole role;
-  if (parts.size() >= 3 && parts[0].text == "master" && parts[1].kind == Kind::kInteger &&
-      parts[2].kind == Kind::kArray) {
+  if (parts.size() >= 3 && parts[0].text == "master" &&
+      parts[1].kind == UpstreamReply::Kind::kInteger &&
+      parts[2].kind == UpstreamReply::Kind::kArray) {
     role.primary = true;
     role.offset = parts[1].integer;
     role.replicas = parts[2].elements.size();
     return role;
   }
-  if (parts.size() >= 5 && parts[0].text == "slave" && parts[4].kind == Kind::kInteger) {
+  if (parts.size() >= 5 && parts[0].text == "slave" &&
+      parts[4].kind == UpstreamReply::Kind::kInteger) {
     role.offset = parts[4].integer;
     return role;
   }

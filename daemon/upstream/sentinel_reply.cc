@@ -22,12 +22,11 @@ std::optional<config::HostPort> NodeOf(std::string_view host, std::string_view p
 }  // namespace
 
 Result<config::HostPort> ParseMasterAddress(const UpstreamReply& reply) {
-  using Kind = UpstreamReply::Kind;
-  if (reply.kind == Kind::kNil) {
+  if (reply.kind == UpstreamReply::Kind::kNil) {
     return Error{Code::kInvalid,
                  "knows no master of this name: check upstream.sentinel.master_name"};
   }
-  if (reply.kind == Kind::kError) {
+  if (reply.is_error()) {
     std::string message = proto::Printable(reply.text);
     if (reply.text.starts_with("NOAUTH")) {
       message += "; set upstream.sentinel.password";

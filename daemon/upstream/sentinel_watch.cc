@@ -14,7 +14,7 @@ constexpr std::uint32_t kIntroduceEvery = 10;
 
 constexpr const char* kSwitchMaster = "+switch-master";
 
-Duration PatienceOf(const config::UpstreamConfig& config) {
+Duration SentinelPatience(const config::UpstreamConfig& config) {
   constexpr Duration kShortest = std::chrono::milliseconds(200);
   return std::max(kShortest, Duration(std::min(config.health_interval, config.connect_timeout)));
 }
@@ -56,7 +56,7 @@ std::unique_ptr<SentinelWatch::Sentinel> SentinelWatch::MakeSentinel(
   const ControlLink::Terms terms{.endpoint = SentinelEndpointOf(address, context_.config),
                                  .username = context_.config.sentinel.username,
                                  .password = context_.config.sentinel.password,
-                                 .timeout = PatienceOf(context_.config)};
+                                 .timeout = SentinelPatience(context_.config)};
   const auto make_link = [&] {
     return std::make_unique<ControlLink>(context_.scheduler, context_.dialer,
                                          context_.stats.control, terms);

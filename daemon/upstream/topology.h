@@ -4,6 +4,7 @@
 // Loop thread only. Owned by the worker, which outlives neither.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -12,10 +13,14 @@
 #include "daemon/base/byte_stream.h"
 #include "daemon/base/rng.h"
 #include "daemon/base/scheduler.h"
+#include "daemon/base/time.h"
 #include "daemon/upstream/control_link.h"
 #include "daemon/upstream/topology_stats.h"
 
 namespace nearcached {
+
+// However many links have doubts at once, one round of questions in this time settles them.
+inline constexpr Duration kDoubtGap = std::chrono::milliseconds(20);
 
 class TopologyObserver {
  public:

@@ -16,8 +16,6 @@ using std::chrono::milliseconds;
 // asked for ten times a second for ever.
 constexpr Duration kQuickPace = milliseconds(100);
 constexpr std::uint32_t kQuickRounds = 100;
-// However many links have doubts at once, one round in this time settles them.
-constexpr Duration kRoundGap = milliseconds(20);
 // At the start every node is given this long to say what it is, so that one which came back from
 // the dead and answers first is not taken for the primary.
 constexpr Duration kSettleTime = milliseconds(300);
@@ -113,7 +111,7 @@ void WatchedTopology::Suspect(std::string_view why) {
     return;  // it has been away for long: rounds go on at their usual pace
   }
   const Duration since = context_.scheduler.Now() - last_tick_;
-  ArmTick(since >= kRoundGap ? Duration::zero() : kRoundGap - since);
+  ArmTick(since >= kDoubtGap ? Duration::zero() : kDoubtGap - since);
 }
 
 WatchedTopology::Node& WatchedTopology::MakeNode(const config::HostPort& address) {

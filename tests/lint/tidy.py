@@ -3,9 +3,12 @@
 
     tests/lint/tidy.py [--all] [--no-analyzer] [FILE]...
 
-A file that was clean is not looked at again until it, a header of ours that it includes, its compile
+What was clean is not looked at again until it, a header of ours that it includes, its compile
 command, .clang-tidy or the tool changes: BUILD/tidy-cache holds one empty file per clean state.
---no-analyzer leaves out clang-analyzer, which follows every path and takes two thirds of the time.
+--no-analyzer leaves out clang-analyzer, which follows every path, and then reads the files of a room as
+one: nearly all of the rest of the time went to the headers that they share. Thereby a name at file scope
+may be there once in a room; what two files need has one home. (The analyzer needs each file alone,
+because it looks at no function of an included one.)
 Unit tests are left out: every doctest assertion expands into branches that trip the complexity
 and analyzer checks, so the findings would be about doctest; they are compiled with the same warnings.
 """
@@ -13,6 +16,7 @@ and analyzer checks, so the findings would be about doctest; they are compiled w
 import argparse
 import concurrent.futures
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -25,7 +29,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build")).resolve()
 CACHE = BUILD / "tidy-cache"
 SUBJECTS = re.compile(r"^(proto|config|daemon)/.*\.cc$")
-EXCLUDED = {"tests/support/doctest_main.cc"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
 
 
@@ -47,10 +50,32 @@ def state_of(path, command, tool):
     return digest.hexdigest()
 
 
-def run(tidy, path):
-    done = subprocess.run([*tidy, "--quiet", "-p", str(BUILD),
+class Unit:
+    """What one run of clang-tidy looks at: a file, or a room's files as one."""
+
+    def __init__(self, paths, commands, tool):
+        self.paths = paths
+        self.states = [state_of(path, commands[path], tool) for path in paths]
+        self.database, self.subject = BUILD, paths[0]
+        digest = hashlib.sha256("".join(self.states).encode()).hexdigest()
+        self.state = CACHE / (digest if len(paths) > 1 else self.states[0])
+
+    def merge(self, entry):
+        """Makes one source of all, in a compilation database of its own."""
+        folder = CACHE / "rooms" / self.paths[0].parent.relative_to(ROOT).as_posix().replace("/", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.database, self.subject = folder, folder / "room.cc"
+        self.subject.write_text("".join(
+            f'#include "{path}"  // NOLINT(bugprone-suspicious-include)\n' for path in self.paths))
+        command = entry["command"].replace(entry["file"], str(self.subject))
+        (folder / "compile_commands.json").write_text(json.dumps(
+            [{"directory": entry["directory"], "file": str(self.subject), "command": command}]))
+
+
+def run(tidy, unit):
+    done = subprocess.run([*tidy, "--quiet", f"--config-file={ROOT}/.clang-tidy", "-p", str(unit.database),
                            # GCC's -ffat-lto-objects is nothing to clang
-                           "--extra-arg=-Wno-ignored-optimization-argument", str(path)], capture_output=True, text=True)
+                           "--extra-arg=-Wno-ignored-optimization-argument", str(unit.subject)], capture_output=True, text=True)
     return done.returncode, done.stdout
 
 
@@ -69,33 +94,35 @@ def main():
     if options.no_analyzer:
         tidy.append("--checks=-clang-analyzer-*")
         tool += "without analyzer"  # such a verdict is another
-    commands = {pathlib.Path(entry["file"]): entry["command"]
-                for entry in json.loads((BUILD / "compile_commands.json").read_text())}
+    entries = {pathlib.Path(entry["file"]): entry
+               for entry in json.loads((BUILD / "compile_commands.json").read_text())}
+    commands = {path: entry["command"] for path, entry in entries.items()}
     CACHE.mkdir(exist_ok=True)
 
     wanted = {pathlib.Path(f).resolve() for f in options.files}
-    work, clean = [], 0
-    for path, command in sorted(commands.items()):
-        if not path.is_relative_to(ROOT) or (wanted and path not in wanted):
-            continue
-        name = path.relative_to(ROOT).as_posix()
-        if not SUBJECTS.match(name) or name in EXCLUDED:
-            continue
-        state = CACHE / state_of(path, command, tool)
-        if state.exists() and not options.all:
-            clean += 1
-        else:
-            work.append((path, state))
+    subjects = [path for path in sorted(commands, key=lambda path: (path.parent, path))
+                if path.is_relative_to(ROOT) and SUBJECTS.match(path.relative_to(ROOT).as_posix())
+                and (not wanted or path in wanted)]
+    together = options.no_analyzer and not wanted
+    units = [Unit(list(paths), commands, tool)
+             for _, paths in itertools.groupby(subjects, key=lambda path: path.parent if together else path)]
+    work = [unit for unit in units if options.all or not unit.state.exists()]
+    work.sort(key=lambda unit: -len(unit.paths))  # the largest first, so that no processor waits for it
+    for unit in work:
+        if len(unit.paths) > 1:
+            unit.merge(entries[unit.paths[0]])
 
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=int(os.environ.get("JOBS", os.cpu_count()))) as pool:
-        for (path, state), (code, output) in zip(work, pool.map(lambda w: run(tidy, w[0]), work)):
+        for unit, (code, output) in zip(work, pool.map(lambda unit: run(tidy, unit), work)):
             if code == 0:
-                state.touch()
+                unit.state.touch()
             else:
                 bad += 1
                 print(output.replace(f"{ROOT}/", ""), end="", flush=True)
-    print(f"tidy: {len(work)} files looked at, {clean} unchanged since they were clean, {bad} with findings")
+    looked_at = sum(len(unit.paths) for unit in work)
+    print(f"tidy: {looked_at} files looked at, {len(subjects) - looked_at} unchanged since they were clean, "
+          f"{bad} {'rooms' if together else 'files'} with findings")
     sys.exit(bool(bad))
 
 

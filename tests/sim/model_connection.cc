@@ -3,10 +3,6 @@
 namespace nearcached::sim::handlers {
 namespace {
 
-Reply Syntax() {
-  return Reply::Error("ERR syntax error");
-}
-
 bool PasswordFits(const Call& call, const std::string& user, const std::string& password) {
   return user == "default" && password == call.model.traits().password;
 }
@@ -48,7 +44,7 @@ Reply Tracking(const Call& call) {
     }
   }
   if (!valid) {
-    return Syntax();
+    return SyntaxError();
   }
   call.model.tracking().SetMode(call.session.number, std::move(mode));
   return Reply::Ok();
@@ -126,7 +122,7 @@ Reply Hello(const Call& call) {
       name = call.args[next + 1];
       next += 2;
     } else {
-      return Syntax();
+      return SyntaxError();
     }
   }
   if (!authenticated) {

@@ -14,10 +14,6 @@ constexpr std::string_view kWrongType =
 Reply Wrong() {
   return Reply::Error(std::string(kWrongType));
 }
-Reply Syntax() {
-  return Reply::Error("ERR syntax error");
-}
-
 std::optional<std::int64_t> Number(const std::string& text) {
   std::int64_t n = 0;
   const auto [ptr, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
@@ -199,7 +195,7 @@ Reply Exists(const Call& call) {
 Reply Set(const Call& call) {
   const SetOptions options = ParseOptions(call.args, 3);
   if (!options.valid || (options.nx && options.xx)) {
-    return Syntax();
+    return SyntaxError();
   }
   const KeyId id = call.Key();
   const Value* old = Find(call, id);
@@ -262,7 +258,7 @@ Reply Getdel(const Call& call) {
 Reply Getex(const Call& call) {
   const SetOptions options = ParseOptions(call.args, 2);
   if (!options.valid) {
-    return Syntax();
+    return SyntaxError();
   }
   Reply reply = ReadText(call);
   if (reply.kind == Reply::Kind::kBulk && (options.ttl_ms || options.persist)) {

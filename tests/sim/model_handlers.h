@@ -11,6 +11,10 @@ inline constexpr std::string_view kScriptGet = "return redis.call('GET',KEYS[1])
 inline constexpr std::string_view kScriptIncr = "return redis.call('INCR',KEYS[1])";
 inline constexpr std::string_view kScriptSet = "return redis.call('SET',KEYS[1],ARGV[1])";
 
+inline Reply SyntaxError() {
+  return Reply::Error("ERR syntax error");
+}
+
 // model_data.cc
 Reply Append(const Call& call);
 Reply Blpop(const Call& call);
