@@ -19,7 +19,7 @@ class OpenRequests {
     Account& account = AccountOf(request);
     ++account.open;
     wide_ += request.wide ? 1 : 0;
-    variants_ += request.variant ? 1 : 0;
+    past_l1_ += request.past_l1 ? 1 : 0;
     in_the_way_ += InTheWay(request) ? 1 : 0;
     if (request.hashed) {
       account.keys.Add(request.hash);
@@ -34,7 +34,7 @@ class OpenRequests {
     Account& account = AccountOf(request);
     --account.open;
     wide_ -= request.wide ? 1 : 0;
-    variants_ -= request.variant ? 1 : 0;
+    past_l1_ -= request.past_l1 ? 1 : 0;
     in_the_way_ -= InTheWay(request) ? 1 : 0;
     if (request.hashed) {
       account.keys.Remove(request.hash);
@@ -57,13 +57,14 @@ class OpenRequests {
   [[nodiscard]] bool no_forwards() const { return forwards_.open == 0; }
 
   // A GET of this key may be answered at once: nothing that is unanswered concerns the key, but for
-  // other GETs. Mostly that takes one comparison.
+  // GETs that L1 had no answer for. Mostly that takes one comparison.
   [[nodiscard]] bool MayHit(std::uint64_t hash) const {
-    return in_the_way_ == 0 || (!MayBeForwarded(hash) && !MayAwaitVariant(hash));
+    return in_the_way_ == 0 || (!MayBeForwarded(hash) && !MayAwaitYounger(hash));
   }
-  // Another read of this key than GET may be on a fill link: a GET must not show an older moment.
-  [[nodiscard]] bool MayAwaitVariant(std::uint64_t hash) const {
-    return variants_ != 0 && MayBeFilling(hash);
+  // A read of this key that went past what L1 may hold, one other than GET or a GET behind such a
+  // one, may be on a fill link: a GET must not show an older moment.
+  [[nodiscard]] bool MayAwaitYounger(std::uint64_t hash) const {
+    return past_l1_ != 0 && MayBeFilling(hash);
   }
   // A read of this key may be on a fill link: what touches the key must not overtake it.
   [[nodiscard]] bool MayBeFilling(std::uint64_t hash) const { return fills_.keys.MayContain(hash); }
@@ -95,7 +96,7 @@ class OpenRequests {
            request.kind == PendingRequest::Kind::kMget;
   }
   static bool InTheWay(const PendingRequest& request) {
-    return (!IsFill(request) && !request.at_replica) || request.variant;
+    return (!IsFill(request) && !request.at_replica) || request.past_l1;
   }
   Account& AccountOf(const PendingRequest& request) {
     return request.at_replica ? replica_ : IsFill(request) ? fills_ : forwards_;
@@ -105,7 +106,7 @@ class OpenRequests {
   Account forwards_;
   Account replica_;               // reads of keys that L1 does not keep
   std::uint32_t wide_ = 0;        // of the forwards, those that may touch any key
-  std::uint32_t variants_ = 0;    // of the fills, those that are no GET
+  std::uint32_t past_l1_ = 0;     // of the fills, those that L1 was not asked for
   std::uint32_t in_the_way_ = 0;  // all but the fills of GET and MGET
 };
 

@@ -82,7 +82,7 @@ bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey
   // It may be there, and be passed over because the client waits for another read of the key: what
   // it is told now must not be older than what it will be told before.
   const bool behind =
-      variant ? session.open.MayBeFilling(key.hash) : session.open.MayAwaitVariant(key.hash);
+      variant ? session.open.MayBeFilling(key.hash) : session.open.MayAwaitYounger(key.hash);
   if (!behind) {
     context_.l1.CountMiss(key, context_.scheduler.Now());
   }
@@ -114,7 +114,7 @@ bool Dispatcher::Missed(Session& session, const Request& request, const CacheKey
   pending.command = request.row->id;
   pending.hash = key.hash;
   pending.hashed = true;
-  pending.variant = variant;
+  pending.past_l1 = variant || behind;
   const std::uint64_t seq = session.Wait(std::move(pending));
   const std::string_view refused =
       JoinFlight(key, read, policy, {{session.id(), seq}, 0, context_.scheduler.Now()},

@@ -36,7 +36,7 @@ struct PendingRequest {
   Kind kind = Kind::kLocal;
   bool muted = false;       // CLIENT REPLY OFF or SKIP: nobody hears the reply
   bool wide = false;        // kForward: may touch keys it does not name
-  bool variant = false;     // kFlight: another read than GET
+  bool past_l1 = false;     // kFlight: its reply may be of a later moment than what L1 holds
   bool at_replica = false;  // kForward: a replica was asked
   std::uint16_t command = 0;
   std::uint32_t db = 0;    // kSelect

@@ -62,6 +62,9 @@ MUTANTS = [
            "  if (session.open.MayBeForwarded(key.hash) || (RulesAreNew() && "
            "!session.open.no_forwards())) {",
            "  if (session.open.MayBeForwarded(key.hash) && session.id() == 0) {"),
+    Mutant("behind", "G2: nor does L1 answer a GET behind one that passed L1 over", _READS,
+           "  pending.past_l1 = variant || behind;", "  pending.past_l1 = variant;",
+           by="meeting"),
     Mutant("parking", "R4: a write does not overtake the client's own read of the key", _FORWARD,
            "{ return session.open.MayBeFilling(key.hash); });",
            "{ return session.open.MayBeFilling(key.hash) && session.id() == 0; });"),

@@ -5,7 +5,7 @@
 namespace nearcached::sim {
 
 void Announcements::Said(const SimConnection& connection, const Names& names, std::uint64_t op) {
-  if (connection.blackholed() || connection.dead()) {
+  if (!connection.carries()) {
     return;  // it was not sent at all
   }
   pending_.push_back({&connection, connection.sent(), names, op});

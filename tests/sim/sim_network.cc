@@ -35,10 +35,7 @@ MonoTime SimConnection::ArrivalAfter(MonoTime previous) {
 }
 
 void SimConnection::Send(std::string_view bytes) {
-  if (dead_ || end_ != End::kNone || bytes.empty()) {
-    return;
-  }
-  if (blackholed_) {
+  if (!carries()) {
     return;
   }
   sent_ += bytes.size();

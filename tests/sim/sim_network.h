@@ -89,6 +89,8 @@ class SimConnection {
   // The product has stopped reading this connection (its back-pressure).
   [[nodiscard]] bool product_reads() const { return reading_; }
   [[nodiscard]] bool dead() const { return dead_; }
+  // What is sent towards the product goes on its way: not after Shutdown, Reset or Blackhole.
+  [[nodiscard]] bool carries() const { return !dead_ && !blackholed_ && end_ == End::kNone; }
 
  private:
   class Stream;

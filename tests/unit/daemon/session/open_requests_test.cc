@@ -66,16 +66,21 @@ TEST_CASE("GETs that are on their way leave hits alone; whatever else concerns t
   open.Add(get);
   CHECK(open.MayHit(7));
   PendingRequest strlen = RequestOf(Kind::kFlight, 8);
-  strlen.variant = true;
+  strlen.past_l1 = true;
   open.Add(strlen);
   CHECK_FALSE(open.MayHit(8));
-  CHECK(open.MayAwaitVariant(8));
+  CHECK(open.MayAwaitYounger(8));
   CHECK(open.MayHit(9));
   const PendingRequest write = RequestOf(Kind::kForward, 9);
   open.Add(write);
   CHECK_FALSE(open.MayHit(9));
-  CHECK_FALSE(open.MayAwaitVariant(9));
+  CHECK_FALSE(open.MayAwaitYounger(9));
+  PendingRequest behind = RequestOf(Kind::kFlight, 8);  // a GET that waits for what STRLEN saw
+  behind.past_l1 = true;
+  open.Add(behind);
   open.Remove(strlen);
+  CHECK_FALSE(open.MayHit(8));
+  open.Remove(behind);
   CHECK(open.MayHit(8));
   open.Remove(write);
   open.Remove(get);
