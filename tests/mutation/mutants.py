@@ -131,7 +131,7 @@ MUTANTS = [
            "variant_.push_back(protocol == proto::Protocol::kResp3 ? '2' : '2');"),
     Mutant("get-behind-variant", "G2: who waits for a read of the key gets no older GET from L1",
            "daemon/session/open_requests.h",
-           "(!MayBeForwarded(hash) && !MayAwaitVariant(hash))", "!MayBeForwarded(hash)",
+           "(!MayBeForwarded(hash) && !MayAwaitYounger(hash))", "!MayBeForwarded(hash)",
            by="meeting"),
     Mutant("variant-behind-read", "G2: who waits for a read of the key gets no older reply from L1",
            _VARIANTS,
