@@ -7,9 +7,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace nearcached {
+
+struct Footprint;
 
 // Says which request of a sink a reply belongs to. The sink chose it; nobody else looks inside.
 struct RequestToken {
@@ -38,6 +41,14 @@ class ReplySink {
   // There will be no (more) reply. `error_line` is what to tell the client, without '-' and CRLF.
   // `mid_reply`: pieces were already delivered, so the client's stream cannot be mended.
   virtual void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) = 0;
+
+  // The connection was lost, and the request is one that may be sent once more. True: the sink sees
+  // to that itself, by whatever way, and has taken `footprint` back; the link forgets the request.
+  // False: the link sends it again. Nothing may be sent, and no other sink called, from in here.
+  [[nodiscard]] virtual bool TakeBack(RequestToken /*token*/,
+                                      std::unique_ptr<Footprint>& /*footprint*/) {
+    return false;
+  }
 
  protected:
   ~ReplySink() = default;

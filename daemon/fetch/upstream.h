@@ -27,6 +27,7 @@ struct SendRequest {
   bool discard_reply = false;              // nobody wants the reply: counted off, not handed on
   // A read that changes nothing: should its connection be lost, it may be sent once more.
   bool repeatable = false;
+  bool repeated = false;  // that is what it is now
   // Whose request it is: one that is repeated must not overtake a later one of the same client. 0:
   // of nobody who sends anything that it could overtake.
   std::uint64_t client = 0;

@@ -323,7 +323,6 @@ TrackingState Cluster::StateFor(const CacheKey& key) {
                                               : nodes_.pool(node).StateFor(key);
 }
 
-// Keyless requests of one lane go to one node as long as it stands, so that they stay in order.
 std::vector<Endpoint> Cluster::Primaries() const {
   std::vector<Endpoint> endpoints;
   endpoints.reserve(primaries_.size());
@@ -332,6 +331,7 @@ std::vector<Endpoint> Cluster::Primaries() const {
   return endpoints;
 }
 
+// Keyless requests of one lane go to one node as long as it stands, so that they stay in order.
 NodeIndex Cluster::AnyNode(std::uint64_t session) {
   for (std::size_t i = 0; i < primaries_.size(); ++i) {
     const NodeIndex node = primaries_[(session + i) % primaries_.size()];

@@ -187,11 +187,13 @@ class Cluster final : public Upstream,
     bool footprinted = false;              // it had one
     ScriptRef script;                      // that it calls
     MonoTime deadline{};
-    Duration left{};  // until it, when the op began to wait for its node
+    Duration left{};          // until it, when the op began to wait for its node
+    std::uint64_t order = 0;  // rises: of two that wait, the lower goes on first
     proto::Protocol protocol = proto::Protocol::kResp2;
     std::uint64_t lane = 0;
     std::uint64_t client = 0;
     bool repeatable = false;
+    bool repeated = false;  // it is sent for the second time, its connection having been lost
     Slot slot = 0;
     bool keyed = false;    // `slot` means something
     bool entered = false;  // counted in the slot table
@@ -254,14 +256,18 @@ class Cluster final : public Upstream,
   void FreeOp(OpId id);
 
   // cluster_waiting.cc: requests that have not left yet.
-  std::string_view Hold(std::deque<OpId>& queue, OpId id);
+  std::string_view Hold(std::vector<OpId>& queue, OpId id);
+  void Wait(std::vector<OpId>& queue, OpId id);
+  [[nodiscard]] proto::Protocol ProtocolOf(NodeIndex node, const Op& op) const;
   [[nodiscard]] NodeLane LaneOf(NodeIndex node, const Op& op) const;
   [[nodiscard]] bool LaneHolds(const NodeLane& lane);
   [[nodiscard]] bool NodeMakesWait(NodeIndex node, const Op& op);
   std::string_view HoldForNode(NodeIndex node, OpId id);
+  [[nodiscard]] bool TakeBack(RequestToken token, std::unique_ptr<Footprint>& footprint) override;
+  void LeaveSlot(Op& op, std::vector<OpId>& free);
   void LookAtAway();
   void OnAwayTimer();
-  void GoOn(const std::deque<OpId>& held);
+  void GoOn(const std::vector<OpId>& held);
   void TryLater(OpId id);
   void OnRetryTimer();
 
@@ -302,9 +308,10 @@ class Cluster final : public Upstream,
   std::map<std::pair<proto::Protocol, std::uint64_t>, ClientLane> lanes_;
   std::vector<std::unique_ptr<Op>> ops_;  // by id; stable
   std::vector<OpId> free_ops_;
-  std::unordered_map<Slot, std::deque<OpId>> held_;  // by slot that is shut
-  std::map<NodeLane, std::deque<OpId>> away_;        // by lane that does not stand (max_hold)
-  bool away_moved_ = false;                          // some slot has another owner since
+  std::uint64_t next_order_ = 0;
+  std::unordered_map<Slot, std::vector<OpId>> held_;  // by slot that is shut
+  std::map<NodeLane, std::vector<OpId>> away_;        // by lane that does not stand (max_hold)
+  bool away_moved_ = false;                           // some slot has another owner since
   std::unique_ptr<Timer> away_timer_;
   std::size_t held_bytes_ = 0;  // of the requests in these two
   std::deque<Op> unmapped_;     // until the first map

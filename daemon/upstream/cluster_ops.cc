@@ -36,6 +36,7 @@ Cluster::OpId Cluster::NewOp(Op op) {
   free_ops_.pop_back();
   *ops_[id] = std::move(op);
   ops_[id]->used = true;
+  ops_[id]->order = ++next_order_;
   return id;
 }
 
@@ -85,12 +86,7 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
     return proto::kErrTimeout;
   }
   std::uint64_t seat = op.lane;
-  // All reads of a key that fill travel on one lane, GET and others, or a client that has several
-  // under way could be told the older last. Their replies are RESP3 where the node speaks it, as on
-  // its fill links, and are put into RESP2 by the flight.
-  const bool resp3 = nodes_.pool(node).speaks_resp3();
-  const proto::Protocol of_fills = resp3 ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
-  UpstreamLink& link = nodes_.pool(node).Lane(0, op.fill ? of_fills : op.protocol, seat, false);
+  UpstreamLink& link = nodes_.pool(node).Lane(0, ProtocolOf(node, op), seat, false);
   const std::uint64_t at = std::uint64_t{node} << 8U;
   if (ask) {
     SendRequest asking{.bytes = proto::kAskingRequest,
@@ -113,7 +109,8 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
                       .token = {id, at | kReply},
                       .footprint = again ? FootprintAgain(op.bytes) : std::move(op.footprint),
                       .timeout = left,
-                      .repeatable = op.repeatable && !ask,
+                      .repeatable = op.repeatable && !op.repeated && !ask,
+                      .repeated = op.repeated,
                       .client = op.client,
                       .follows = ask,
                       .script = ask ? nullptr : op.script};
@@ -339,16 +336,9 @@ void Cluster::Finish(OpId id) {
   Op& op = At(id);
   NC_CHECK(!op.finished);
   op.finished = true;
-  if (!op.entered) {
-    return;
-  }
-  op.entered = false;
-  const Slot slot = op.slot;
-  if (slots_.Leave(slot)) {
-    if (auto waiting = held_.extract(slot); !waiting.empty()) {
-      GoOn(waiting.mapped());
-    }
-  }
+  std::vector<OpId> free;
+  LeaveSlot(op, free);
+  GoOn(free);
 }
 
 // A link owes one answer less.

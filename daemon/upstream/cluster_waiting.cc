@@ -1,6 +1,10 @@
-// Requests of a cluster that wait before anything of them has left: for a slot that has just moved,
-// for a node that is away, or to be tried again. Requests that concern one key leave in the order
-// in which they came: who waits for a lane makes those behind wait, and goes on before them.
+// Requests of a cluster that wait: for a slot that has just moved, for a node that is away, or to
+// be tried again. Requests that concern one key leave in the order in which they came: who waits
+// for a lane makes those behind wait, and goes on before them.
+//
+// Mostly nothing of them has left yet. A read that was with a node when its connection was lost
+// waits here as well (TakeBack): it is asked wherever its slot is then, and does not keep the slot
+// shut for those behind it until the old node stands again.
 #include <algorithm>
 #include <utility>
 
@@ -15,21 +19,38 @@ constexpr Duration kAwayLook = std::chrono::milliseconds(25);
 
 }  // namespace
 
-std::string_view Cluster::Hold(std::deque<OpId>& queue, OpId id) {
+std::string_view Cluster::Hold(std::vector<OpId>& queue, OpId id) {
   if (static_cast<std::uint64_t>(cluster_stats_.requests_held.value()) >=
           deps_.config.link_queue_max ||
       held_bytes_ + At(id).bytes.size() > deps_.config.link_bytes_max) {
     return proto::kErrOverload;
   }
-  held_bytes_ += At(id).bytes.size();
-  cluster_stats_.held.Add();
-  cluster_stats_.requests_held.Add();
-  queue.push_back(id);
+  Wait(queue, id);
   return {};
 }
 
+void Cluster::Wait(std::vector<OpId>& queue, OpId id) {
+  held_bytes_ += At(id).bytes.size();
+  cluster_stats_.held.Add();
+  cluster_stats_.requests_held.Add();
+  // Mostly at the end; one that was sent before comes before what has waited for it.
+  const auto before = std::find_if(queue.rbegin(), queue.rend(),
+                                   [&](OpId other) { return At(other).order < At(id).order; });
+  queue.insert(before.base(), id);
+}
+
+// All reads of a key that fill travel on one lane, GET and others, or a client that has several
+// under way could be told the older last. Their replies are RESP3 where the node speaks it, as on
+// its fill links, and are put into RESP2 by the flight.
+proto::Protocol Cluster::ProtocolOf(NodeIndex node, const Op& op) const {
+  if (!op.fill) {
+    return op.protocol;
+  }
+  return nodes_.pool(node).speaks_resp3() ? proto::Protocol::kResp3 : proto::Protocol::kResp2;
+}
+
 Cluster::NodeLane Cluster::LaneOf(NodeIndex node, const Op& op) const {
-  return {node, op.protocol, op.lane % deps_.config.links};
+  return {node, ProtocolOf(node, op), op.lane % deps_.config.links};
 }
 
 bool Cluster::LaneHolds(const NodeLane& lane) {
@@ -37,18 +58,17 @@ bool Cluster::LaneHolds(const NodeLane& lane) {
   return nodes_.pool(node).Lane(0, protocol, seat, false).holding();
 }
 
-// Whether what a request would leave on is away for less than max_hold, or others already wait for
-// it, which must not be overtaken.
+// Whether what a request would leave on is away for less than max_hold, or others wait who must not
+// be overtaken: for the same lane, or, since slots have moved, possibly about the same slot.
 bool Cluster::NodeMakesWait(NodeIndex node, const Op& op) {
-  if (op.fill || deps_.config.max_hold == config::Duration::zero()) {
+  if (away_.empty() && deps_.config.max_hold == config::Duration::zero()) {
     return false;
   }
   const NodeLane lane = LaneOf(node, op);
-  return away_.contains(lane) || LaneHolds(lane);
+  return away_.contains(lane) || (!away_.empty() && away_moved_) || LaneHolds(lane);
 }
 
-// Nothing of it has left, so it may go wherever the slot is then. The time it waits is not the
-// server's.
+// It may go wherever the slot is when it goes on. The time it waits is not the server's.
 std::string_view Cluster::HoldForNode(NodeIndex node, OpId id) {
   const auto waiting = away_.try_emplace(LaneOf(node, At(id))).first;
   if (const std::string_view refused = Hold(waiting->second, id); !refused.empty()) {
@@ -64,6 +84,42 @@ std::string_view Cluster::HoldForNode(NodeIndex node, OpId id) {
   return {};
 }
 
+// Of a fill nothing but the read is asked again: what it fills ended with its link.
+bool Cluster::TakeBack(RequestToken token, std::unique_ptr<Footprint>& footprint) {
+  const OpId id = token.owner;
+  const std::uint64_t what = token.seq & 0xffU;
+  Op& op = At(id);
+  if (shut_down_ || !op.keyed || what == kAsking) {
+    return false;
+  }
+  const NodeIndex node =
+      op.fill && what != kReply ? op.node : static_cast<NodeIndex>(token.seq >> 8U);
+  if (what != FillChannel::kTtl) {
+    Wait(away_[LaneOf(node, op)], id);  // whatever waits already: it was within its link's bounds
+    op.left = op.deadline - deps_.scheduler.Now();
+    op.repeated = true;
+    op.plain = op.fill;
+    op.footprint = std::move(footprint);
+  } else if (!op.plain) {
+    return false;
+  }
+  if (away_timer_ == nullptr) {
+    OnAwayTimer();
+  }
+  Settle(id, node);
+  return true;
+}
+
+// It counts no more among what its slot's owner has. Those who waited for the slot may be free now.
+void Cluster::LeaveSlot(Op& op, std::vector<OpId>& free) {
+  if (!std::exchange(op.entered, false) || !slots_.Leave(op.slot)) {
+    return;
+  }
+  if (const auto waiting = held_.extract(op.slot); !waiting.empty()) {
+    free.insert(free.end(), waiting.mapped().begin(), waiting.mapped().end());
+  }
+}
+
 void Cluster::OnAwayTimer() {
   refresh_.Request(std::nullopt);  // its slots may be another's by now
   away_timer_ = deps_.scheduler.After(kAwayLook, [this] { OnAwayTimer(); });
@@ -77,24 +133,30 @@ void Cluster::LookAtAway() {
                                  [this](const auto& waiting) { return !LaneHolds(waiting.first); });
   if (moved || ended) {
     const MonoTime now = deps_.scheduler.Now();
+    std::vector<OpId> waited;
     for (const auto& [lane, queue] : std::exchange(away_, {})) {
       for (const OpId id : queue) {
         At(id).deadline = now + At(id).left;
+        LeaveSlot(At(id), waited);
+        waited.push_back(id);
       }
-      GoOn(queue);
     }
+    std::sort(waited.begin(), waited.end(),
+              [this](OpId a, OpId b) { return At(a).order < At(b).order; });
+    GoOn(waited);
   }
   if (away_.empty()) {
     away_timer_.reset();
   }
 }
 
-void Cluster::GoOn(const std::deque<OpId>& held) {
+void Cluster::GoOn(const std::vector<OpId>& held) {
   for (const OpId id : held) {
     held_bytes_ -= At(id).bytes.size();
     cluster_stats_.requests_held.Sub();
     const std::string refused(shut_down_ ? proto::kErrDraining : Begin(id));
     if (!refused.empty()) {
+      stats_.repeated_failed.Add(At(id).repeated ? 1 : 0);
       Lose(id, refused, false);
       FreeOp(id);
     }

@@ -66,6 +66,7 @@ std::string_view Link::Send(SendRequest& request) {
   queued.footprint = std::move(request.footprint);
   queued.client = request.client;
   queued.follows = request.follows;
+  queued.repeated = request.repeated;
   if (request.repeatable && spec_.retry && context_.config.retry_reads &&
       replay_.Keep(request.bytes)) {
     queued.kept = queued.bytes;

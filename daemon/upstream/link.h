@@ -251,6 +251,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void FailRequests(std::string_view error_line, Repeat repeat);
   void FailRequest(Request& request, std::string_view error_line);
   void QueueAgain(Request&& request, std::string_view bytes);
+  [[nodiscard]] bool TakenBack(Request& request);
   [[nodiscard]] std::vector<bool> Repeatable() const;
   void CloseFor(std::string_view why, Repeat repeat);
   void Pause(std::size_t backlog);

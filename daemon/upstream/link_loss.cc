@@ -166,6 +166,17 @@ void Link::QueueAgain(Request&& request, std::string_view bytes) {
   MarkDirty();
 }
 
+// Whether who sent it sends it again, not necessarily by this link: the slots of a cluster's node
+// may be another's before this one stands again.
+bool Link::TakenBack(Request& request) {
+  if (request.sink == nullptr || !request.sink->TakeBack(request.token, request.footprint)) {
+    return false;
+  }
+  context_.stats.repeated.Add();
+  context_.stats.inflight.Sub();
+  return true;
+}
+
 void Link::FailRequest(Request& request, std::string_view error_line) {
   context_.stats.inflight.Sub();
   Settle(request, Outcome::kLost);
@@ -205,10 +216,10 @@ void Link::FailRequests(std::string_view error_line, Repeat repeat) {
     before.PopFront();
     const std::string_view own = bytes.substr(0, request.kept);
     bytes.remove_prefix(request.kept);
-    if (again[i]) {
-      QueueAgain(std::move(request), own);
-    } else {
+    if (!again[i]) {
       failed.PushBack(std::move(request));
+    } else if (!TakenBack(request)) {
+      QueueAgain(std::move(request), own);
     }
   }
   for (; !failed.empty(); failed.PopFront()) {

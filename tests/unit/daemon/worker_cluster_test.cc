@@ -508,6 +508,48 @@ TEST_CASE_FIXTURE(HeldByNode, "who waits for a node goes to the one that has tak
   CHECK(server.PlaceOf("GET foo") == "a:1");
 }
 
+TEST_CASE_FIXTURE(HeldByNode,
+                  "a read that was with a node when it went is asked where its slot went") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  FakeConnection& other = Connect();
+  CHECK(Ask(client, "STRLEN foo\r\nGET foo").empty());
+  Lose("b");
+  CHECK(client.TakeWritten().empty());
+  CHECK(Ask(other, "SET foo 2").empty());
+  CHECK(cluster().requests_held.value() == 3);
+  for (int i = 0; i < 100 && server.Times("CLUSTER SLOTS") < 2; ++i) {
+    Wait(10ms);
+  }
+  GiveMap(16383);
+  CHECK(server.PlaceOf("STRLEN foo") == "a:1");
+  CHECK(server.PlaceOf("GET foo") == "a:1");
+  CHECK(server.PlaceOf("SET foo 2") == "a:1");
+  CHECK(Answer(client, "STRLEN foo", ":1\r\n") == ":1\r\n");
+  CHECK(Answer(client, "GET foo", Bulk("1")) == Bulk("1"));
+  CHECK_FALSE(Cached("foo"));  // what it would have filled ended with its link
+  CHECK(Answer(other, "SET foo 2", "+OK\r\n") == "+OK\r\n");
+  CHECK(cluster().requests_held.value() == 0);
+  CHECK(worker->upstream_stats().repeated.value() == 2);
+}
+
+TEST_CASE_FIXTURE(HeldByNode, "who comes as slots move does not overtake who waits") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  Lose("b");
+  CHECK(Ask(client, "SET foo 2").empty());
+  for (int i = 0; i < 100 && server.Times("CLUSTER SLOTS") < 2; ++i) {
+    Wait(10ms);
+  }
+  server.Answer("CLUSTER SLOTS", Map(16383));  // and in the same turn:
+  CHECK(Ask(client, "SET foo 3").empty());
+  Wait(1ms);
+  const Strings asked = server.Asked();
+  const auto first = std::find(asked.begin(), asked.end(), "SET foo 2");
+  REQUIRE(first != asked.end());
+  CHECK(std::find(first, asked.end(), "SET foo 3") != asked.end());
+}
+
 TEST_CASE_FIXTURE(HeldByNode, "a node that is away for longer than max_hold fails its requests") {
   StartMapped();
   FakeConnection& client = ConnectUsed();
