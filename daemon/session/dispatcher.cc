@@ -66,7 +66,7 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
     case Handling::kOwnLink:
       return StartPassthrough(session, request);
     case Handling::kRefused:
-      RefuseInMulti(session, request, row.refusal);
+      RefuseAsRowSays(session, request);
       if (row.Is(CommandFlag::kCloses)) {
         session.CloseAfterReplies(context_.stats.closed_protocol);
       }

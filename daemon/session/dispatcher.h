@@ -158,6 +158,7 @@ class Dispatcher {
   bool ClientUnblock(Session& session, const Request& request);
 
   void RefuseInMulti(Session& session, const Request& request, std::string_view line);
+  void RefuseAsRowSays(Session& session, const Request& request);
 
   SessionContext& context_;
   std::vector<KeyVisit> visits_;       // reused

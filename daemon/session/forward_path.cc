@@ -21,6 +21,9 @@
 namespace nearcached {
 namespace {
 
+// The server's words.
+constexpr std::string_view kNotInMulti = "ERR Command not allowed inside a transaction";
+
 // Whether a fill that the client itself waits for may be of a key that the request touches.
 bool MeetsFills(const Session& session, const Footprint& footprint) {
   return (footprint.wide && !session.open.no_fills()) ||
@@ -395,6 +398,14 @@ void Dispatcher::RefuseInMulti(Session& session, const Request& request, std::st
     session.pin.aborted = true;
   }
   session.AnswerError(request.row->id, line);
+}
+
+// What servers never queue they refuse in MULTI before they ask what it is, in words that clients
+// know.
+void Dispatcher::RefuseAsRowSays(Session& session, const Request& request) {
+  const CommandRow& row = *request.row;
+  const bool never_queued = session.pin.multi && row.Is(CommandFlag::kNoMulti);
+  RefuseInMulti(session, request, never_queued ? kNotInMulti : row.refusal);
 }
 
 }  // namespace nearcached

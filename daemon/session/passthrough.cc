@@ -176,7 +176,7 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
     return Local(session, request);
   }
   if (refused) {
-    RefuseInMulti(session, request, request.row->refusal);
+    RefuseAsRowSays(session, request);
     return true;
   }
   if (name == "exec" && session.pin.aborted) {

@@ -76,6 +76,19 @@ TEST_CASE_FIXTURE(Pinned, "a command refused here makes EXEC fail, as in Redis")
   CHECK(Do(client, "LLEN l", ":0\r\n") == ":0\r\n");
 }
 
+TEST_CASE_FIXTURE(Pinned, "SHUTDOWN in MULTI is refused in the server's words, elsewhere in ours") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SHUTDOWN").starts_with("-ERR SHUTDOWN is not passed on"));
+  (void)Do(client, "MULTI", "+OK\r\n");
+  CHECK(Ask(client, "SHUTDOWN NOSAVE") == "-ERR Command not allowed inside a transaction\r\n");
+  CHECK(Ask(client, "EXEC").empty());
+  CHECK(server.Asked() == Strings{"DISCARD"});  // and nothing of SHUTDOWN
+  CHECK(Answer(client, "DISCARD", "+OK\r\n") ==
+        "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  CHECK(Ask(client, "SHUTDOWN").starts_with("-ERR SHUTDOWN is not passed on"));
+}
+
 TEST_CASE_FIXTURE(Pinned, "SELECT in a transaction is queued, and the link stays with the client") {
   Start();
   FakeConnection& client = Connect();
@@ -95,7 +108,7 @@ TEST_CASE_FIXTURE(Pinned, "a refusal on the client's own link makes EXEC fail to
   (void)Do(client, "READONLY", "+OK\r\n");
   (void)Do(client, "MULTI", "+OK\r\n");
   (void)Do(client, "SET k new", "+QUEUED\r\n");
-  CHECK(Ask(client, "SHUTDOWN").starts_with("-ERR SHUTDOWN"));
+  CHECK(Ask(client, "SHUTDOWN") == "-ERR Command not allowed inside a transaction\r\n");
   CHECK(Ask(client, "EXEC") == "-EXECABORT Transaction discarded because of previous errors.\r\n");
   CHECK(server.Asked() == Strings{"DISCARD"});
   CHECK(Answer(client, "DISCARD", "+OK\r\n").empty());
