@@ -53,9 +53,12 @@ Cluster::NodeLane Cluster::LaneOf(NodeIndex node, const Op& op) const {
   return {node, ProtocolOf(node, op), op.lane % deps_.config.links};
 }
 
+// It was lost a short while ago, or nothing of its node stands: a lane that was not used before
+// would take requests that it cannot send, and keep their slots shut meanwhile.
 bool Cluster::LaneHolds(const NodeLane& lane) {
   auto [node, protocol, seat] = lane;
-  return nodes_.pool(node).Lane(0, protocol, seat, false).holding();
+  Pool& pool = nodes_.pool(node);
+  return pool.holding() || pool.Lane(0, protocol, seat, false).holding();
 }
 
 // Whether what a request would leave on is away for less than max_hold, or others wait who must not

@@ -5,6 +5,7 @@ application would, directly. A reader that sees a number smaller than one alread
 writer before the read began has been shown a stale value.
 """
 
+import signal
 import threading
 import time
 
@@ -257,6 +258,33 @@ def with_max_hold_a_killed_primary_is_a_pause_for_what_had_not_left(env):
         env.note(f"{6 * len(of_dead)} requests waited {back:.2f} s for the promotion, none failed; "
                  f"{len(of_others)} of the other nodes were done after {during:.2f} s")
         equal(daemon.metrics().total("nearcached_cluster_requests_held"), 0)
+
+
+@case(timeout=90)
+def with_max_hold_reads_that_a_dying_primary_had_are_answered_by_its_successor(env):
+    """GETs, which L1 keeps, and STRLENs, which it does not: sent, and unanswered when the node dies."""
+    hold = 60
+    cluster, daemon = _stack(env, {"upstream": {"command_timeout": "40s", "max_hold": f"{hold}s",
+                                                "health_interval": "20s"}}, replicas=1)
+    keys = [f"had:{i}" for i in range(48)]
+    dying = cluster.nodes[0]
+    of_dying = [key for key in keys if cluster.owner(key) is dying]
+    with daemon.connect() as conn, daemon.connect() as other:
+        equal(set(conn.pipeline(*[("SET", key, key) for key in keys])), {b"OK"})
+        eventually(lambda: cluster.nodes[3].cmd("DBSIZE") == dying.cmd("DBSIZE"), "the replica has the keys")
+        dying.signal(signal.SIGSTOP)
+        conn.send(b"".join(encode("GET", key) for key in of_dying))
+        other.send(b"".join(encode("STRLEN", key) for key in of_dying))
+        eventually(lambda: daemon.metrics().total("nearcached_upstream_inflight") >= 2 * len(of_dying), "they are sent")
+        dying.kill()
+        killed = time.monotonic()
+        equal([conn.read_frame()[0] for _ in of_dying], [key.encode() for key in of_dying])
+        equal([other.read_frame()[0] for _ in of_dying], [len(key) for key in of_dying])
+        back = time.monotonic() - killed
+        equal(cluster.nodes[3].role(), "master")
+        true(back < hold / 2, f"they waited {back:.1f} s, for their old node")
+        equal(set(conn.pipeline(*[("SET", key, "after") for key in of_dying])), {b"OK"})  # their slots are open
+        env.note(f"{2 * len(of_dying)} reads were answered {back:.2f} s after their node was killed")
 
 
 @case

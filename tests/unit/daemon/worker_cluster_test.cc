@@ -533,6 +533,26 @@ TEST_CASE_FIXTURE(HeldByNode,
   CHECK(worker->upstream_stats().repeated.value() == 2);
 }
 
+TEST_CASE_FIXTURE(HeldByNode,
+                  "a lane that was never used waits for its node as one that was lost") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  FakeConnection& other = Connect();
+  Wait(2s);
+  CHECK(Ask(client, "GET foo").empty());  // on a fill link
+  Lose("b");
+  CHECK(Ask(other, "SET foo 2").empty());
+  Wait(10ms);
+  CHECK(cluster().requests_held.value() == 2);
+  for (int i = 0; i < 100 && server.Times("CLUSTER SLOTS") < 2; ++i) {
+    Wait(10ms);
+  }
+  GiveMap(16383);
+  Wait(1ms);
+  CHECK(server.PlaceOf("GET foo") == "a:1");
+  CHECK(server.PlaceOf("SET foo 2") == "a:1");
+}
+
 TEST_CASE_FIXTURE(HeldByNode, "who comes as slots move does not overtake who waits") {
   StartMapped();
   FakeConnection& client = ConnectUsed();
