@@ -546,8 +546,9 @@ constexpr Row kRows[] = {
      "While nothing can be had from the upstream, a value that was in memory when the connection "
      "was lost is served for at most this long after the loss, and never beyond its own ttl. Never "
      "one that was invalidated, nor one that a client has tried to write since; the first "
-     "connection that stands again ends it. 0: reads fail while the upstream is away. No effect "
-     "in a cluster, and without tracking, where entries outlive a loss anyway."},
+     "connection that stands again ends it. 0: reads fail while the upstream is away. In a cluster "
+     "each node counts for itself, and slots that another node takes over end it. No effect "
+     "without tracking, where entries outlive a loss anyway."},
     {"l1.negative_share", Type::kFraction, At<&Config::l1, &L1Config::negative_share>(),
      Fraction(0, 1), kFree, kLive, kPublic, kOptional,
      "The fraction of `bytes` that absent keys may use, so that reading random names cannot push "

@@ -47,10 +47,22 @@ void CohortTable::Drop(const FillOwner& owner) {
 void CohortTable::Shelve(const FillOwner& owner, MonoTime now) {
   const CohortId id = Detach(owner);
   if (id != 0) {
+    Unshelve(owner.link);
     cohorts_[id].alive = false;
     cohorts_[id].shelved_at = now;
-    shelf_.push_back(id);
+    links_[owner.link].shelved = id;
+    ++shelved_;
   }
+}
+
+void CohortTable::Unshelve(std::uint16_t link) {
+  if (link >= links_.size() || links_[link].shelved == 0) {
+    return;
+  }
+  const CohortId id = std::exchange(links_[link].shelved, 0);
+  cohorts_[id].shelved_at.reset();
+  Kill(id);
+  --shelved_;
 }
 
 // Ends this epoch of the link and all earlier ones. The cohort that was its, or 0.
@@ -67,11 +79,9 @@ CohortId CohortTable::Detach(const FillOwner& owner) {
 }
 
 void CohortTable::ClearShelf() {
-  for (const CohortId id : shelf_) {
-    cohorts_[id].shelved_at.reset();
-    Kill(id);
+  for (std::size_t link = 0; link < links_.size() && shelved_ != 0; ++link) {
+    Unshelve(static_cast<std::uint16_t>(link));
   }
-  shelf_.clear();
 }
 
 void CohortTable::DropAll() {
@@ -107,7 +117,7 @@ void CohortTable::RemoveEntry(CohortId id) {
 
 std::uint64_t CohortTable::bytes() const {
   return cohorts_.capacity() * sizeof(Cohort) + free_ids_.capacity() * sizeof(CohortId) +
-         links_.capacity() * sizeof(Link) + shelf_.capacity() * sizeof(CohortId);
+         links_.capacity() * sizeof(Link);
 }
 
 }  // namespace nearcached

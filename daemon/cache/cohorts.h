@@ -1,8 +1,8 @@
 // Who filled an entry, in two bytes: each entry names a cohort, and a cohort is everything that one
 // fill link stored under one connection epoch since the last Clear. Dropping a cohort makes all its
 // entries unservable at once; they are reclaimed later (consistency.md R6, R7). Shelving one does
-// the same, but its entries stay until the shelf is cleared: they can be found by who asks for what
-// is shelved.
+// the same, but its entries stay until it is taken off the shelf: they can be found by who asks for
+// what is shelved.
 //
 // Loop thread only. Owned by L1.
 #pragma once
@@ -29,9 +29,12 @@ class CohortTable {
 
   // Drops this epoch of the link and all earlier ones.
   void Drop(const FillOwner& owner);
-  // As Drop, but this epoch's cohort goes on the shelf.
+  // As Drop, but this epoch's cohort, if it has one, goes on the shelf, and ends what of the link
+  // is there already.
   void Shelve(const FillOwner& owner, MonoTime now);
-  // Drops what is on the shelf.
+  // Drops what of this link is on the shelf, whatever its epoch.
+  void Unshelve(std::uint16_t link);
+  // Drops all that is on the shelf. Costs one step a link ever seen, unless there is nothing.
   void ClearShelf();
   // Drops every cohort, shelved or not; the links' epochs stay as they are. Costs one step a link
   // ever seen.
@@ -46,7 +49,7 @@ class CohortTable {
   [[nodiscard]] bool dropped(CohortId id) const {
     return !cohorts_[id].alive && !cohorts_[id].shelved_at;
   }
-  [[nodiscard]] bool shelf_empty() const { return shelf_.empty(); }
+  [[nodiscard]] bool shelf_empty() const { return shelved_ == 0; }
   void AddEntry(CohortId id) { ++cohorts_[id].entries; }
   void RemoveEntry(CohortId id);
 
@@ -65,6 +68,7 @@ class CohortTable {
   struct Link {
     std::uint64_t epoch_min = 0;  // below: dropped
     CohortId cohort = 0;          // 0: none yet
+    CohortId shelved = 0;         // of an earlier epoch; 0: none
   };
 
   void Kill(CohortId id);
@@ -73,7 +77,7 @@ class CohortTable {
   std::vector<Cohort> cohorts_;     // 0 is a dummy
   std::vector<CohortId> free_ids_;  // dead and empty
   std::vector<Link> links_;         // by link number
-  std::vector<CohortId> shelf_;
+  std::size_t shelved_ = 0;         // links that have something on the shelf
   std::uint64_t dropped_entries_ = 0;
 };
 

@@ -28,16 +28,33 @@ void L1::DropOwners(std::span<const FillOwner> owners) {
   for (const FillOwner& owner : owners) {
     cohorts_.Drop(owner);
   }
+  AfterDrop();
+}
+
+// What has just been dropped is reclaimed by Tick, but for a few entries, which go at once.
+void L1::AfterDrop() {
   if (entries() <= kReclaimAtOnce) {
     (void)Sweep(2 * kReclaimAtOnce);
   }
   Publish();
 }
 
-void L1::ShelveOwner(FillOwner owner, MonoTime now) {
+void L1::ShelveOwners(std::span<const FillOwner> owners, MonoTime now) {
   NoteTime(now);
-  cohorts_.Shelve(owner, now);
+  for (const FillOwner& owner : owners) {
+    cohorts_.Shelve(owner, now);
+  }
   Publish();
+}
+
+void L1::Unshelve(std::span<const FillOwner> owners) {
+  if (cohorts_.shelf_empty()) {
+    return;
+  }
+  for (const FillOwner& owner : owners) {
+    cohorts_.Unshelve(owner.link);
+  }
+  AfterDrop();
 }
 
 void L1::ClearShelf() {
@@ -45,18 +62,12 @@ void L1::ClearShelf() {
     return;
   }
   cohorts_.ClearShelf();
-  if (entries() <= kReclaimAtOnce) {
-    (void)Sweep(2 * kReclaimAtOnce);
-  }
-  Publish();
+  AfterDrop();
 }
 
 void L1::Clear() {
   cohorts_.DropAll();
-  if (entries() <= kReclaimAtOnce) {
-    (void)Sweep(2 * kReclaimAtOnce);
-  }
-  Publish();
+  AfterDrop();
 }
 
 void L1::SetBytesMax(std::uint64_t bytes_max) {

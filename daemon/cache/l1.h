@@ -117,10 +117,12 @@ class L1 {
   // The same for many, in one step for each.
   void DropOwners(std::span<const FillOwner> owners);
 
-  // As DropOwner, but its entries stay where they are, for FindShelved, until they expire, are
-  // erased or evicted, or the shelf is cleared.
-  void ShelveOwner(FillOwner owner, MonoTime now);
-  // Drops what is shelved, in constant time.
+  // As DropOwners, but their entries stay where they are, for FindShelved, until they expire, are
+  // erased or evicted, or taken off the shelf. Of a link, the latest epoch's alone are shelved.
+  void ShelveOwners(std::span<const FillOwner> owners, MonoTime now);
+  // Drops what is shelved of the owners' links, whatever its epoch, in one step for each.
+  void Unshelve(std::span<const FillOwner> owners);
+  // Drops all that is shelved, in one step for each link.
   void ClearShelf();
   [[nodiscard]] bool shelf_empty() const { return cohorts_.shelf_empty(); }
   // Looks up a value whose owner was shelved less than `age_max` ago. Counts nothing; never an
@@ -244,6 +246,7 @@ class L1 {
   [[nodiscard]] bool SecondChance(EntryId id, QueueKind kind);
 
   // Housekeeping.
+  void AfterDrop();
   void Remove(EntryId id, Removal why);
   void TellUnread(const Entry& entry) const;
   void Relocated(EntryId from, EntryId to);

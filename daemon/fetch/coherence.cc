@@ -127,25 +127,21 @@ void Coherence::Flush(FlushReason reason) {
   flights_.PoisonAll();
 }
 
-void Coherence::OnFillLinkLost(FillOwner owner, bool away) {
+void Coherence::OnFillersLost(std::span<const FillOwner> owners, bool away) {
   stats_.flushes_tracking.Add();
   if (away && stale_max_ > Duration::zero()) {
     const MonoTime now = scheduler_.Now();
-    l1_.ShelveOwner(owner, now);
+    l1_.ShelveOwners(owners, now);
     shelf_until_ = now + stale_max_;
   } else {
-    l1_.DropOwner(owner);
+    l1_.DropOwners(owners);
   }
   // The flights on that link are told by the link itself (OnReplyLost), and fill nothing.
 }
 
-void Coherence::OnFillersLost(std::span<const FillOwner> owners) {
-  stats_.flushes_tracking.Add();
-  l1_.DropOwners(owners);
-}
-
 void Coherence::OnSlotsMoved(std::span<const FillOwner> owners) {
-  OnFillersLost(owners);
+  OnFillersLost(owners, false);
+  l1_.Unshelve(owners);
   flights_.PoisonAll();
 }
 

@@ -105,17 +105,20 @@ class Coherence {
   std::size_t Invalidate(std::span<const std::string_view> keys);
   // Everything is dropped, and every flight poisoned.
   void Flush(FlushReason reason);
-  // A fill link lost its connection: what it filled is dropped (R6). `away`: the server closed it,
-  // or fell silent; then it is set aside where stale values may be served in an outage.
-  void OnFillLinkLost(FillOwner owner, bool away);
-  // The server is there again: nothing that was set aside may be served any more.
+  // A fill link lost its connection: what it filled, as the owners that it stood for (in a cluster,
+  // the slots of its node), is dropped (R6). `away`: the server closed it, or fell silent; then it
+  // is set aside where stale values may be served in an outage.
+  void OnFillersLost(std::span<const FillOwner> owners, bool away);
+  // The server is there again: nothing that was set aside may be served any more. Of a cluster's
+  // node: nothing that these owners' links filled.
   void OnUpstreamBack() { l1_.ClearShelf(); }
+  void OnFillersBack(std::span<const FillOwner> owners) { l1_.Unshelve(owners); }
+  // Nothing is set aside.
+  [[nodiscard]] bool shelf_empty() const { return l1_.shelf_empty(); }
   // The longest stale_if_error of any rule; zero: nothing is ever set aside.
   void SetStaleMax(Duration stale_max) { stale_max_ = stale_max; }
-  // The same for several owners that one link stood for: the slots of a cluster's node.
-  void OnFillersLost(std::span<const FillOwner> owners);
-  // Slots of a cluster belong to another node now: what the old one filled is dropped (R7), and
-  // nobody joins a read that is on its way to it (R2).
+  // Slots of a cluster belong to another node now: what the old one filled is dropped (R7), set
+  // aside or not, and nobody joins a read that is on its way to it (R2).
   void OnSlotsMoved(std::span<const FillOwner> owners);
 
   // Drops the entries whose key begins with `prefix`; returns how many. Administration only: it

@@ -158,8 +158,8 @@ class Upstream {
 
   // No link at all stands, and has not for less than upstream.max_hold: what needs one should wait.
   [[nodiscard]] virtual bool holding() const = 0;
-  // Nothing can be had from the upstream at the moment.
-  [[nodiscard]] virtual bool away() const = 0;
+  // Nothing that concerns `key` can be had from the upstream at the moment.
+  [[nodiscard]] virtual bool AwayFor(std::string_view key) const = 0;
   // False once the upstream is known not to speak RESP3.
   [[nodiscard]] virtual bool speaks_resp3() const = 0;
   // What the upstream calls itself in HELLO or INFO: "7.0.15"; empty while unknown.

@@ -55,7 +55,7 @@ bool Dispatcher::Get(Session& session, const Request& request) {
 // read of the key under way: that will be answered by the upstream, and later replies of one
 // connection must not be older than earlier ones (G2).
 std::optional<L1Hit> Dispatcher::FindStale(const Session& session, const CacheKey& key) const {
-  if (context_.l1.shelf_empty() || !context_.upstream.away() ||
+  if (context_.l1.shelf_empty() || !context_.upstream.AwayFor(key.key) ||
       session.open.MayBeFilling(key.hash)) {
     return std::nullopt;
   }

@@ -99,10 +99,11 @@ class Cluster final : public Upstream,
                         std::uint64_t session, std::string_view& error_line) override;
   void LeaveLine(std::uint64_t /*session*/) override {}  // they wait behind their link, see there
   void Return(ExclusiveLink* link, bool reusable) override;
-  [[nodiscard]] bool away() const override { return false; }  // as holding()
+  // The node that has the key's slot is; where nobody has it, there is nothing to wait for.
+  [[nodiscard]] bool AwayFor(std::string_view key) const override;
   [[nodiscard]] bool holding() const override {
     return false;
-  }  // each node for itself, see cluster_ops.cc
+  }  // each node for itself, see cluster_waiting.cc
   [[nodiscard]] bool speaks_resp3() const override;
   [[nodiscard]] std::string_view server_version() const override;
 
@@ -277,10 +278,14 @@ class Cluster final : public Upstream,
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
 
   // PoolParent
-  void OnFillLinkLost(const Pool& pool) override;
   void OnTrackingChanged() override;
   void OnLoginRefused(const Pool& pool) override;
 
+  // cluster_ownership.cc: who has which slot.
+  template <typename Visit>
+  void ForEachSlotOf(const Pool& pool, const Visit& visit) const;
+  void OnFillLinkLost(const Pool& pool, bool away) override;
+  void OnNodeBack(const Pool& pool) override;
   void OnMap(const ClusterMap& map);
   void OnNoMap(std::string_view why);
   void MoveSlots(const std::vector<std::pair<Slot, NodeIndex>>& moves);

@@ -136,7 +136,11 @@ void Pool::GiveUp(std::unique_ptr<Link> link, std::string_view why) {
 // ---- what links say -----------------------------------------------------------------------------
 
 void Pool::OnLinkReady(Link& link, const Handshake& handshake) {
-  coherence_->OnUpstreamBack();
+  if (deps_.parent == nullptr) {
+    coherence_->OnUpstreamBack();
+  } else {
+    deps_.parent->OnNodeBack(*this);
+  }
   if (!handshake.server_version().empty() && handshake.server_version() != server_version_) {
     // Another server than before may know other commands; a first name for the same one says
     // nothing.
@@ -204,9 +208,9 @@ void Pool::OnLinkDown(Link& link, std::string_view why) {
   }
   if (link.spec().purpose == Link::Purpose::kFill) {
     if (deps_.parent == nullptr) {
-      coherence_->OnFillLinkLost(link.owner(), !ours);
+      coherence_->OnFillersLost({{link.owner()}}, !ours);
     } else if (!ttl_only_) {
-      deps_.parent->OnFillLinkLost(*this);
+      deps_.parent->OnFillLinkLost(*this, !ours);
     }
     UpdateTrackingGauge();
   } else if (link.spec().purpose == Link::Purpose::kTracker) {

@@ -34,8 +34,11 @@ namespace nearcached {
 class PoolParent {
  public:
   // A fill link of the pool is lost, and with it the tracking of what it filled: that is to be
-  // dropped. Not called where the server does not track: entries end by their TTL there.
-  virtual void OnFillLinkLost(const class Pool& pool) = 0;
+  // dropped, or set aside if the node is `away`. Not called where the server does not track:
+  // entries end by their TTL there.
+  virtual void OnFillLinkLost(const class Pool& pool, bool away) = 0;
+  // A link of the pool stands, whichever: its node is there.
+  virtual void OnNodeBack(const class Pool& pool) = 0;
   // The pool's tracking() may have changed.
   virtual void OnTrackingChanged() = 0;
   // The server does not take the login of the pool's links.
@@ -92,7 +95,7 @@ class Pool final : public Upstream,
   }
   void LeaveLine(std::uint64_t session) override { exclusive_.LeaveLine(session); }
   void Return(ExclusiveLink* link, bool reusable) override { exclusive_.Return(link, reusable); }
-  [[nodiscard]] bool away() const override { return gate_.away(); }
+  [[nodiscard]] bool AwayFor(std::string_view /*key*/) const override { return gate_.away(); }
   [[nodiscard]] bool holding() const override { return gate_.holding(deps_.scheduler.Now()); }
   [[nodiscard]] bool speaks_resp3() const override { return speaks_resp3_; }
   [[nodiscard]] std::string_view server_version() const override { return server_version_; }

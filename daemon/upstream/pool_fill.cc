@@ -162,11 +162,9 @@ void Pool::OnTrackingRefused(std::string_view why) {
 // now must not join it.
 void Pool::OnTrackerLost(std::span<const FillOwner> owners, bool away) {
   if (deps_.parent != nullptr) {
-    deps_.parent->OnFillLinkLost(*this);
+    deps_.parent->OnFillLinkLost(*this, away);
   } else {
-    for (const FillOwner& owner : owners) {
-      coherence_->OnFillLinkLost(owner, away);
-    }
+    coherence_->OnFillersLost(owners, away);
   }
   coherence_->flights().PoisonAll();
   UpdateTrackingGauge();

@@ -8,7 +8,9 @@ namespace {
 class UserPool final : public UserUpstream, private PoolParent {
  public:
   UserPool(Pool::Deps deps, Coherence& coherence, std::function<void()> on_refused)
-      : on_refused_(std::move(on_refused)), pool_(WithParent(std::move(deps), *this)) {
+      : coherence_(coherence),
+        on_refused_(std::move(on_refused)),
+        pool_(WithParent(std::move(deps), *this)) {
     pool_.SetCoherence(coherence);
     pool_.Start(false);
   }
@@ -26,10 +28,12 @@ class UserPool final : public UserUpstream, private PoolParent {
     return deps;
   }
 
-  void OnFillLinkLost(const Pool& /*pool*/) override {}
+  void OnFillLinkLost(const Pool& /*pool*/, bool /*away*/) override {}
+  void OnNodeBack(const Pool& /*pool*/) override { coherence_.OnUpstreamBack(); }
   void OnTrackingChanged() override {}
   void OnLoginRefused(const Pool& /*pool*/) override { on_refused_(); }
 
+  Coherence& coherence_;
   const std::function<void()> on_refused_;
   Pool pool_;
 };

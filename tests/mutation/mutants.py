@@ -26,7 +26,7 @@ _COHERENCE_H = "daemon/fetch/coherence.h"
 _READS = "daemon/session/read_path.cc"
 _VARIANTS = "daemon/session/variant_path.cc"
 _FORWARD = "daemon/session/forward_path.cc"
-_CLUSTER = "daemon/upstream/cluster.cc"
+_CLUSTER = "daemon/upstream/cluster_ownership.cc"
 _EVENTS = "daemon/upstream/invalidation_channel.cc"
 _OPS = "daemon/upstream/cluster_ops.cc"
 
@@ -81,7 +81,7 @@ MUTANTS = [
            "    return w.since > alive_until && w.since < flight.sent_at;",
            by="unit/fetch"),
     Mutant("owner", "R6: what a lost fill link had filled is gone", _COHERENCE,
-           "  } else {\n    l1_.DropOwner(owner);\n  }", "  }",
+           "  } else {\n    l1_.DropOwners(owners);\n  }", "  }",
            by="faults"),
     Mutant("tracker-unheard", "R6: no link fills before the server redirects its tracking",
            "daemon/upstream/redirected_tracking.cc", "  if (ready_) {\n    Ask(*Find(&fill));",
@@ -205,8 +205,15 @@ MUTANTS = [
            "    if (slots_.Move(slot, node) && owned && slot == kSlots) {\n",
            by="unit/app"),
     Mutant("slot-fillers", "R6: what a lost node had filled is gone", _CLUSTER,
-           "  coherence_->OnFillersLost(ended);", "  coherence_->OnFillersLost({});",
+           "  coherence_->OnFillersLost(ended, away);", "  coherence_->OnFillersLost({}, away);",
            by="cluster"),
+    Mutant("slot-shelf", "R7: what was set aside of a slot is gone when it has another owner",
+           _COHERENCE,
+           "  l1_.Unshelve(owners);\n  flights_.PoisonAll();", "  flights_.PoisonAll();",
+           by="unit/fetch"),
+    Mutant("node-back", "G3: what was set aside of a node is gone when the node is back", _CLUSTER,
+           "  coherence_->OnFillersBack(back);", "  coherence_->OnFillersBack({});",
+           by="unit/app"),
     Mutant("asked-elsewhere-fills", "R6: what a redirected fill finds is not stored", _OPS,
            "kNoTtl, {'-', false, -1}, true);", "\":-1\\r\\n\", {':', false, -1}, true);",
            by="cluster"),

@@ -215,11 +215,10 @@ class WorkerProduct final : public Product {
   }
 
  private:
-  // stale_if_error: in a turn that begins and ends with an upstream nothing stale is served.
+  // stale_if_error: in a turn that begins and ends with every node there nothing stale is served.
   void WatchStale() {
-    const UpstreamStats& upstream = worker_->upstream_stats();
-    const bool up = upstream.links_ready.value() > 0 &&
-                    upstream.breakers[static_cast<std::size_t>(BreakerState::kClosed)].value() > 0;
+    bool up = true;
+    worker_->ForEachPool([&](const Pool& pool) { up = up && !pool.gate().away(); });
     const std::uint64_t served = worker_->session_stats().stale_served.value();
     stale_while_up_ = stale_while_up_ || (up && was_up_ && served != stale_served_);
     was_up_ = up;

@@ -287,6 +287,42 @@ def with_max_hold_reads_that_a_dying_primary_had_are_answered_by_its_successor(e
         env.note(f"{2 * len(of_dying)} reads were answered {back:.2f} s after their node was killed")
 
 
+@case(timeout=90)
+def what_was_in_memory_of_a_dead_primary_is_served_until_its_successor_has_its_slots(env):
+    cluster, daemon = _stack(env, {"l1": {"ttl": "120s", "stale_if_error": "60s"}}, replicas=1)
+    keys = [f"stale:{i}" for i in range(48)]
+    dead, successor = cluster.nodes[0], cluster.nodes[3]
+    of_dead = [key for key in keys if cluster.owner(key) is dead]
+    tried = of_dead.pop()
+    for node in cluster.nodes:
+        node.cmd("CONFIG", "SET", "cluster-require-full-coverage", "no")
+    with daemon.connect() as conn, daemon.connect() as other:
+        equal(set(conn.pipeline(*[("SET", key, "before") for key in keys])), {b"OK"})
+        conn.pipeline(*[("GET", key) for key in keys])
+        eventually(lambda: successor.cmd("DBSIZE") == dead.cmd("DBSIZE"), "the replica has the keys")
+        dead.kill()
+        killed = time.monotonic()
+        eventually(lambda: isinstance(other.cmd("SET", tried, "x"), RespError), "the loss is noticed")
+        true(isinstance(other.cmd("GET", tried), RespError), "a key that somebody tried to write")
+        rounds = 0
+        while successor.role() != "master":
+            equal(set(conn.pipeline(*[("GET", key) for key in keys if key != tried])), {b"before"})
+            rounds += 1
+            true(time.monotonic() - killed < 60, "nobody was promoted")
+        served = daemon.metrics().total("nearcached_stale_served_total")
+        true(rounds > 0 and served >= rounds, "nothing was served from the shelf")
+        for key in of_dead:
+            equal(successor.cmd("SET", key, "after"), b"OK")
+        # What is written elsewhere may be seen late, but then for good.
+        eventually(lambda: set(conn.pipeline(*[("GET", key) for key in of_dead])) == {b"after"}, "it is asked")
+        back = time.monotonic() - killed
+        served = daemon.metrics().total("nearcached_stale_served_total")
+        for _ in range(50):
+            equal(set(conn.pipeline(*[("GET", key) for key in of_dead])), {b"after"})
+        equal(daemon.metrics().total("nearcached_stale_served_total"), served)
+        env.note(f"{served:.0f} values of {len(of_dead)} keys were served while their node was away ({back:.2f} s), no read failed")
+
+
 @case
 def a_pipeline_keeps_its_order_and_runs_once_while_its_slot_moves(env):
     cluster, daemon = _stack(env, replicas=0)

@@ -447,9 +447,8 @@ TEST_CASE_FIXTURE(Clustered, "a light client is not behind more of a heavy one t
 }
 
 // One of the nodes goes away, and does not come back by itself.
-class HeldByNode : public Clustered {
+class LosingNode : public Clustered {
  public:
-  HeldByNode() { config.upstream.max_hold = std::chrono::seconds(3); }
   void Lose(const std::string& host) {
     server.away = host;
     for (std::size_t i = 0; i < dialer.dials(); ++i) {
@@ -459,6 +458,90 @@ class HeldByNode : public Clustered {
     }
     Turn();
   }
+};
+
+// ---- values served while a node is away ---------------------------------------------------------
+
+class StaleOfNode : public LosingNode {
+ public:
+  StaleOfNode() {
+    config.l1.ttl = 1min;
+    config.l1.ttl_jitter = 0;
+    config.l1.stale_if_error = 10s;
+  }
+  std::uint64_t served() { return worker->session_stats().stale_served.value(); }
+};
+
+TEST_CASE_FIXTURE(StaleOfNode, "what a node's slots had in memory is served while it is away") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  Cache(client, "foo", "1");
+  Cache(client, "bar", "2");
+  Lose("b");
+  CHECK(Ask(client, "GET foo") == Bulk("1"));
+  CHECK(served() == 1);
+  CHECK(Ask(client, "GET bar") == Bulk("2"));
+  CHECK(Ask(client, "MGET bar foo") == "*2\r\n" + Bulk("2") + Bulk("1"));
+  CHECK(served() == 2);  // the other node is there: its values are hits like any other
+  SUBCASE("not what somebody has tried to write since") {
+    FakeConnection& writer = Connect();
+    CHECK(Ask(writer, "SET foo 3").find("is unavailable") != std::string::npos);
+  }
+  SUBCASE("not for longer than stale_if_error") {
+    Wait(10s);
+  }
+  SUBCASE("not once its slots are another's") {
+    for (int i = 0; i < 100 && server.Times("CLUSTER SLOTS") < 2; ++i) {
+      Wait(10ms);
+    }
+    CHECK(Ask(client, "GET foo") == Bulk("1"));
+    GiveMap(16383);
+    CHECK(Ask(client, "GET foo").empty());
+    CHECK(server.PlaceOf("GET foo") == "a:1");
+    return;
+  }
+  CHECK(Ask(client, "GET foo").find("is unavailable") != std::string::npos);
+  CHECK(served() == 2);
+}
+
+TEST_CASE_FIXTURE(StaleOfNode,
+                  "a node that is there again has nothing set aside for its next end") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  Cache(client, "foo", "1");
+  Lose("b");
+  CHECK(Ask(client, "GET foo") == Bulk("1"));
+  server.away.clear();
+  Wait(1s);  // its links stand again, and nobody has asked for the key since
+  Lose("b");
+  CHECK(Ask(client, "GET foo").find("is unavailable") != std::string::npos);
+  CHECK(served() == 1);
+}
+
+TEST_CASE_FIXTURE(StaleOfNode, "a node whose fill link alone is lost is asked") {
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "SET foo 1").empty());
+  CHECK(Answer(client, "SET foo 1", "+OK\r\n") == "+OK\r\n");
+  CHECK(Ask(client, "GET foo").empty());
+  FakeConnection& fill = server.ConnectionOf("GET foo");
+  AnswerFill("foo", Bulk("1"));
+  CHECK(client.TakeWritten() == Bulk("1"));
+  server.away = "b";
+  fill.End(Code::kEof);
+  Turn();
+  CHECK(Ask(client, "GET foo").empty());  // past L1, on the lane
+  CHECK(served() == 0);
+  CHECK(Answer(client, "GET foo", Bulk("2")) == Bulk("2"));
+  Lose("b");
+  CHECK(Ask(client, "GET foo").find("is unavailable") != std::string::npos);  // it has seen 2
+}
+
+// ---- requests that wait for a node --------------------------------------------------------------
+
+class HeldByNode : public LosingNode {
+ public:
+  HeldByNode() { config.upstream.max_hold = std::chrono::seconds(3); }
   // Lanes to both nodes stand, and have for a while.
   FakeConnection& ConnectUsed() {
     FakeConnection& client = Connect();

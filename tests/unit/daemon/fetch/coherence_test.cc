@@ -276,7 +276,7 @@ TEST_CASE_FIXTURE(Rig,
 TEST_CASE_FIXTURE(Rig, "a lost fill link takes what it filled with it, and nothing else") {
   Store("a", 0, {0, 1});
   Store("b", 0, {1, 1});
-  coherence.OnFillLinkLost({0, 1}, true);
+  coherence.OnFillersLost({{{0, 1}}}, true);
   CHECK_FALSE(Cached("a"));
   CHECK(Cached("b"));
   Store("a", 0, {0, 2});  // the link is back, with a new epoch
@@ -292,7 +292,7 @@ TEST_CASE_FIXTURE(Rig, "what a lost link filled is set aside where stale values 
     return l1.FindShelved(Key(key), scheduler.Now(), std::chrono::seconds(2)).has_value();
   };
   SUBCASE("the server went away: until it is back, or the time is over") {
-    coherence.OnFillLinkLost({0, 1}, true);
+    coherence.OnFillersLost({{{0, 1}}}, true);
     CHECK(stale("a"));
     CHECK_FALSE(stale("c"));
     SUBCASE("it is back") {
@@ -302,6 +302,20 @@ TEST_CASE_FIXTURE(Rig, "what a lost link filled is set aside where stale values 
       scheduler.Advance(std::chrono::seconds(2));
       coherence.Tick(scheduler.Now());
       CHECK(l1.shelf_empty());
+    }
+    SUBCASE("its slots are back, or another's") {
+      const std::array<FillOwner, 1> another = {{{1, 2}}};
+      const std::array<FillOwner, 1> owners = {{{0, 2}}};  // of a later generation
+      SUBCASE("back") {
+        coherence.OnFillersBack(another);
+        CHECK(stale("a"));
+        coherence.OnFillersBack(owners);
+      }
+      SUBCASE("another's") {
+        coherence.OnSlotsMoved(another);
+        CHECK(stale("a"));
+        coherence.OnSlotsMoved(owners);
+      }
     }
     SUBCASE("a flush") {
       coherence.Flush(FlushReason::kPrimaryChanged);
@@ -320,7 +334,7 @@ TEST_CASE_FIXTURE(Rig, "what a lost link filled is set aside where stale values 
     CHECK_FALSE(stale("b"));
   }
   SUBCASE("we closed the link ourselves: it is dropped") {
-    coherence.OnFillLinkLost({0, 1}, false);
+    coherence.OnFillersLost({{{0, 1}}}, false);
     CHECK_FALSE(stale("a"));
   }
   CHECK_FALSE(Cached("a"));

@@ -40,7 +40,7 @@ class FakePrimary final : public Upstream, public UpstreamLink {
   void LeaveLine(std::uint64_t /*session*/) override {}
   void Return(ExclusiveLink* /*link*/, bool /*reusable*/) override {}
   [[nodiscard]] bool holding() const override { return false; }
-  [[nodiscard]] bool away() const override { return false; }
+  [[nodiscard]] bool AwayFor(std::string_view /*key*/) const override { return false; }
   [[nodiscard]] bool speaks_resp3() const override { return true; }
   [[nodiscard]] std::string_view server_version() const override { return {}; }
 };
