@@ -447,8 +447,8 @@ constexpr Row kRows[] = {
      "loss, instead of failing: long enough for a restart or a failover, a client sees a pause "
      "and no error. Then they fail at once until a link stands. 0: they fail at once from the "
      "start, which suits applications that have retries, fallbacks or circuit breakers of their "
-     "own. In a cluster: for the node in question, and not for transactions nor blocking "
-     "commands."},
+     "own. In a cluster each node counts for itself, and so long as it says CLUSTERDOWN it counts "
+     "as away; a transaction waits before its first key, not in its midst."},
     {"upstream.retry_reads", Type::kBool, At<&Config::upstream, &UpstreamConfig::retry_reads>(),
      kAny, kFree, kLive, kPublic, kOptional,
      "A read that was on its way when its connection was lost is sent once more over the next one, "

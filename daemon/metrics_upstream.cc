@@ -134,7 +134,7 @@ void RegisterCluster(MetricRegistry& registry, const ClusterStats& stats) {
                       &stats.gave_up);
   registry.AddCounter("nearcached_cluster_requests_held_total",
                       "Requests that waited for the first slot map, for a slot that just moved, or "
-                      "up to upstream.max_hold for a node that is away.",
+                      "up to upstream.max_hold for a node that is away or says CLUSTERDOWN.",
                       {}, &stats.held);
   registry.AddGauge("nearcached_cluster_requests_held", "Requests that wait so now.", {},
                     &stats.requests_held);

@@ -245,6 +245,7 @@ void Cluster::Flush() {
     }
   }
   nodes_.Retire([&](NodeIndex node) { return static_cast<bool>(owns[node]); });
+  std::erase_if(down_, [&](const auto& at) { return !nodes_.has(std::get<NodeIndex>(at.first)); });
   std::erase_if(primaries_, [&](NodeIndex node) { return !owns[node]; });
   if (principal_) {
     cluster_stats_.nodes.Set(static_cast<std::int64_t>(nodes_.size()));

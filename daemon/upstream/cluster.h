@@ -131,6 +131,9 @@ class Cluster final : public Upstream,
       coherence_->Finish(std::move(footprint), Outcome::kAnswered);
     }
   }
+  [[nodiscard]] bool MakesWait(NodeIndex node) const override;
+  void LookForNodes() override;
+  void CountHeld(bool waits) override;
   Scheduler& scheduler() override { return deps_.scheduler; }
 
  private:
@@ -202,6 +205,7 @@ class Cluster final : public Upstream,
     bool plain = false;    // fill: asked again without hope of filling, the read alone
     bool begun = false;    // pieces were delivered
     bool finished = false;
+    bool down = false;  // it waits because a node said CLUSTERDOWN
     NodeIndex node = kNoNode;
     int due = 0;  // answers that links still owe for it
     int redirects = 0;
@@ -210,6 +214,12 @@ class Cluster final : public Upstream,
   using OpId = std::uint64_t;
   // One lane of one node: what keeps requests in order.
   using NodeLane = std::tuple<NodeIndex, proto::Protocol, std::uint64_t>;
+  // A lane on which CLUSTERDOWN was said.
+  struct Down {
+    MonoTime since;
+    bool asked = false;            // whether it still is so
+    std::optional<MonoTime> open;  // since when requests may try: there is no knowing
+  };
 
   // What a link answers to, in the low byte of a token's seq; above it is the node.
   static constexpr std::uint64_t kReply = 2;  // 0 and 1 are a fill's value and TTL
@@ -246,7 +256,7 @@ class Cluster final : public Upstream,
   Op& At(OpId id) { return *ops_[id]; }
   std::string_view Begin(OpId id);
   std::string_view Submit(OpId id, NodeIndex node, bool ask);
-  bool Redirected(OpId id, const Redirect& redirect);
+  bool Redirected(OpId id, NodeIndex node, const Redirect& redirect);
   void SendAgain(OpId id, NodeIndex node, bool ask);
   void Deliver(OpId id, std::string_view bytes, const ReplyInfo& info, bool last);
   void Lose(OpId id, std::string_view error_line, bool mid_reply);
@@ -268,6 +278,11 @@ class Cluster final : public Upstream,
   void LeaveSlot(Op& op, std::vector<OpId>& free);
   void LookAtAway();
   void OnAwayTimer();
+  [[nodiscard]] bool DownHolds(const Down& down) const;
+  bool WaitOutDown(OpId id, NodeIndex node);
+  void EndDown(Op& op);
+  void NoteServed(OpId id, NodeIndex node);
+  void AskWhetherDown(const NodeLane& lane, Down& down);
   void GoOn(const std::vector<OpId>& held);
   void TryLater(OpId id);
   void OnRetryTimer();
@@ -317,6 +332,8 @@ class Cluster final : public Upstream,
   std::unordered_map<Slot, std::vector<OpId>> held_;  // by slot that is shut
   std::map<NodeLane, std::vector<OpId>> away_;        // by lane that does not stand (max_hold)
   bool away_moved_ = false;                           // some slot has another owner since
+  std::map<NodeLane, Down> down_;                     // max_hold; until the node serves again
+  std::size_t down_waiting_ = 0;                      // ops that wait because of one of these
   std::unique_ptr<Timer> away_timer_;
   std::size_t held_bytes_ = 0;  // of the requests in these two
   std::deque<Op> unmapped_;     // until the first map

@@ -1,6 +1,8 @@
-// The life of an exclusive link in a cluster.
+// The life of an exclusive link in a cluster: what is sent on it, and answered. How it comes by its
+// node: cluster_binding.cc.
 //
-// Unbound: nothing has named a key yet; MULTI is answered here. Bound: the node is known (`node_`),
+// Unbound: nothing has named a key yet; MULTI is answered here. Held (max_hold): the slot is known,
+// and its node is away. Bound: the node is known (`node_`),
 // and a link of its pool is lent (`link_`) or waited for in that pool's line. Requests that cannot
 // be sent yet wait in `queued_`: until the link is there, and, where the node has to be told of a
 // MULTI first, until it has said OK; a command that were sent along with a MULTI which fails would
@@ -18,7 +20,6 @@ namespace nearcached {
 namespace {
 
 constexpr std::string_view kOk = "+OK\r\n";
-constexpr std::string_view kErrCrossSlot = "CROSSSLOT Keys in request don't hash to the same slot";
 // In place of a MOVED or ASK that a client without knowledge of clusters could not follow.
 constexpr std::string_view kMovedReply =
     "-ERR nearcached: the key's slot is moving to another node of the cluster; begin the "
@@ -53,7 +54,8 @@ std::string_view ClusterExclusive::Send(SendRequest& request) {
   std::string_view refused;
   const NodeIndex node = NodeFor(taken, refused);
   if (refused.empty() && node_ == kNoNode) {
-    refused = Bind(node);
+    const bool keyed = taken.route.kind == Route::Kind::kSlot;
+    refused = Bind(node, keyed ? std::optional(taken.route.slot) : std::nullopt);
   }
   if (!refused.empty()) {
     return refused;
@@ -76,41 +78,6 @@ std::string_view ClusterExclusive::Send(SendRequest& request) {
     request.footprint = std::move(queued.footprint);
   }
   return refused;
-}
-
-// The node that a request belongs to, which is the one that is bound, if any.
-NodeIndex ClusterExclusive::NodeFor(const ClusterView::Taken& taken, std::string_view& error_line) {
-  switch (taken.route.kind) {
-    case Route::Kind::kRefused:
-      error_line_ = taken.route.error;
-      error_line = error_line_;
-      return kNoNode;
-    case Route::Kind::kSplit:
-      error_line = kErrCrossSlot;
-      return kNoNode;
-    case Route::Kind::kPrimaries:
-    case Route::Kind::kScan:
-      error_line_ = proto::NotSupported(
-          taken.name,
-          "with a cluster it concerns every node, so send it outside MULTI, WATCH and "
-          "subscriptions");
-      error_line = error_line_;
-      return kNoNode;
-    case Route::Kind::kAny:
-    case Route::Kind::kSlot:
-      break;
-  }
-  const bool any = taken.route.kind == Route::Kind::kAny;
-  if (any && node_ != kNoNode) {
-    return node_;
-  }
-  const NodeIndex node = any ? cluster_.AnyNode(session_) : cluster_.OwnerOf(taken.route.slot);
-  if (node == kNoNode) {
-    error_line = kErrSlotNotServed;
-  } else if (node_ != kNoNode && node != node_) {
-    error_line = kErrCrossSlot;
-  }
-  return node;
 }
 
 // What a transaction's scripts need: the node that will run the call, and no other, is told. Until
@@ -152,53 +119,6 @@ std::string_view ClusterExclusive::SendBack(SendRequest& request) {
   out.bytes.assign(request.bytes);
   out.timeout = request.timeout;
   return SendNow(out);
-}
-
-// Takes a link of the node, or a place in its line.
-std::string_view ClusterExclusive::Bind(NodeIndex node) {
-  std::string_view refused;
-  link_ = cluster_.nodes().pool(node).Borrow(0, protocol_, *this, session_, refused);
-  if (link_ == nullptr && !refused.empty()) {
-    return refused;
-  }
-  node_ = node;
-  cluster_.nodes().AddUser(node);
-  if (link_ != nullptr && passthrough_) {
-    link_->StartPassthrough();
-  }
-  return {};
-}
-
-void ClusterExclusive::Unbind(bool reusable) {
-  if (node_ == kNoNode) {
-    return;
-  }
-  Pool& pool = cluster_.nodes().pool(node_);
-  if (link_ != nullptr) {
-    pool.Return(std::exchange(link_, nullptr), reusable);
-  } else {
-    pool.LeaveLine(session_);
-  }
-  cluster_.nodes().RemoveUser(std::exchange(node_, kNoNode));
-}
-
-void ClusterExclusive::OnMayBorrow(std::uint64_t session) {
-  if (released_ || node_ == kNoNode || link_ != nullptr) {
-    return;
-  }
-  std::string_view refused;
-  link_ = cluster_.nodes().pool(node_).Borrow(0, protocol_, *this, session, refused);
-  if (link_ == nullptr) {
-    if (!refused.empty()) {
-      cluster_.nodes().RemoveUser(std::exchange(node_, kNoNode));
-      GiveUp(refused);
-    }
-    return;
-  }
-  if (passthrough_) {
-    link_->StartPassthrough();
-  }
-  SendQueued();
 }
 
 // On an error line, what was to be sent is as it was.
@@ -335,7 +255,8 @@ bool ClusterExclusive::Follow(Request& request, const Redirect& redirect) {
     return false;
   }
   Unbind(true);
-  const std::string refused(Bind(node));
+  const bool moved = redirect.kind == Redirect::Kind::kMoved;
+  const std::string refused(Bind(node, moved ? std::optional(redirect.slot) : std::nullopt));
   if (!refused.empty()) {
     request.sink->OnReplyLost(request.token, refused, false);
     return true;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,6 +45,12 @@ class ClusterView {
   virtual void NoteRedirect(const Redirect& redirect) = 0;
   // The footprint of a request that is sent again, its first act done. Null where L1 is off.
   virtual std::unique_ptr<Footprint> FootprintAgain(std::string_view bytes) = 0;
+  // upstream.max_hold: what is for this node waits, since it is away, or down, for less than that.
+  [[nodiscard]] virtual bool MakesWait(NodeIndex node) const = 0;
+  // Asks whether that has changed. Whoever waits does so every kAwayLook.
+  virtual void LookForNodes() = 0;
+  // A request begins, or ceases, to wait so.
+  virtual void CountHeld(bool waits) = 0;
   // Ends a footprint whose request never left.
   virtual void Forget(std::unique_ptr<Footprint> footprint) = 0;
   virtual Scheduler& scheduler() = 0;
@@ -51,6 +58,9 @@ class ClusterView {
  protected:
   ~ClusterView() = default;
 };
+
+// How often a node that is away is looked at, and the map asked for.
+inline constexpr Duration kAwayLook = std::chrono::milliseconds(25);
 
 class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, private ReplySink {
  public:
@@ -124,7 +134,9 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
 
   NodeIndex NodeFor(const ClusterView::Taken& taken, std::string_view& error_line);
-  std::string_view Bind(NodeIndex node);
+  std::string_view Bind(NodeIndex node, std::optional<Slot> slot);
+  void LookAtHeld();
+  void EndHold();
   std::string_view SendNow(Request& request);
   void SendQueued();
   void FailLater(std::string_view error_line);
@@ -141,6 +153,8 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
 
   NodeIndex node_ = kNoNode;
   ExclusiveLink* link_ = nullptr;  // null while unbound, or waiting in the node's line
+  std::optional<Slot> held_slot_;  // it waits for the node that has it, see Bind
+  std::unique_ptr<Timer> held_timer_;
   bool passthrough_ = false;
   bool released_ = false;
   bool lost_ = false;

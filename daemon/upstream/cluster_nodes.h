@@ -30,6 +30,8 @@ class ClusterNodes {
 
   [[nodiscard]] Pool& pool(NodeIndex node) const { return *nodes_[node]->pool; }
   [[nodiscard]] Endpoint endpoint(NodeIndex node) const { return nodes_[node]->topology.Primary(); }
+  // Whether that is still the number of a node.
+  [[nodiscard]] bool has(NodeIndex node) const { return nodes_[node] != nullptr; }
   // kNoNode when it is none of them (any more).
   [[nodiscard]] NodeIndex Find(const Pool& pool) const;
   [[nodiscard]] std::size_t size() const { return nodes_.size() - free_.size(); }

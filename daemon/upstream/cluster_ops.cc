@@ -81,6 +81,7 @@ std::string_view Cluster::Submit(OpId id, NodeIndex node, bool ask) {
     return proto::kErrDraining;
   }
   Op& op = At(id);
+  EndDown(op);
   const Duration left = op.deadline - deps_.scheduler.Now();
   if (left <= Duration::zero()) {
     return proto::kErrTimeout;
@@ -186,8 +187,15 @@ void Cluster::OnReplyPart(RequestToken token, std::string_view bytes, const Repl
   if (what == FillChannel::kValue || what == FillChannel::kTtl) {
     OnFillPart(id, what, bytes, info, last);
   } else if (what == kReply) {
-    const bool whole_error = info.type == '-' && last && !At(id).begun;
-    if (!whole_error || !Redirected(id, ParseRedirect(bytes, nodes_.endpoint(node)))) {
+    Redirect redirect;
+    if (info.type == '-' && last && !At(id).begun) {
+      redirect = ParseRedirect(bytes, nodes_.endpoint(node));
+    }
+    const bool heed = !down_.empty() || down_waiting_ != 0;
+    if (heed && redirect.kind != Redirect::Kind::kClusterDown) {
+      NoteServed(id, node);
+    }
+    if (!Redirected(id, node, redirect)) {
       answering_ = node;
       Deliver(id, bytes, info, last);
       answering_ = kNoNode;
@@ -209,14 +217,16 @@ void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, co
       redirect.kind == Redirect::Kind::kMoved || redirect.kind == Redirect::Kind::kAsk;
   if (what == FillChannel::kValue && elsewhere) {
     op.plain = true;
-    (void)Redirected(id, redirect);
+    (void)Redirected(id, op.node, redirect);
     return;
-  }
-  if (redirect.kind == Redirect::Kind::kClusterDown) {
-    (void)Redirected(id, redirect);  // an answer like any other, but a reason to look
   }
   if (op.plain) {
     return;  // the TTL that belonged to a value which comes from elsewhere
+  }
+  const bool down =
+      redirect.kind == Redirect::Kind::kClusterDown || redirect.kind == Redirect::Kind::kUnserved;
+  if (what == FillChannel::kValue && down && Redirected(id, op.node, redirect)) {
+    return;  // it waits; else it is an answer like any other
   }
   op.begun = op.begun || what == FillChannel::kValue;
   op.sink->OnReplyPart({op.token.owner, what}, bytes, info, last);
@@ -225,17 +235,18 @@ void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, co
   }
 }
 
-// True when the op is taken care of; else the answer is its answer.
-bool Cluster::Redirected(OpId id, const Redirect& redirect) {
+// What `node` answered. True when the op is taken care of; else the answer is its answer.
+bool Cluster::Redirected(OpId id, NodeIndex node, const Redirect& redirect) {
   Op& op = At(id);
   const MonoTime now = deps_.scheduler.Now();
   switch (redirect.kind) {
     case Redirect::Kind::kNone:
       return false;
     case Redirect::Kind::kClusterDown:
+    case Redirect::Kind::kUnserved:
       cluster_stats_.down.Add();
       refresh_.Request(std::nullopt);
-      return false;
+      return redirect.kind == Redirect::Kind::kClusterDown && WaitOutDown(id, node);
     case Redirect::Kind::kTryAgain:
       if (++op.tries > kTriesMax || now + kTryAgainAfter >= op.deadline || shut_down_) {
         cluster_stats_.gave_up.Add();
@@ -250,13 +261,13 @@ bool Cluster::Redirected(OpId id, const Redirect& redirect) {
       break;
   }
   NoteRedirect(redirect);
-  const NodeIndex node = shut_down_ ? kNoNode : nodes_.Ensure(redirect.to);
-  if (++op.redirects > kRedirectsMax || node == kNoNode) {
+  const NodeIndex next = shut_down_ ? kNoNode : nodes_.Ensure(redirect.to);
+  if (++op.redirects > kRedirectsMax || next == kNoNode) {
     cluster_stats_.gave_up.Add();
     Lose(id, kErrGoingRound, false);
     return true;
   }
-  SendAgain(id, node, redirect.kind == Redirect::Kind::kAsk);
+  SendAgain(id, next, redirect.kind == Redirect::Kind::kAsk);
   return true;
 }
 
@@ -288,6 +299,7 @@ void Cluster::Deliver(OpId id, std::string_view bytes, const ReplyInfo& info, bo
 // There will be no answer. The caller frees the op if no link owes anything for it.
 void Cluster::Lose(OpId id, std::string_view error_line, bool mid_reply) {
   Op& op = At(id);
+  EndDown(op);
   if (op.footprint != nullptr) {
     coherence_->Finish(std::move(op.footprint), Outcome::kAnswered);  // it is with no link
   }

@@ -46,6 +46,8 @@ Redirect ParseRedirect(std::string_view reply, const Endpoint& asked) {
     redirect.kind = Redirect::Kind::kAsk;
   } else if (line.starts_with("TRYAGAIN ")) {
     redirect.kind = Redirect::Kind::kTryAgain;
+  } else if (line == kErrSlotNotServed) {
+    redirect.kind = Redirect::Kind::kUnserved;
   } else if (line.starts_with("CLUSTERDOWN ")) {
     redirect.kind = Redirect::Kind::kClusterDown;
   }

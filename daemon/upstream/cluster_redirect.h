@@ -1,4 +1,4 @@
-// The errors by which a cluster says "not here": MOVED, ASK, TRYAGAIN, CLUSTERDOWN.
+// The errors by which a cluster says "not here" or "not now": MOVED, ASK, TRYAGAIN, CLUSTERDOWN.
 // Pure functions, any thread.
 // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding
 #pragma once
@@ -17,13 +17,17 @@ inline constexpr int kRedirectsMax = 5;
 // What a request for a slot that nobody serves is answered: Redis's own words.
 inline constexpr std::string_view kErrSlotNotServed = "CLUSTERDOWN Hash slot not served";
 
+// What one is answered by a node that refuses all of them.
+inline constexpr std::string_view kErrClusterDown = "CLUSTERDOWN The cluster is down";
+
 struct Redirect {
   enum class Kind : std::uint8_t {
     kNone,         // no redirection: an answer like any other
     kMoved,        // the slot is at `to`, for good
     kAsk,          // this once at `to`, after ASKING
     kTryAgain,     // some of the keys have moved and some have not
-    kClusterDown,  // nobody serves the slot, or the cluster has no quorum
+    kClusterDown,  // the node refuses all: it sees no majority, or some slot has no primary
+    kUnserved,     // nobody serves this slot
   };
   Kind kind = Kind::kNone;
   Slot slot = 0;  // kMoved, kAsk

@@ -15,7 +15,6 @@
 namespace nearcached {
 namespace {
 
-constexpr std::string_view kErrNoPrimaries = "CLUSTERDOWN The cluster is down";
 constexpr std::string_view kErrScanShape =
     "ERR nearcached: the nodes of the cluster have changed since this SCAN began; start again "
     "from 0";
@@ -192,7 +191,7 @@ std::string_view Cluster::SendToPrimaries(const Op& like, const Route& route,
                                           SendRequest& request) {
   if (primaries_.empty()) {
     refresh_.Request(std::nullopt);
-    return kErrNoPrimaries;
+    return kErrClusterDown;
   }
   cluster_stats_.fanned_out.Add();
   auto gather = std::make_shared<Gather>();
@@ -233,7 +232,7 @@ std::string_view Cluster::SendScan(Op op, SendRequest& request) {
     at.shape = Shape();
   }
   if (at.shape != Shape() || at.node >= primaries_.size()) {
-    return primaries_.empty() ? kErrNoPrimaries : kErrScanShape;
+    return primaries_.empty() ? kErrClusterDown : kErrScanShape;
   }
   auto gather = std::make_shared<Gather>();
   gather->merge = MergeKind::kScan;

@@ -9,16 +9,10 @@
 #include <utility>
 
 #include "daemon/upstream/cluster.h"
+#include "daemon/upstream/hiredis_reply.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
-namespace {
-
-// How often a node that is away is looked at, and the map asked for.
-constexpr Duration kAwayLook = std::chrono::milliseconds(25);
-
-}  // namespace
-
 std::string_view Cluster::Hold(std::vector<OpId>& queue, OpId id) {
   if (static_cast<std::uint64_t>(cluster_stats_.requests_held.value()) >=
           deps_.config.link_queue_max ||
@@ -58,7 +52,11 @@ Cluster::NodeLane Cluster::LaneOf(NodeIndex node, const Op& op) const {
 bool Cluster::LaneHolds(const NodeLane& lane) {
   auto [node, protocol, seat] = lane;
   Pool& pool = nodes_.pool(node);
-  return pool.holding() || pool.Lane(0, protocol, seat, false).holding();
+  if (pool.holding() || pool.Lane(0, protocol, seat, false).holding()) {
+    return true;
+  }
+  const auto down = down_.find(lane);
+  return down != down_.end() && DownHolds(down->second);
 }
 
 // Whether what a request would leave on is away for less than max_hold, or others wait who must not
@@ -123,8 +121,15 @@ void Cluster::LeaveSlot(Op& op, std::vector<OpId>& free) {
   }
 }
 
+void Cluster::LookForNodes() {
+  refresh_.Request(std::nullopt);  // their slots may be another's by now
+  for (auto& [lane, down] : down_) {
+    AskWhetherDown(lane, down);
+  }
+}
+
 void Cluster::OnAwayTimer() {
-  refresh_.Request(std::nullopt);  // its slots may be another's by now
+  LookForNodes();
   away_timer_ = deps_.scheduler.After(kAwayLook, [this] { OnAwayTimer(); });
 }
 
@@ -165,6 +170,139 @@ void Cluster::GoOn(const std::vector<OpId>& held) {
     }
   }
 }
+
+// ---- CLUSTERDOWN --------------------------------------------------------------------------------
+//
+// A node that says so has not carried out what it was asked, and mostly will serve again soon: by
+// default every node refuses everything from the moment when a primary counts as dead until its
+// replica has taken over (cluster-require-full-coverage). With max_hold that is a pause: what was
+// refused waits, and what comes behind it on its lane too. CLUSTER INFO, asked on the same lane,
+// tells when it is over; its answer comes behind those of all that was under way there, so nothing
+// of that is overtaken.
+
+bool Cluster::DownHolds(const Down& down) const {
+  return !down.open && deps_.scheduler.Now() - down.since < Duration(deps_.config.max_hold);
+}
+
+// False: the answer is for the client.
+bool Cluster::WaitOutDown(OpId id, NodeIndex node) {
+  Op& op = At(id);
+  const Duration max_hold = deps_.config.max_hold;
+  if (shut_down_ || !op.keyed || max_hold == Duration::zero()) {
+    return false;
+  }
+  const MonoTime now = deps_.scheduler.Now();
+  const NodeLane lane = LaneOf(node, op);
+  Down& down = down_.try_emplace(lane, Down{now, false, std::nullopt}).first->second;
+  if (down.open && now - *down.open >= max_hold) {
+    down.since = now;  // nothing was heard of it for that long: another time
+  }
+  down.open.reset();
+  if (!DownHolds(down)) {
+    return false;
+  }
+  op.down = true;
+  ++down_waiting_;
+  op.plain = op.fill;
+  op.left = op.deadline - now;
+  Wait(away_[lane], id);  // whatever waits already: it was within its link's bounds
+  if (away_timer_ == nullptr) {
+    away_timer_ = deps_.scheduler.After(kAwayLook, [this] { OnAwayTimer(); });
+  }
+  return true;
+}
+
+void Cluster::EndDown(Op& op) {
+  down_waiting_ -= std::exchange(op.down, false) ? 1 : 0;
+}
+
+void Cluster::AskWhetherDown(const NodeLane& lane, Down& down) {
+  if (down.asked || down.open) {
+    return;
+  }
+  const auto [node, protocol, seat] = lane;
+  down.asked = nodes_.pool(node).AskOnLane(
+      0, protocol, seat, {"CLUSTER", "INFO"}, [this, lane](const UpstreamReply* reply) {
+        nodes_.RemoveUser(std::get<NodeIndex>(lane));
+        const auto asked = down_.find(lane);
+        if (asked == down_.end()) {
+          return;
+        }
+        const std::string_view state = reply == nullptr ? std::string_view() : reply->text;
+        asked->second.asked = false;
+        if (state.find("cluster_state:ok") != std::string_view::npos) {
+          down_.erase(asked);
+        } else if (state.find("cluster_state:fail") == std::string_view::npos) {
+          asked->second.open = deps_.scheduler.Now();  // it may not say
+        }
+      });
+  if (down.asked) {
+    nodes_.AddUser(node);
+  } else {
+    down.open = deps_.scheduler.Now();  // a lane that does not stand is waited for as such
+  }
+}
+
+// The node serves again. What it refused a moment ago must not be asked again, there or wherever
+// the slot is now, behind a later request of the same lane that has been carried out by now.
+void Cluster::NoteServed(OpId id, NodeIndex node) {
+  const Op& served = At(id);
+  if (!served.keyed) {
+    return;
+  }
+  down_.erase(LaneOf(node, served));
+  if (down_waiting_ == 0) {
+    return;
+  }
+  std::vector<OpId> overtaken;
+  const auto take_overtaken = [&](std::vector<OpId>& queue) {
+    std::erase_if(queue, [&](OpId other) {
+      const Op& op = At(other);
+      const bool late =
+          op.down && op.slot == served.slot && op.lane == served.lane && op.order < served.order;
+      if (late) {
+        overtaken.push_back(other);
+      }
+      return late;
+    });
+  };
+  for (auto& [lane, queue] : away_) {
+    take_overtaken(queue);
+  }
+  if (const auto shut = held_.find(served.slot); shut != held_.end()) {
+    take_overtaken(shut->second);
+  }
+  std::erase_if(away_, [](const auto& waiting) { return waiting.second.empty(); });
+  for (const OpId other : overtaken) {
+    held_bytes_ -= At(other).bytes.size();
+    cluster_stats_.requests_held.Sub();
+    Lose(other, kErrClusterDown, false);
+    if (At(other).due == 0) {
+      FreeOp(other);
+    }
+  }
+}
+
+bool Cluster::MakesWait(NodeIndex node) const {
+  if (deps_.config.max_hold == config::Duration::zero()) {
+    return false;
+  }
+  return nodes_.pool(node).holding() ||
+         std::any_of(down_.begin(), down_.end(), [&](const auto& at) {
+           return std::get<NodeIndex>(at.first) == node && DownHolds(at.second);
+         });
+}
+
+void Cluster::CountHeld(bool waits) {
+  if (waits) {
+    cluster_stats_.held.Add();
+    cluster_stats_.requests_held.Add();
+  } else {
+    cluster_stats_.requests_held.Sub();
+  }
+}
+
+// ---- TRYAGAIN -----------------------------------------------------------------------------------
 
 void Cluster::TryLater(OpId id) {
   const MonoTime at = deps_.scheduler.Now() + kTryAgainAfter;

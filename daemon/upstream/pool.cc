@@ -123,6 +123,21 @@ bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
   return lanes != lanes_.end() && lanes->second[seat % lanes->second.size()]->Crowded(own);
 }
 
+bool Pool::AskOnLane(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                     const std::vector<std::string>& command,
+                     std::function<void(const UpstreamReply*)> done) {
+  const auto lanes = lanes_.find({db, protocol});
+  if (lanes == lanes_.end()) {
+    return false;
+  }
+  Link& link = *lanes->second[seat % lanes->second.size()];
+  if (link.state() != Link::State::kReady) {
+    return false;
+  }
+  link.Ask(command, std::move(done));
+  return true;
+}
+
 Duration Pool::SilenceBound() const {
   const Duration interval = deps_.config.health_interval;
   return interval * deps_.config.health_misses + interval * 5 / 2;

@@ -113,6 +113,12 @@ class Pool final : public Upstream,
   [[nodiscard]] bool LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
                                  std::size_t own) const;
 
+  // Sends a command of the daemon's own on a lane, behind what clients have sent there; `done` gets
+  // the reply, or null. False, and nothing happens, when that lane does not stand.
+  bool AskOnLane(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                 const std::vector<std::string>& command,
+                 std::function<void(const UpstreamReply*)> done);
+
   // Writes what was queued in this turn, and frees links that were given up. Once a turn.
   void Flush();
 

@@ -221,6 +221,10 @@ MUTANTS = [
            "again ? FootprintAgain(op.bytes) : std::move(op.footprint)",
            "again ? nullptr : std::move(op.footprint)",
            by="unit/app"),
+    Mutant("down-overtaken", "I1: what was refused is not asked again behind what was served after it",
+           "daemon/upstream/cluster_waiting.cc",
+           "op.down && op.slot == served.slot &&", "op.down && op.slot == served.slot && op.fill &&",
+           by="unit/app"),
     Mutant("sent-again", "I1: what may have been carried out is not sent again", _OPS,
            "  if (what == kReply) {\n    Lose(id, error_line, mid_reply);",
            "  if (what == kReply && op.keyed && !mid_reply && op.due < 3) {\n"

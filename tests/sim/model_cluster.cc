@@ -124,6 +124,10 @@ bool ModelCluster::Hears(std::size_t node, const std::string& key) const {
          !nodes_[node].apart && !nodes_[home].apart;
 }
 
+bool ModelCluster::Refuses(const Node& node) const {
+  return node.refuses || (node.apart && env_.scheduler.Now() >= node.serves_until);
+}
+
 std::vector<std::string> ModelCluster::KeysConcerned(const ModelSession& session,
                                                      const ModelCommand& command,
                                                      const Args& args) const {
@@ -159,7 +163,7 @@ std::optional<Reply> ModelCluster::Instead(const ModelSession& session, const Mo
   if (!std::ranges::all_of(keys, [&](const auto& key) { return SlotOf(key) == slot; })) {
     return Reply::Error("CROSSSLOT Keys in request don't hash to the same slot");
   }
-  if (node.apart && env_.scheduler.Now() >= node.serves_until) {
+  if (Refuses(node)) {
     return Reply::Error("CLUSTERDOWN The cluster is down");
   }
   if (migration_ && migration_->slot == slot && (at == migration_->from || at == migration_->to)) {
@@ -224,7 +228,8 @@ void ModelCluster::Elsewhere(std::size_t node, Slot slot, std::string_view name)
 
 bool ModelCluster::AdmitDirect(const Args& args) {
   const auto serves = [this](std::size_t node) {
-    return nodes_[node].state == State::kPrimary && !nodes_[node].apart && !model_->stopped(node);
+    return nodes_[node].state == State::kPrimary && !nodes_[node].apart && !nodes_[node].refuses &&
+           !model_->stopped(node);
   };
   const ModelCommand* command = FindModelCommand(Upper(args.front()));
   const auto keys = KeysOf(*command, args);
@@ -255,8 +260,8 @@ std::optional<MonoTime> ModelCluster::ServedSince(std::size_t tag) const {
   const std::size_t owner = truth_[slot].owner;
   const Node& node = nodes_[owner];
   const MonoTime now = env_.scheduler.Now();
-  if (node.state != State::kPrimary || node.apart || node.cut || model_->stopped(owner) ||
-      (migration_ && migration_->slot == slot) || settled_at_ > now) {
+  if (node.state != State::kPrimary || node.apart || node.cut || node.refuses ||
+      model_->stopped(owner) || (migration_ && migration_->slot == slot) || settled_at_ > now) {
     return std::nullopt;
   }
   return std::max(settled_at_, node.well_since);
@@ -288,6 +293,10 @@ Reply ModelCluster::ClusterReply(std::size_t node, const Args& args) const {
   }
   if (what == "SHARDS") {
     return ShardsReply(node);
+  }
+  if (Upper(args[1]) == "INFO") {
+    return Reply::Bulk(std::string("cluster_enabled:1\r\ncluster_state:") +
+                       (Refuses(nodes_[node]) ? "fail" : "ok") + "\r\n");
   }
   return Reply::Error("ERR unknown subcommand '" + args[1] + "'. Try CLUSTER HELP.");
 }

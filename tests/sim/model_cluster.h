@@ -40,14 +40,15 @@ class ModelCluster final : public ServerNodes {
 
   // What happens in this world.
   struct Shape {
-    std::size_t shards = 3;    // primaries, at first
-    std::size_t replicas = 1;  // of each
-    bool moves = false;        // slots are migrated
-    bool failovers = false;    // primaries crash, fall silent, are asked to step down
-    bool splits = false;       // a primary falls from the cluster, but not from the product
-    bool cuts = false;         // nodes stop, or cannot be reached by the product
-    bool shards_only = false;  // CLUSTER SLOTS is not known any more
-    bool unnamed = false;      // nodes do not know their own address
+    std::size_t shards = 3;      // primaries, at first
+    std::size_t replicas = 1;    // of each
+    bool moves = false;          // slots are migrated
+    bool failovers = false;      // primaries crash, fall silent, are asked to step down
+    bool splits = false;         // a primary falls from the cluster, but not from the product
+    bool cuts = false;           // nodes stop, or cannot be reached by the product
+    bool shards_only = false;    // CLUSTER SLOTS is not known any more
+    bool unnamed = false;        // nodes do not know their own address
+    bool full_coverage = false;  // while a primary is missing the others refuse everything
   };
 
   // `heed_max`: how long after it was told that a slot is elsewhere the product may still ask
@@ -106,6 +107,7 @@ class ModelCluster final : public ServerNodes {
     State state = State::kReplica;
     bool apart = false;       // no other node hears from it, nor it from them
     bool cut = false;         // the product cannot reach it
+    bool refuses = false;     // full_coverage: CLUSTERDOWN, whatever it is asked
     MonoTime serves_until{};  // apart: afterwards CLUSTERDOWN
     MonoTime well_since{};    // as a primary, or the end of what was wrong with it
     std::vector<Claim> view;  // by slot
@@ -123,6 +125,8 @@ class ModelCluster final : public ServerNodes {
   static std::string NameOf(std::size_t node) { return "c" + std::to_string(node); }
   [[nodiscard]] std::size_t HomeOf(const std::string& key) const;
   [[nodiscard]] bool Live(const std::string& key) const;
+  // CLUSTERDOWN, whatever it is asked.
+  [[nodiscard]] bool Refuses(const Node& node) const;
   [[nodiscard]] std::vector<std::string> KeysConcerned(const ModelSession& session,
                                                        const ModelCommand& command,
                                                        const Args& args) const;
@@ -137,6 +141,8 @@ class ModelCluster final : public ServerNodes {
   void Claims(std::size_t node, const std::vector<Slot>& slots, const std::vector<std::size_t>& at);
   void CatchUp(std::size_t node);
   void Isolate(std::size_t node, State state);
+  void RefuseAll();
+  void ServeAgain();
   [[nodiscard]] std::vector<Slot> SlotsOf(std::size_t node) const;
   [[nodiscard]] std::vector<std::size_t> PrimariesAtWork() const;
   [[nodiscard]] std::optional<std::size_t> ReplicaOf(std::size_t node) const;

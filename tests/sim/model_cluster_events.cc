@@ -189,9 +189,36 @@ void ModelCluster::FailOver() {
   const Duration lag =
       env_.Chance(0.5) ? env_.Between(Duration::zero(), kReplicationLagMax) : Duration::zero();
   Isolate(old, env_.Chance(0.6) ? State::kDown : State::kSilent);
-  env_.scheduler.Post(
-      env_.Between(Duration::zero(), Duration(milliseconds(800))),
-      [this, old, to = *next, lost_since = now - lag] { Promote(old, to, lost_since); });
+  const Duration vacancy = env_.Between(Duration::zero(), Duration(milliseconds(800)));
+  if (shape_.full_coverage) {
+    env_.scheduler.Post(vacancy / 2, [this] { RefuseAll(); });
+  }
+  env_.scheduler.Post(vacancy, [this, old, to = *next, lost_since = now - lag] {
+    Promote(old, to, lost_since);
+    ServeAgain();
+  });
+}
+
+// A primary is held for dead, and nobody has its slots (cluster-require-full-coverage).
+void ModelCluster::RefuseAll() {
+  env_.Note("cluster", "is down");
+  for (Node& node : nodes_) {
+    node.refuses = true;
+  }
+}
+
+// Somebody has them; the nodes hear of it one after the other.
+void ModelCluster::ServeAgain() {
+  constexpr Duration kEach = milliseconds(31);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].refuses) {
+      env_.scheduler.Post(kEach * static_cast<int>(i), [this, i] {
+        env_.Note(NameOf(i), "is up");
+        nodes_[i].refuses = false;
+        nodes_[i].well_since = env_.scheduler.Now();
+      });
+    }
+  }
 }
 
 void ModelCluster::Isolate(std::size_t node, State state) {

@@ -24,6 +24,7 @@ std::unique_ptr<ModelCluster> World::DrawCluster() {
   shape.cuts = kind == 3 && env_.Chance(0.5);
   shape.shards_only = env_.Chance(0.2);
   shape.unnamed = env_.Chance(0.2);
+  shape.full_coverage = shape.failovers && setup_.max_hold > Duration::zero();
   if (shape.failovers) {
     server_.slow = env_.Chance(0.5) ? 0.01 : 0;
     server_.slow_max = milliseconds(env_.Between(1, 300));

@@ -261,6 +261,39 @@ def with_max_hold_a_killed_primary_is_a_pause_for_what_had_not_left(env):
 
 
 @case(timeout=90)
+def with_max_hold_a_cluster_that_refuses_everything_for_a_while_is_a_pause(env):
+    """As a cluster is by default (cluster-require-full-coverage): without one primary no node serves anything."""
+    cluster, daemon = _stack(env, {"upstream": {"command_timeout": "2s", "max_hold": "30s"}}, replicas=1)
+    keys = [f"down:{i}" for i in range(48)]
+    dead = cluster.nodes[0]
+    of_others = [key for key in keys if cluster.owner(key) is not dead]
+    of_dead = [key for key in keys if key not in of_others]
+    with daemon.connect() as conn, daemon.connect() as other, daemon.connect() as third:
+        equal(set(conn.pipeline(*[("SET", key, "0") for key in keys])), {b"OK"})
+        eventually(lambda: cluster.nodes[3].cmd("DBSIZE") == dead.cmd("DBSIZE"), "the replica has the keys")
+        dead.kill()
+        killed = time.monotonic()
+        eventually(lambda: daemon.metrics().total("nearcached_upstream_closed_total") > 0, "the loss is noticed")
+        third.send(encode("MULTI") + encode("INCR", of_dead[0]) + encode("GET", of_dead[0]) + encode("EXEC"))
+        rounds, longest = 0, 0.0
+        while cluster.nodes[3].role() != "master" or rounds < 20:
+            rounds += 1
+            started = time.monotonic()
+            commands = [command for key in of_others for command in (("INCR", key), ("APPEND", key, ""), ("GET", key))]
+            replies = conn.pipeline(*commands)
+            longest = max(longest, time.monotonic() - started)
+            equal(replies, [reply for _ in of_others for reply in (rounds, len(str(rounds)), b"%d" % rounds)])
+            true(time.monotonic() - killed < 60, "nobody was promoted")
+        equal(set(other.pipeline(*[("INCR", key) for key in of_dead[1:]])), {1})
+        equal([third.read_frame()[0] for _ in range(4)], [b"OK", b"QUEUED", b"QUEUED", [1, b"1"]])
+        refused = daemon.metrics().total("nearcached_cluster_redirects_total", kind="cluster_down")
+        env.note(f"{rounds} pipelines of {3 * len(of_others)}: the longest took {longest:.2f} s, nothing failed; "
+                 f"{refused:.0f} requests were refused with CLUSTERDOWN")
+        true(refused > 0, "the cluster never was down")
+        equal(daemon.metrics().total("nearcached_cluster_requests_held"), 0)
+
+
+@case(timeout=90)
 def with_max_hold_reads_that_a_dying_primary_had_are_answered_by_its_successor(env):
     """GETs, which L1 keeps, and STRLENs, which it does not: sent, and unanswered when the node dies."""
     hold = 60

@@ -51,6 +51,9 @@ TEST_CASE("TRYAGAIN and CLUSTERDOWN are told apart from other errors") {
   CHECK(Parse("-TRYAGAIN Multiple keys request during rehashing of slot\r\n").kind ==
         Kind::kTryAgain);
   CHECK(Parse("-CLUSTERDOWN The cluster is down\r\n").kind == Kind::kClusterDown);
+  CHECK(Parse("-CLUSTERDOWN The cluster is down and only accepts read commands\r\n").kind ==
+        Kind::kClusterDown);
+  CHECK(Parse("-CLUSTERDOWN Hash slot not served\r\n").kind == Kind::kUnserved);
   CHECK(Parse("-ERR no such thing\r\n").kind == Kind::kNone);
   CHECK(Parse("+MOVED 1 127.0.0.1:6381\r\n").kind == Kind::kNone);
 }
