@@ -462,7 +462,9 @@ constexpr Row kRows[] = {
      "no other. `prefer_replica`: a replica where one can be read, else the primary. `replica`: "
      "the same, but an error when there is no replica. `nearest`: whichever of them all answers "
      "quickest. A key that was written through this sidecar is read from the primary until the "
-     "replica has the write. Not with a cluster, nor with `identity: client`."},
+     "replica has the write. In a cluster: reads of one key, by each shard's own replicas. Not "
+     "with "
+     "`identity: client`."},
     {"upstream.replica_lag_max", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::replica_lag_max>(), Time(100 * kMs, kDay), kFree, kLive,
      kPublic, kOptional,

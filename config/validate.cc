@@ -103,9 +103,6 @@ class Checker {
   void CheckReadFrom() {
     const UpstreamConfig& upstream = config_.upstream;
     const std::string given = "is " + upstream.read_from;
-    if (upstream.topology == TopologyKind::kCluster) {
-      Fail("upstream.read_from", given + ", which is not there for a cluster: say primary");
-    }
     if (upstream.identity == "client") {
       Fail("upstream.read_from",
            given + ", which is not there with upstream.identity: client: say primary");

@@ -218,12 +218,14 @@ void RegisterReplicas(MetricRegistry& registry, const ReplicaStats& stats) {
       registry, "nearcached_replica_reads_total",
       "Reads that upstream.read_from concerns, by who was asked and why: a replica; the "
       "primary, because no replica is known to have the key's last write, because it "
-      "is nearer, or because no replica can be read; nobody.",
+      "is nearer, because no replica can be read, or, in a cluster, because the command is not of "
+      "one key or its reply would not show that the key has moved; nobody.",
       "to")
       .Add("replica", stats.reads)
       .Add("primary_recent_write", stats.recent_write)
       .Add("primary_nearer", stats.nearer)
       .Add("primary_no_replica", stats.none)
+      .Add("primary_unfit", stats.unfit)
       .Add("refused", stats.refused);
   registry.AddCounter("nearcached_replica_reads_asked_again_total",
                       "Reads that a replica did not answer, and the primary was asked for.", {},
@@ -233,9 +235,10 @@ void RegisterReplicas(MetricRegistry& registry, const ReplicaStats& stats) {
   registry.AddGauge("nearcached_replicas", "Replicas that are watched.", {}, &stats.known);
   registry.AddGauge("nearcached_replicas_readable", "Of them, those that can be read.", {},
                     &stats.readable);
-  registry.AddGauge("nearcached_replica_missing",
-                    "1 while upstream.read_from asks for replicas and none can be read.", {},
-                    &stats.missing);
+  registry.AddGauge(
+      "nearcached_replica_missing",
+      "Primaries of which no replica can be read while upstream.read_from asks for one.", {},
+      &stats.missing);
   registry.AddGauge("nearcached_replica_links", "Links to replicas that stand.", {},
                     &stats.links.links_ready);
   LabelledCounters(registry, "nearcached_replica_questions_total",

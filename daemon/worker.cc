@@ -10,6 +10,8 @@
 #include "daemon/base/check.h"
 #include "daemon/base/log.h"
 #include "daemon/command/ascii.h"
+#include "daemon/upstream/cluster_replicas.h"
+#include "daemon/upstream/replica_set.h"
 
 namespace nearcached {
 namespace {
@@ -145,9 +147,14 @@ std::unique_ptr<Identities> Worker::MakeIdentities(Dialer& dialer) {
       [this](const Upstream& upstream) { server_.CloseUsersOf(upstream); });
 }
 
-std::unique_ptr<ReplicaSet> Worker::MakeReplicas(Dialer& dialer) {
-  if (config_.upstream.read_from == "primary" || cluster_ != nullptr) {
+std::unique_ptr<Replicas> Worker::MakeReplicas(Dialer& dialer) {
+  if (config_.upstream.read_from == "primary") {
     return nullptr;
+  }
+  if (cluster_ != nullptr) {
+    return std::make_unique<ClusterReplicas>(
+        ClusterReplicas::Deps{scheduler_, dialer, config_.upstream, rng_, commands_, coherence_,
+                              *cluster_, replica_stats_});
   }
   return std::make_unique<ReplicaSet>(ReplicaSet::Deps{scheduler_, dialer, *topology_,
                                                        config_.upstream, rng_, commands_,

@@ -36,7 +36,8 @@
 #include "daemon/upstream/identities.h"
 #include "daemon/upstream/invalidation_channel.h"
 #include "daemon/upstream/pool.h"
-#include "daemon/upstream/replica_set.h"
+#include "daemon/upstream/replica_stats.h"
+#include "daemon/upstream/replicas.h"
 #include "daemon/upstream/topology.h"
 #include "daemon/upstream/topology_stats.h"
 
@@ -118,7 +119,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
     return cluster_ != nullptr ? cluster_->TrackingText() : pool_.TrackingText();
   }
   // Null where only the primary is read from.
-  [[nodiscard]] const ReplicaSet* replicas() const { return replicas_.get(); }
+  [[nodiscard]] const Replicas* replicas() const { return replicas_.get(); }
   [[nodiscard]] const ReplicaStats& replica_stats() const { return replica_stats_; }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
@@ -134,7 +135,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   std::unique_ptr<Cluster> MakeCluster(Dialer& dialer);
   std::unique_ptr<Identities> MakeIdentities(Dialer& dialer);
   Cluster::Deps ClusterDeps(Dialer& dialer);
-  std::unique_ptr<ReplicaSet> MakeReplicas(Dialer& dialer);
+  std::unique_ptr<Replicas> MakeReplicas(Dialer& dialer);
   [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
   void OnPrimaryChanged() override;
   void OnDiedUnread(std::string_view key) override;
@@ -166,7 +167,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   std::unique_ptr<Identities> identities_;  // where clients log in to the upstream themselves
   Coherence coherence_;
   ReplicaStats replica_stats_;
-  std::unique_ptr<ReplicaSet> replicas_;         // where reads may go to replicas
+  std::unique_ptr<Replicas> replicas_;           // where reads may go to replicas
   std::unique_ptr<RecentWrites> recent_writes_;  // and then
   EventStats event_stats_;
   InvalidationChannel events_;

@@ -144,19 +144,18 @@ AdminRow ClusterRow(const Worker& worker) {
   return row;
 }
 
-void AppendReplicaRows(const ReplicaSet& replicas, std::vector<AdminRow>& rows) {
-  const auto micros = [](Duration d) {
-    return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
-  };
-  if (rows.size() == 1) {
-    rows.front().emplace_back("round_trip_us", micros(replicas.primary_round_trip()));
-  }
-  for (const ReplicaSet::Report& report : replicas.Reports()) {
+std::int64_t Micros(Duration d) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+}
+
+void AppendReplicaRows(const Replicas& replicas, std::vector<AdminRow>& rows) {
+  for (const Replicas::Report& report : replicas.Reports()) {
     rows.push_back({{"replica", report.node},
+                    {"primary", report.primary},
                     {"state", report.why_not.empty() ? "readable" : "not readable"},
                     {"why", report.why_not},
                     {"older_at_most_ms", ToMillis(report.older_than_now)},
-                    {"round_trip_us", micros(report.round_trip)},
+                    {"round_trip_us", Micros(report.round_trip)},
                     {"nearest", report.nearest ? "yes" : "no"},
                     {"links", Number(report.links)}});
   }
@@ -181,6 +180,8 @@ std::vector<AdminRow> UpstreamRows(const Worker& worker) {
       AppendTotals(worker.upstream_stats(), rows.back());
     });
     if (worker.replicas() != nullptr) {
+      const Duration own = worker.replicas()->primary_round_trip();
+      rows.front().emplace_back("round_trip_us", Micros(own));
       AppendReplicaRows(*worker.replicas(), rows);
     }
     return rows;
@@ -190,6 +191,9 @@ std::vector<AdminRow> UpstreamRows(const Worker& worker) {
     rows.back().emplace_back("slots", Number(worker.cluster()->SlotsOf(pool)));
     AppendOwnLinks(pool, rows.back());
   });
+  if (worker.replicas() != nullptr) {
+    AppendReplicaRows(*worker.replicas(), rows);
+  }
   rows.push_back(ClusterRow(worker));
   return rows;
 }

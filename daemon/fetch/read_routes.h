@@ -20,6 +20,9 @@ namespace nearcached {
 class ReadRoutes {
  public:
   struct Ask {
+    std::string_view command{};  // its name, as in CommandRow
+    std::string_view key{};      // the first one
+    bool single = true;          // the only one
     DbIndex db = 0;
     proto::Protocol protocol = proto::Protocol::kResp2;
     // Any number, always the same of one client: it is then sent to the same replica as long as
@@ -29,8 +32,11 @@ class ReadRoutes {
     MonoTime since = MonoTime::min();
   };
   struct Route {
-    UpstreamLink* link = nullptr;  // outlives the client; null: the primary's lane
-    std::string_view refusal;      // neither may answer; valid until the next call
+    UpstreamLink* link = nullptr;  // to be used at once, if at all; null: the primary's lane
+    std::uint64_t lane = 0;        // of `link`: no other link's, ever
+    // Reads of one client on two such links may be under way at a time if they share no key.
+    bool beside_others = false;
+    std::string_view refusal{};  // neither may answer; valid until the next call
   };
 
   virtual Route RouteRead(const Ask& ask) = 0;

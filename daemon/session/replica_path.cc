@@ -10,7 +10,7 @@
 // A client's requests that touch the same key must not overtake each other, on two links or three:
 // a read whose key is in an unanswered request on the lane follows there, and what touches a key of
 // an unanswered read at a replica waits for that. All reads that a client has at replicas at one
-// time are on one link.
+// time are on one link, or, in a cluster, all that share a key.
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -36,7 +36,10 @@ std::optional<bool> Dispatcher::ReadFromReplica(Session& session, const Request&
       ExtractKeys(row, request.args, visits_) != KeysVerdict::kKeys) {
     return std::nullopt;
   }
-  ReadRoutes::Ask ask{.db = session.client.db,
+  ReadRoutes::Ask ask{.command = row.name,
+                      .key = visits_.front().key,
+                      .single = visits_.size() == 1,
+                      .db = session.client.db,
                       .protocol = session.client.protocol,
                       .client = session.id(),
                       .since = MonoTime::min()};
@@ -62,11 +65,17 @@ std::optional<bool> Dispatcher::ReadFromReplica(Session& session, const Request&
     return std::nullopt;
   }
   const std::size_t own = session.open.at_replica();
-  if ((own != 0 && route.link != session.replica_link) || route.link->Crowded(own)) {
+  const bool several = own != 0 && (session.on_replica_lanes || route.lane != session.replica_lane);
+  const bool meets =
+      several && (!route.beside_others || std::ranges::any_of(visits_, [&](const auto& visit) {
+        return session.open.MayBeAtReplica(context_.hasher(visit.key));
+      }));
+  if (meets || route.link->Crowded(own)) {
     session.ParkUntil(Session::Park::kUpstream);
     return false;
   }
-  session.replica_link = route.link;
+  session.replica_lane = route.lane;
+  session.on_replica_lanes = several;
   const std::uint64_t seq = session.Wait(std::move(pending));
   SendRequest out{.bytes = request.raw,
                   .sink = &session.sink(),

@@ -200,7 +200,8 @@ class Session final : private ByteStreamHandler {
   ClientState client;
   PinState pin;
   OpenRequests open;
-  const UpstreamLink* replica_link = nullptr;  // that of open.at_replica()
+  std::uint64_t replica_lane = 0;  // the latest of open.at_replica()
+  bool on_replica_lanes = false;   // there are others among them
 
   bool dirty = false;      // in the server's flush list
   bool resumable = false;  // in the server's resume list

@@ -196,6 +196,12 @@ TrackingState Cluster::StateFor(const CacheKey& key) {
                                               : nodes_.pool(node).StateFor(key);
 }
 
+std::optional<Endpoint> Cluster::PrimaryOf(std::string_view key) const {
+  const Slot slot = SlotOf(key);
+  const NodeIndex node = slots_.owner(slot);
+  return node == kNoNode || slots_.shut(slot) ? std::nullopt : std::optional(nodes_.endpoint(node));
+}
+
 std::vector<Endpoint> Cluster::Primaries() const {
   std::vector<Endpoint> endpoints;
   endpoints.reserve(primaries_.size());

@@ -84,6 +84,9 @@ class Cluster final : public Upstream,
   void ForEachPool(const std::function<void(const Pool&)>& visit) const { nodes_.Visit(visit); }
   // Every node that owns slots, as the newest map has it; empty before the first.
   [[nodiscard]] std::vector<Endpoint> Primaries() const;
+  // The node that owns the key's slot; nothing while it is nobody's, or has just moved and is not
+  // settled.
+  [[nodiscard]] std::optional<Endpoint> PrimaryOf(std::string_view key) const;
   // How many slots the node of the pool owns.
   [[nodiscard]] std::size_t SlotsOf(const Pool& pool) const;
   [[nodiscard]] std::string TrackingText() const;
@@ -282,6 +285,7 @@ class Cluster final : public Upstream,
   bool WaitOutDown(OpId id, NodeIndex node);
   void EndDown(Op& op);
   void NoteServed(OpId id, NodeIndex node);
+  void RefuseHeld(const std::vector<OpId>& refused);
   void AskWhetherDown(const NodeLane& lane, Down& down);
   void GoOn(const std::vector<OpId>& held);
   void TryLater(OpId id);

@@ -268,6 +268,7 @@ bool ClusterExclusive::Follow(Request& request, const Redirect& redirect) {
     Request asking;
     asking.kind = Kind::kAsking;
     asking.bytes.assign(proto::kAskingRequest);
+    asking.timeout = request.timeout;  // deadlines of a link's requests never fall
     asking.script = std::exchange(request.script, nullptr);  // nothing may come between the two
     queued_.push_back(std::move(asking));
   }

@@ -142,8 +142,15 @@ void Cluster::LookAtAway() {
   if (moved || ended) {
     const MonoTime now = deps_.scheduler.Now();
     std::vector<OpId> waited;
+    std::vector<OpId> refused;
     for (const auto& [lane, queue] : std::exchange(away_, {})) {
+      const auto down = down_.find(lane);
+      const bool over = down != down_.end() && !down->second.open && !DownHolds(down->second);
       for (const OpId id : queue) {
+        if (over && At(id).down) {
+          refused.push_back(id);
+          continue;
+        }
         At(id).deadline = now + At(id).left;
         LeaveSlot(At(id), waited);
         waited.push_back(id);
@@ -151,6 +158,7 @@ void Cluster::LookAtAway() {
     }
     std::sort(waited.begin(), waited.end(),
               [this](OpId a, OpId b) { return At(a).order < At(b).order; });
+    RefuseHeld(refused);
     GoOn(waited);
   }
   if (away_.empty()) {
@@ -178,7 +186,8 @@ void Cluster::GoOn(const std::vector<OpId>& held) {
 // replica has taken over (cluster-require-full-coverage). With max_hold that is a pause: what was
 // refused waits, and what comes behind it on its lane too. CLUSTER INFO, asked on the same lane,
 // tells when it is over; its answer comes behind those of all that was under way there, so nothing
-// of that is overtaken.
+// of that is overtaken. Without that answer nothing is asked again: when max_hold is over, what was
+// refused is refused.
 
 bool Cluster::DownHolds(const Down& down) const {
   return !down.open && deps_.scheduler.Now() - down.since < Duration(deps_.config.max_hold);
@@ -273,12 +282,17 @@ void Cluster::NoteServed(OpId id, NodeIndex node) {
     take_overtaken(shut->second);
   }
   std::erase_if(away_, [](const auto& waiting) { return waiting.second.empty(); });
-  for (const OpId other : overtaken) {
-    held_bytes_ -= At(other).bytes.size();
+  RefuseHeld(overtaken);
+}
+
+// Their first answer is their answer.
+void Cluster::RefuseHeld(const std::vector<OpId>& refused) {
+  for (const OpId id : refused) {
+    held_bytes_ -= At(id).bytes.size();
     cluster_stats_.requests_held.Sub();
-    Lose(other, kErrClusterDown, false);
-    if (At(other).due == 0) {
-      FreeOp(other);
+    Lose(id, kErrClusterDown, false);
+    if (At(id).due == 0) {
+      FreeOp(id);
     }
   }
 }

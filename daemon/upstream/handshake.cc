@@ -48,6 +48,8 @@ std::vector<std::string> Handshake::Command() const {
       return {"PING"};
     case Step::kRole:
       return {"ROLE"};
+    case Step::kReadOnly:
+      return {"READONLY"};
     case Step::kTracking: {
       std::vector<std::string> on = {"CLIENT", "TRACKING", "ON"};
       if (terms_.tracking_options != nullptr) {
@@ -87,6 +89,9 @@ Handshake::Verdict Handshake::Advance(Step to) {
     to = Step::kPing;
   }
   if (to == Step::kRole && !terms_.primary_only) {
+    to = Step::kReadOnly;
+  }
+  if (to == Step::kReadOnly && !terms_.read_only) {
     to = Step::kTracking;
   }
   if (to == Step::kTracking && (!terms_.track || protocol_ != proto::Protocol::kResp3)) {
@@ -140,7 +145,7 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
 // which would answer reads from its own, older data.
 Handshake::Verdict Handshake::OnRole(const UpstreamReply& reply) {
   if (IsForClients(reply)) {
-    return Advance(Step::kTracking);  // the sidecar's control links have found it, and watch
+    return Advance(Step::kReadOnly);  // the sidecar's control links have found it, and watch
   }
   const auto role = ParseRole(reply);
   if (!role.ok()) {
@@ -151,7 +156,7 @@ Handshake::Verdict Handshake::OnRole(const UpstreamReply& reply) {
     failure_ = "the node is a replica";
     return Verdict::kFailed;
   }
-  return Advance(Step::kTracking);
+  return Advance(Step::kReadOnly);
 }
 
 Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
@@ -185,6 +190,8 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       return Advance(Step::kRole);
     case Step::kRole:
       return OnRole(reply);
+    case Step::kReadOnly:
+      return reply.is_error() ? Fail("READONLY", reply) : Advance(Step::kTracking);
     case Step::kTracking:
       armed_ = !reply.is_error();
       if (!armed_) {

@@ -2,8 +2,9 @@
 // will tell us of changes. Pure: replies in, the next command or a verdict out.
 //
 // HELLO proto [AUTH user password] [SETNAME name]; where HELLO is unknown or RESP2 is wanted, AUTH
-// and CLIENT SETNAME; then SELECT, where the primary may change ROLE, and for fill links CLIENT
-// TRACKING ON (consistency.md R6: arm, then fill). https://redis.io/docs/latest/commands/hello/
+// and CLIENT SETNAME; then SELECT, where the primary may change ROLE, to a cluster's replicas
+// READONLY, and for fill links CLIENT TRACKING ON (consistency.md R6: arm, then fill).
+// https://redis.io/docs/latest/commands/hello/ https://redis.io/docs/latest/commands/readonly/
 #pragma once
 
 #include <cstdint>
@@ -34,6 +35,7 @@ struct HandshakeTerms {
   bool track = false;              // ask for CLIENT TRACKING
   const std::vector<std::string>* tracking_options = nullptr;  // after ON; null: none
   bool primary_only = false;                                   // ask for ROLE, and refuse a replica
+  bool read_only = false;  // a cluster's replica: say READONLY, or it redirects every read
   LoginKind login = LoginKind::kOwn;
   bool identify = false;  // ask which client the server takes us for
 };
@@ -78,6 +80,7 @@ class Handshake {
     kSelect,
     kPing,
     kRole,
+    kReadOnly,
     kTracking,
     kDone
   };

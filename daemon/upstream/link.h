@@ -85,9 +85,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
     Purpose purpose = Purpose::kLane;
     DbIndex db = 0;
     proto::Protocol protocol = proto::Protocol::kResp2;
-    bool track = false;    // kFill: ask for tracking
-    std::uint16_t id = 0;  // kFill: FillOwner::link; else for logs
-    bool retry = true;     // reconnect by itself after a loss, without waiting for a request
+    bool track = false;      // kFill: ask for tracking
+    std::uint16_t id = 0;    // kFill: FillOwner::link; else for logs
+    bool read_only = false;  // as HandshakeTerms
+    bool retry = true;       // reconnect by itself after a loss, without waiting for a request
   };
   enum class State : std::uint8_t { kClosed, kConnecting, kHandshake, kReady, kBackoff };
 

@@ -114,6 +114,7 @@ void Link::OnOpen() {
       .track = spec_.track,
       .tracking_options = context_.tracking_options,
       .primary_only = context_.topology.changes(),
+      .read_only = spec_.read_only,
       .login = context_.login,
       .identify = spec_.purpose == Purpose::kExclusive || spec_.purpose == Purpose::kTracker});
   SendHandshake();

@@ -109,9 +109,11 @@ std::vector<Replica::Seat>& Replica::SeatsOf(const LaneKey& key) {
         Link::Spec{.purpose = Link::Purpose::kLane,
                    .db = key.first,
                    .protocol = key.second,
-                   .id = static_cast<std::uint16_t>(i)});
+                   .id = static_cast<std::uint16_t>(i),
+                   .read_only = deps_.clustered});
     auto lane = std::make_unique<SecondChance>(
-        *link, deps_.primary, static_cast<SecondChance::Observer&>(*this), deps_.stats);
+        *link, deps_.primary, static_cast<SecondChance::Observer&>(*this), deps_.stats,
+        ++deps_.stats.lanes_made, deps_.clustered);
     seats.push_back({std::move(link), std::move(lane)});
   }
   return seats;
@@ -198,6 +200,13 @@ void Replica::Reconnect() {
 
 void Replica::Close(std::string_view why) {
   ForEachLink([&](const LaneKey& /*key*/, Link& link) { link.Close(why); });
+}
+
+bool Replica::closed() const {
+  return !asking_ && std::ranges::all_of(lanes_, [](const auto& lanes) {
+    return std::ranges::all_of(
+        lanes.second, [](const Seat& seat) { return seat.link->state() == Link::State::kClosed; });
+  });
 }
 
 std::size_t Replica::links_standing() const {

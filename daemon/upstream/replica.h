@@ -4,8 +4,7 @@
 // once the replica was found fit after the lane had connected, so that what answers on it is the
 // process that was looked at and not one that has taken its place with older data.
 //
-// Owned by the set; loop thread only. Never freed while the worker runs, since clients may wait for
-// its lanes.
+// Owned by the set; loop thread only.
 #pragma once
 
 #include <functional>
@@ -45,6 +44,7 @@ class Replica final : private LinkObserver, private SecondChance::Observer {
     Upstream& primary;     // who is asked what the replica does not answer
     const ReplicationClock& clock;
     ReplicaStats& stats;
+    bool clustered = false;          // it is a node of a Redis Cluster
     std::function<void()> on_doubt;  // it should be looked at soon
     std::function<void()> on_look;   // it was
   };
@@ -83,6 +83,8 @@ class Replica final : private LinkObserver, private SecondChance::Observer {
   [[nodiscard]] std::string WhyNot(MonoTime now) const;
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
   [[nodiscard]] std::size_t links_standing() const;
+  // None of its links stands, or is about to, and it is not being asked.
+  [[nodiscard]] bool closed() const;
 
  private:
   struct Seat {

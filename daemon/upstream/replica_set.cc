@@ -42,6 +42,7 @@ void ReplicaSet::Stop() {
   }
   members_.clear();
   nearest_ = nullptr;
+  Count(0, 0, 0);
 }
 
 // ---- who there is -------------------------------------------------------------------------------
@@ -55,6 +56,7 @@ void ReplicaSet::OnTick() {
     asking_primary_ = false;
     primary_round_trip_ = {};
   }
+  Forget();
   for (const Member& member : members_) {
     member.replica->Tick();
   }
@@ -63,6 +65,16 @@ void ReplicaSet::OnTick() {
   } else {
     LookAtReplicas();
   }
+}
+
+// Those nobody names any more, which were closed when that was noticed. Here, because nothing of
+// theirs is in the middle of a callback: the tick is nobody's.
+void ReplicaSet::Forget() {
+  std::erase_if(members_, [this](const Member& member) {
+    const bool gone = !member.listed && member.replica->closed();
+    nearest_ = gone && nearest_ == member.replica.get() ? nullptr : nearest_;
+    return gone;
+  });
 }
 
 void ReplicaSet::LookSoon() {
@@ -117,8 +129,8 @@ void ReplicaSet::Meet(const std::vector<config::HostPort>& nodes) {
     } else if (members_.size() < kReplicasMax) {
       auto replica = std::make_unique<Replica>(
           Replica::Deps{deps_.scheduler, deps_.dialer, deps_.config, deps_.rng, deps_.commands,
-                        deps_.coherence, deps_.primary, clock_, deps_.stats, [this] { LookSoon(); },
-                        [this] { OnLook(); }},
+                        deps_.coherence, deps_.primary, clock_, deps_.stats, deps_.clustered,
+                        [this] { LookSoon(); }, [this] { OnLook(); }},
           endpoint);
       members_.push_back({.replica = std::move(replica)});
     }
@@ -158,12 +170,16 @@ void ReplicaSet::OnLook() {
     known += member.listed ? 1 : 0;
     readable += member.replica->readable(now) ? 1 : 0;
   }
-  deps_.stats.known.Set(known);
-  deps_.stats.readable.Set(readable);
-  deps_.stats.missing.Set(readable == 0 && Settled() ? 1 : 0);
+  Count(known, readable, readable == 0 && Settled() ? 1 : 0);
   if (policy_ == Policy::kNearest) {
     ChooseNearestNode();
   }
+}
+
+void ReplicaSet::Count(std::int64_t known, std::int64_t readable, std::int64_t missing) {
+  deps_.stats.known.Add(known - std::exchange(known_, known));
+  deps_.stats.readable.Add(readable - std::exchange(readable_, readable));
+  deps_.stats.missing.Add(missing - std::exchange(missing_, missing));
 }
 
 // The primary has place 0.
@@ -182,7 +198,7 @@ void ReplicaSet::ChooseNearestNode() {
 
 // ---- where a read goes --------------------------------------------------------------------------
 
-UpstreamLink* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, bool& readable) const {
+SecondChance* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, bool& readable) const {
   if (!replica.readable(deps_.scheduler.Now())) {
     return nullptr;
   }
@@ -195,16 +211,17 @@ UpstreamLink* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, bool& readabl
 ReadRoutes::Route ReplicaSet::RouteRead(const Ask& ask) {
   bool readable = false;
   if (policy_ == Policy::kNearest) {
-    UpstreamLink* const link = nearest_ == nullptr ? nullptr : LaneOf(*nearest_, ask, readable);
-    if (link == nullptr) {
+    SecondChance* const lane = nearest_ == nullptr ? nullptr : LaneOf(*nearest_, ask, readable);
+    if (lane == nullptr) {
       (readable ? deps_.stats.recent_write : deps_.stats.nearer).Add();
+      return {};
     }
-    return {.link = link, .refusal = {}};
+    return {.link = lane, .lane = lane->number()};
   }
   for (std::size_t i = 0; i < members_.size(); ++i) {
     Replica& replica = *members_[(ask.client + i) % members_.size()].replica;
-    if (UpstreamLink* const link = LaneOf(replica, ask, readable)) {
-      return {.link = link, .refusal = {}};
+    if (SecondChance* const lane = LaneOf(replica, ask, readable)) {
+      return {.link = lane, .lane = lane->number()};
     }
   }
   if (readable) {
@@ -221,7 +238,7 @@ ReadRoutes::Route ReplicaSet::RouteRead(const Ask& ask) {
     refusal_ += "; " + report.node + ": " + proto::Printable(report.why_not);
   }
   refusal_ = proto::OwnError(refusal_);
-  return {.link = nullptr, .refusal = refusal_};
+  return {.refusal = refusal_};
 }
 
 std::vector<ReplicaSet::Report> ReplicaSet::Reports() const {
@@ -232,6 +249,7 @@ std::vector<ReplicaSet::Report> ReplicaSet::Reports() const {
     if (member.listed && !IsPrimary(replica)) {
       reports.push_back(
           {.node = replica.endpoint().ToString(),
+           .primary = primary_ == nullptr ? std::string() : primary_->endpoint().ToString(),
            .why_not = replica.WhyNot(now),
            .older_than_now = replica.readable(now) ? now - replica.applied() : Duration::zero(),
            .round_trip = replica.round_trip().value().value_or(Duration::zero()),

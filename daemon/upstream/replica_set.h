@@ -11,7 +11,7 @@
 // What is not known at once: a replica whose data is replaced by an administrator, and that keeps
 // its connections, for up to one health_interval.
 //
-// One per worker, where read_from is not "primary"; loop thread only.
+// One per primary, where read_from is not "primary"; loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@
 #include <vector>
 
 #include "config/config.h"
-#include "daemon/fetch/read_routes.h"
 #include "daemon/upstream/replica.h"
+#include "daemon/upstream/replicas.h"
 #include "daemon/upstream/topology.h"
 
 namespace nearcached {
 
-class ReplicaSet final : public ReadRoutes {
+class ReplicaSet final : public Replicas {
  public:
   static constexpr std::size_t kReplicasMax = 64;
 
@@ -39,40 +39,25 @@ class ReplicaSet final : public ReadRoutes {
     Rng& rng;
     const CommandTable& commands;
     Coherence& coherence;
-    Upstream& primary;
-    ReplicaStats& stats;
+    Upstream& primary;    // or the cluster that it belongs to
+    ReplicaStats& stats;  // of all sets together
+    bool clustered = false;
   };
   // REQUIRES: read_from is not "primary".
   explicit ReplicaSet(const Deps& deps);
-  ~ReplicaSet();
+  ~ReplicaSet() override;
   ReplicaSet(const ReplicaSet&) = delete;
   ReplicaSet& operator=(const ReplicaSet&) = delete;
 
-  // Begins to look for replicas. REQUIRES: the topology was started.
-  void Start();
-  // Another node is the primary, or none is.
-  void OnPrimaryChanged() { LookSoon(); }
-  // Writes what was queued in this turn. Once a turn, before the primary's.
-  void Flush();
-  // As Pool's.
-  void Reconnect();
-  // Closes everything. What was under way is asked of the primary.
-  void Stop();
-
+  // Replicas
+  void Start() override;
+  void OnPrimaryChanged() override { LookSoon(); }
+  void Flush() override;
+  void Reconnect() override;
+  void Stop() override;
   Route RouteRead(const Ask& ask) override;
-
-  // For people: what is known of each replica.
-  struct Report {
-    std::string node;
-    std::string why_not;        // why it cannot be read from; empty: it can
-    Duration older_than_now{};  // its data, at the most; zero: not known
-    Duration round_trip{};      // zero: not known
-    std::size_t links = 0;      // that stand
-    bool nearest = false;
-  };
-  [[nodiscard]] std::vector<Report> Reports() const;
-  // As that of a Report, of the primary.
-  [[nodiscard]] Duration primary_round_trip() const {
+  [[nodiscard]] std::vector<Report> Reports() const override;
+  [[nodiscard]] Duration primary_round_trip() const override {
     return primary_round_trip_.value().value_or(Duration::zero());
   }
 
@@ -85,13 +70,15 @@ class ReplicaSet final : public ReadRoutes {
   void OnPrimaryAnswer(const Result<UpstreamReply>& reply, MonoTime asked);
   void LookAtReplicas();
   void OnLook();
+  void Count(std::int64_t known, std::int64_t readable, std::int64_t missing);
+  void Forget();
   void Meet(const std::vector<config::HostPort>& nodes);
   void ChooseNearestNode();
   [[nodiscard]] bool Settled() const;
   [[nodiscard]] bool IsPrimary(const Replica& replica) const {
     return primary_ != nullptr && primary_->endpoint() == replica.endpoint();
   }
-  UpstreamLink* LaneOf(Replica& replica, const Ask& ask, bool& readable) const;
+  SecondChance* LaneOf(Replica& replica, const Ask& ask, bool& readable) const;
 
   const Deps deps_;
   const Policy policy_;
@@ -102,9 +89,13 @@ class ReplicaSet final : public ReadRoutes {
   RoundTrip primary_round_trip_;
   struct Member {
     std::unique_ptr<Replica> replica;
-    bool listed = true;  // false: nobody names it any more
+    bool listed = true;  // false: nobody names it any more, and it goes with the next tick
   };
   std::vector<Member> members_;
+  // What the gauges hold of ours.
+  std::int64_t known_ = 0;
+  std::int64_t readable_ = 0;
+  std::int64_t missing_ = 0;
   Replica* nearest_ = nullptr;
   std::string refusal_;  // the last one returned
   MonoTime started_{};

@@ -4,16 +4,23 @@
 #include <utility>
 
 #include "daemon/base/check.h"
+#include "daemon/upstream/absent_reply.h"
 #include "daemon/upstream/sick_reply.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
 namespace {
 
-// Errors of a replica that the primary would not give.
+// Errors of a replica that the primary would not give, or would give a better answer than.
 bool IsSick(std::string_view error) {
   const auto sick = SickReplyOf(error);
-  return sick == SickReply::kLoading || sick == SickReply::kMasterDown;
+  return sick == SickReply::kLoading || sick == SickReply::kMasterDown ||
+         sick == SickReply::kClusterDown;
+}
+
+bool IsRedirection(std::string_view error) {
+  return error.starts_with("-MOVED ") || error.starts_with("-ASK ") ||
+         error.starts_with("-TRYAGAIN ");
 }
 
 }  // namespace
@@ -44,8 +51,7 @@ void SecondChance::OnReplyPart(RequestToken token, std::string_view bytes, const
   const auto found = requests_.find(token.seq);
   NC_CHECK(found != requests_.end());
   Request& request = found->second;
-  if (info.type == '-' && last && !request.begun && IsSick(bytes)) {
-    observer_.OnReplicaSick(bytes);
+  if (last && !request.begun && IsForPrimary(bytes)) {
     Request again = std::move(request);
     requests_.erase(found);
     AskPrimary(std::move(again));
@@ -58,6 +64,15 @@ void SecondChance::OnReplyPart(RequestToken token, std::string_view bytes, const
     requests_.erase(found);  // the sink may send something from there
   }
   sink.OnReplyPart(theirs, bytes, info, last);
+}
+
+// Whether a whole reply is none for the client.
+bool SecondChance::IsForPrimary(std::string_view reply) {
+  if (reply.starts_with('-') && IsSick(reply)) {
+    observer_.OnReplicaSick(reply);
+    return true;
+  }
+  return clustered_ && (IsRedirection(reply) || MayMeanAbsent(reply));
 }
 
 std::size_t SecondChance::Backlog(RequestToken token) const {

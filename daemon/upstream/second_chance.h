@@ -1,6 +1,7 @@
 // A lane to a replica whose requests have a second chance: what is not answered there, because the
-// link is lost or the replica says that it cannot serve (LOADING, MASTERDOWN), is asked of the
-// primary, on a lane there.
+// link is lost or the replica says that it cannot serve (LOADING, MASTERDOWN, CLUSTERDOWN), is
+// asked of the primary, on a lane there. Of a cluster's replica, so is what it redirects, and what
+// may be a key that it does not have any more (absent_reply.h).
 //
 // Only reads come here, so asking twice changes nothing. No request of the client overtakes one
 // that is asked again: what touches its keys waits while it is unanswered (replica_path.cc).
@@ -30,9 +31,15 @@ class SecondChance final : public UpstreamLink, private ReplySink {
     ~Observer() = default;
   };
 
-  // All borrowed, and outlive the lane.
-  SecondChance(Link& link, Upstream& primary, Observer& observer, ReplicaStats& stats)
-      : link_(link), primary_(primary), observer_(observer), stats_(stats) {}
+  // All borrowed, and outlive the lane. `number` is no other lane's, nor was ever.
+  SecondChance(Link& link, Upstream& primary, Observer& observer, ReplicaStats& stats,
+               std::uint64_t number, bool clustered)
+      : link_(link),
+        primary_(primary),
+        observer_(observer),
+        stats_(stats),
+        number_(number),
+        clustered_(clustered) {}
   ~SecondChance();
   SecondChance(const SecondChance&) = delete;
   SecondChance& operator=(const SecondChance&) = delete;
@@ -42,6 +49,7 @@ class SecondChance final : public UpstreamLink, private ReplySink {
   std::string_view Send(SendRequest& request) override;
   [[nodiscard]] bool StuckAt(MonoTime now) override { return link_.StuckAt(now); }
   [[nodiscard]] bool Crowded(std::size_t own) const override { return link_.Crowded(own); }
+  [[nodiscard]] std::uint64_t number() const { return number_; }
 
  private:
   struct Request {
@@ -57,12 +65,15 @@ class SecondChance final : public UpstreamLink, private ReplySink {
                    bool last) override;
   [[nodiscard]] std::size_t Backlog(RequestToken token) const override;
   void OnReplyLost(RequestToken token, std::string_view error_line, bool mid_reply) override;
+  [[nodiscard]] bool IsForPrimary(std::string_view reply);
   void AskPrimary(Request request);
 
   Link& link_;
   Upstream& primary_;
   Observer& observer_;
   ReplicaStats& stats_;
+  const std::uint64_t number_;
+  const bool clustered_;
   std::unordered_map<std::uint64_t, Request> requests_;  // by our own number
   std::uint64_t next_ = 0;
 };

@@ -10,8 +10,6 @@ namespace nearcached::sim {
 
 namespace {
 
-constexpr int kPort = 6379;
-
 // CRC16/XMODEM, bit by bit; not the product's table, whose mistakes it would share.
 std::uint16_t Crc16(std::string_view text) {
   std::uint16_t crc = 0;
@@ -55,6 +53,12 @@ ModelCluster::ModelCluster(Env& env, const Shape& shape, Duration heed_max)
       ++owner;
     }
     truth_[slot] = {owner, epoch_};
+  }
+  for (const auto& [slot, changed] : touched_) {
+    slot_homes_[slot] = {{0, nodes_[truth_[slot].owner].shard}};
+  }
+  for (std::size_t i = 0; i < shape.shards; ++i) {
+    BeginHistory(i);
   }
   for (Node& node : nodes_) {
     node.view = truth_;
@@ -166,6 +170,9 @@ std::optional<Reply> ModelCluster::Instead(const ModelSession& session, const Mo
   if (Refuses(node)) {
     return Reply::Error("CLUSTERDOWN The cluster is down");
   }
+  if (auto read = ReadAtReplica(session, command, args)) {
+    return read;
+  }
   if (migration_ && migration_->slot == slot && (at == migration_->from || at == migration_->to)) {
     if (at == migration_->from || session.asking) {
       return InsteadMigrating(session, keys);
@@ -208,7 +215,9 @@ std::optional<Reply> ModelCluster::InsteadMigrating(const ModelSession& session,
   if (keys.size() > 1 && here < keys.size()) {
     return Reply::Error("TRYAGAIN Multiple keys request during rehashing of slot");
   }
-  way.moved.insert(keys.begin(), keys.end());
+  for (const std::string& key : keys) {
+    Migrated(key, way.to);
+  }
   return std::nullopt;
 }
 
@@ -239,7 +248,7 @@ bool ModelCluster::AdmitDirect(const Args& args) {
   }
   for (const std::string& key : keys) {
     if (migration_ && migration_->slot == SlotOf(key) && !Live(key)) {
-      migration_->moved.insert(key);
+      Migrated(key, migration_->to);
     }
     if (!serves(HomeOf(key))) {
       return false;

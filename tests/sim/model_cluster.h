@@ -33,6 +33,7 @@ class ModelCluster final : public ServerNodes {
  public:
   // Slots that matter: keys end in {0} … {kTags-1}, see Traffic.
   static constexpr std::size_t kTags = 4;
+  static constexpr int kPort = 6379;  // of every node
   // No node is later to hear of a change than this.
   static constexpr Duration kGossipMax = std::chrono::milliseconds(500);
   // A primary that sees no other stops serving after this.
@@ -48,6 +49,7 @@ class ModelCluster final : public ServerNodes {
     bool cuts = false;           // nodes stop, or cannot be reached by the product
     bool shards_only = false;    // CLUSTER SLOTS is not known any more
     bool unnamed = false;        // nodes do not know their own address
+    bool replica_reads = false;  // replicas answer who says READONLY, from what they have
     bool full_coverage = false;  // while a primary is missing the others refuse everything
   };
 
@@ -60,6 +62,7 @@ class ModelCluster final : public ServerNodes {
 
   // REQUIRES: called before anything connects. `model` outlives this.
   void SetModel(ModelRedis& model) { model_ = &model; }
+  [[nodiscard]] std::uint64_t replica_reads() const { return replica_reads_; }
 
   // ServerNodes
   [[nodiscard]] std::vector<std::string> Hosts() const override;
@@ -67,6 +70,7 @@ class ModelCluster final : public ServerNodes {
   [[nodiscard]] DialOutcome Dialled(const Endpoint& endpoint) const override;
   void Accepted(SimConnection& connection, const Endpoint& endpoint) override;
   [[nodiscard]] Reply Role(std::size_t node) const override;
+  [[nodiscard]] std::string Replication(std::size_t node) const override;
   [[nodiscard]] Reply ClusterReply(std::size_t node, const Args& args) const override;
   [[nodiscard]] std::optional<Reply> Instead(const ModelSession& session,
                                              const ModelCommand& command,
@@ -112,6 +116,16 @@ class ModelCluster final : public ServerNodes {
     MonoTime well_since{};    // as a primary, or the end of what was wrong with it
     std::vector<Claim> view;  // by slot
     std::vector<SimConnection*> connections;
+    // How far a replica is in its primary's history; see model_cluster_replicas.cc.
+    std::string history;
+    mutable std::uint64_t applied = 0;
+    mutable std::uint64_t arrived = 0;
+    mutable MonoTime next_step{};
+  };
+  // From which operation on the shard has a key, or all keys of a slot.
+  struct Home {
+    std::uint64_t op = 0;
+    std::size_t shard = 0;
   };
   // A slot on its way.
   struct Migration {
@@ -132,6 +146,15 @@ class ModelCluster final : public ServerNodes {
                                                        const Args& args) const;
   std::optional<Reply> InsteadMigrating(const ModelSession& session,
                                         const std::set<std::string>& keys);
+  [[nodiscard]] bool HearsPrimary(std::size_t node) const;
+  [[nodiscard]] std::uint64_t Applied(std::size_t node) const;
+  void BeginHistory(std::size_t primary);
+  void Resync(std::size_t node);
+  void Homed(std::vector<Home>& homes, std::size_t node);
+  void Migrated(const std::string& key, std::size_t to);
+  [[nodiscard]] std::size_t ShardAt(const std::string& key, std::uint64_t op) const;
+  std::optional<Reply> ReadAtReplica(const ModelSession& session, const ModelCommand& command,
+                                     const Args& args);
   void Elsewhere(std::size_t node, Slot slot, std::string_view name);
   [[nodiscard]] Reply SlotsReply(std::size_t node) const;
   [[nodiscard]] Reply ShardsReply(std::size_t node) const;
@@ -165,6 +188,10 @@ class ModelCluster final : public ServerNodes {
   std::map<Slot, MonoTime> touched_;                       // of the slots that matter
   std::map<std::pair<std::size_t, Slot>, MonoTime> told_;  // that the slot is not there
   std::optional<Migration> migration_;
+  std::map<Slot, std::vector<Home>> slot_homes_;        // of the slots that matter
+  std::map<std::string, std::vector<Home>> key_homes_;  // of keys that were moved one by one
+  std::uint64_t histories_ = 0;
+  std::uint64_t replica_reads_ = 0;
   MonoTime settled_at_{};  // by then all nodes have heard of the last change
   std::uint32_t epoch_ = 1;
   bool busy_ = false;

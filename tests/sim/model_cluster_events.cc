@@ -32,6 +32,7 @@ void ModelCluster::Claims(std::size_t node, const std::vector<Slot>& slots,
     truth_[slot] = claim;
     if (const auto it = touched_.find(slot); it != touched_.end()) {
       it->second = now;
+      Homed(slot_homes_[slot], node);
     }
   }
   told_.clear();
@@ -60,6 +61,7 @@ void ModelCluster::Claims(std::size_t node, const std::vector<Slot>& slots,
 void ModelCluster::CatchUp(std::size_t node) {
   nodes_[node].apart = false;
   nodes_[node].view = truth_;
+  Resync(node);
   env_.Note(NameOf(node), "knows the cluster again");
 }
 
@@ -145,7 +147,7 @@ void ModelCluster::MigrateSome() {
   }
   const std::string& key = left[env_.rng.Below(left.size())];
   env_.Note(NameOf(migration_->from), "has moved " + key);
-  migration_->moved.insert(key);
+  Migrated(key, migration_->to);
   model_->LeftNode(migration_->from, key);
   env_.scheduler.Post(pause, [this] { MigrateSome(); });
 }
@@ -244,6 +246,7 @@ void ModelCluster::Promote(std::size_t old, std::size_t next, MonoTime lost_sinc
       lost_since);
   nodes_[next].state = State::kPrimary;
   nodes_[next].well_since = env_.scheduler.Now();
+  BeginHistory(next);
   Claims(next, slots, {next});
   ComeBack(old, env_.Between(milliseconds(200), milliseconds(2500)));
 }
@@ -279,6 +282,7 @@ void ModelCluster::StepDown(std::size_t old, std::size_t next) {
   nodes_[old].state = State::kReplica;
   nodes_[next].state = State::kPrimary;
   nodes_[next].well_since = now;
+  BeginHistory(next);
   Claims(next, slots, {old, next});
   model_->WakeBlocked(
       old, [](const std::string&) { return true; },

@@ -54,6 +54,7 @@ constexpr auto kTable = std::to_array<ModelCommand>({
     {"PTTL", 2, false, true, 1, 1, 1, handlers::Pttl},
     {"PUBLISH", 3, false, false, 0, 0, 0, handlers::Publish},
     {"QUIT", -1, false, false, 0, 0, 0, handlers::Quit},
+    {"READONLY", 1, false, false, 0, 0, 0, handlers::ReadOnly},
     {"RENAME", 3, true, false, 1, 2, 1, handlers::Rename},
     {"RESET", 1, false, false, 0, 0, 0, handlers::Reset},
     {"ROLE", 1, false, false, 0, 0, 0, handlers::Role},
@@ -118,7 +119,8 @@ Reply ModelCommandTable(bool clustered) {
   std::vector<Reply> rows;
   rows.reserve(std::size(kTable));
   for (const ModelCommand& command : kTable) {
-    if (clustered || (command.name != "ASKING" && command.name != "CLUSTER")) {
+    if (clustered ||
+        (command.name != "ASKING" && command.name != "READONLY" && command.name != "CLUSTER")) {
       rows.push_back(TableRow(command));
     }
   }

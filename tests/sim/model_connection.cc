@@ -220,6 +220,14 @@ Reply Asking(const Call& call) {
   return Reply::Ok();
 }
 
+Reply ReadOnly(const Call& call) {
+  if (!call.model.clustered()) {
+    return Reply::Error("ERR This instance has cluster support disabled");
+  }
+  call.session.readonly = true;
+  return Reply::Ok();
+}
+
 Reply Quit(const Call& call) {
   if (call.session.connection != nullptr) {
     SimConnection& connection = *call.session.connection;

@@ -56,6 +56,7 @@ Reply Zrem(const Call& call);
 
 // model_connection.cc
 Reply Asking(const Call& call);
+Reply ReadOnly(const Call& call);
 Reply Auth(const Call& call);
 Reply Client(const Call& call);
 Reply Cluster(const Call& call);

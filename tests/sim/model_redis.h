@@ -80,6 +80,7 @@ struct ModelSession final : public PeerHandler {
   bool watch_broken = false;
   bool caching_yes = false;
   bool asking = false;  // ASKING was the command before
+  bool readonly = false;
   std::set<std::string> channels;
   std::optional<Blocked> blocked;
   std::vector<Reply> deferred;  // pushes that wait for the end of the command

@@ -25,6 +25,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "bcast", .method = "bcast", .churn = 2});
     all.push_back({.name = "bcast-faults", .faults = true, .method = "bcast"});
     all.push_back({.name = "replicas", .replicas = true});
+    all.push_back({.name = "cluster-replicas", .replicas = true, .cluster = true});
     return all;
   }();
   return kProfiles;

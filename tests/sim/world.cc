@@ -47,7 +47,7 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                         env_.scheduler.turn_cost_max() * 8;
   if (nodes() != nullptr) {
     model_.SetNodes(*nodes());
-    if (profile_.replicas) {
+    if (profile_.replicas && group_ != nullptr) {
       group_->ServeFromReplicas(model_.store());
     }
   }
@@ -176,7 +176,7 @@ Promises World::MakePromises() const {
 // Who may be the primary, and what the product promises when it is another one. The promises are
 // those of watched_topology.h plus what the simulated network and busy loop take of their own.
 std::unique_ptr<NodeGroup> World::DrawGroup() {
-  if (!profile_.failover && !profile_.replicas) {
+  if (profile_.cluster || (!profile_.failover && !profile_.replicas)) {
     return nullptr;
   }
   NodeGroup::Shape shape;

@@ -25,6 +25,11 @@ std::unique_ptr<ModelCluster> World::DrawCluster() {
   shape.shards_only = env_.Chance(0.2);
   shape.unnamed = env_.Chance(0.2);
   shape.full_coverage = shape.failovers && setup_.max_hold > Duration::zero();
+  if (profile_.replicas) {
+    shape.replica_reads = true;
+    setup_.events = false;  // as with one primary, see DrawGroup
+    setup_.read_from = env_.Chance(0.3) ? "nearest" : "prefer_replica";
+  }
   if (shape.failovers) {
     server_.slow = env_.Chance(0.5) ? 0.01 : 0;
     server_.slow_max = milliseconds(env_.Between(1, 300));
@@ -52,8 +57,8 @@ void World::PromiseOfCluster(Promises& promises) const {
   // side of a split, until some node that knows is asked for the map.
   promises.absence_max = setup_.l1_ttl / 2 + setup_.request_timeout;
   if (shape.splits) {
-    promises.unpushed_max = ModelCluster::kNodeTimeout + ModelCluster::kGossipMax +
-                            setup_.map_interval * 3 + setup_.connect_timeout * 2;
+    promises.unpushed_max += ModelCluster::kNodeTimeout + ModelCluster::kGossipMax +
+                             setup_.map_interval * 3 + setup_.connect_timeout * 2;
   }
 }
 

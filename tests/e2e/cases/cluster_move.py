@@ -19,7 +19,8 @@ from harness.wait import SCALE, equal, eventually, true
 class Load:
     """Writers and readers on `keys` through `daemon` until stopped. Counts what they see."""
 
-    def __init__(self, daemon, keys, writers=2, readers=3):
+    def __init__(self, daemon, keys, writers=2, readers=3, monotonic=True):
+        """`monotonic`: nobody may see an older value after a newer one that no writer was told of yet."""
         self.keys = keys
         self.acked = {key: 0 for key in keys}  # the highest number a writer got OK for
         self.written = {key: 0 for key in keys}
@@ -28,6 +29,7 @@ class Load:
         self.reads = self.writes = 0
         self.last_good = time.monotonic()
         self.longest_gap = 0.0
+        self._monotonic = monotonic
         self._daemon = daemon
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -82,7 +84,7 @@ class Load:
             seen = {}
             while not self._stop.is_set():
                 for key in self.keys:
-                    least = max(self.acked[key], seen.get(key, 0))
+                    least = max(self.acked[key], seen.get(key, 0) if self._monotonic else 0)
                     value = conn.cmd("GET", key)
                     if isinstance(value, RespError):
                         self._error(value)
@@ -92,7 +94,7 @@ class Load:
                         self.stale.append((key, least, value))
                     else:
                         seen[key] = int(value or 0)
-                least = [max(self.acked[key], seen.get(key, 0)) for key in self.keys[:8]]
+                least = [max(self.acked[key], seen.get(key, 0) if self._monotonic else 0) for key in self.keys[:8]]
                 values = conn.cmd("MGET", *self.keys[:8])
                 if isinstance(values, RespError):
                     self._error(values)

@@ -324,6 +324,19 @@ TEST_CASE_FIXTURE(Clustered, "a blocking command follows its key") {
   CHECK(stats().pinned.value() == 0);
 }
 
+TEST_CASE_FIXTURE(Clustered, "one that ASK has sent elsewhere is not waited for for ever") {
+  config.upstream.command_timeout = 2s;
+  StartMapped();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "BLPOP foo 1").empty());
+  CHECK(Answer(client, "BLPOP foo 1", "-ASK 12182 a:1\r\n").empty());
+  server.Answer("ASKING", "+OK\r\n");
+  Turn();
+  CHECK(server.PlaceOf("BLPOP foo 1") == "a:1");
+  Wait(3200ms);
+  CHECK(client.TakeWritten().starts_with("-"));
+}
+
 TEST_CASE_FIXTURE(Clustered, "there is one database") {
   StartMapped();
   FakeConnection& client = Connect();

@@ -50,6 +50,20 @@ TEST_CASE("a RESP2 lane says its name and asks whether the server is ready") {
   CHECK(handshake.server_version().empty());
 }
 
+TEST_CASE("a link to a cluster's replica says that it only reads, or does not stand") {
+  Handshake handshake({.read_only = true});
+  const std::vector<Exchange> before = {{"CLIENT SETNAME nearcached", kOk}, {"PING", kPong}};
+  CHECK(Play(handshake, before) == Verdict::kNext);
+  SUBCASE("taken") {
+    CHECK(Play(handshake, {{"READONLY", kOk}}) == Verdict::kDone);
+  }
+  SUBCASE("refused") {
+    CHECK(Play(handshake, {{"READONLY", "-ERR This instance has cluster support disabled\r\n"}}) ==
+          Verdict::kFailed);
+    CHECK(handshake.failure().find("READONLY") != std::string::npos);
+  }
+}
+
 TEST_CASE("a RESP3 lane says hello") {
   Handshake handshake({.protocol = Protocol::kResp3});
   CHECK(Play(handshake, {{"HELLO 3 SETNAME nearcached", kHello}, {"PING", kPong}}) ==

@@ -52,9 +52,10 @@ class Chance : public LinkFixture, private SecondChance::Observer {
   std::vector<std::string> sick;
   std::optional<SecondChance> lane;
 
-  FakeConnection& Start() {
+  FakeConnection& Start(bool clustered = false) {
     FakeConnection& connection = MakeReady(Purpose::kLane);
-    lane.emplace(*link, primary, static_cast<SecondChance::Observer&>(*this), replica_stats);
+    lane.emplace(*link, primary, static_cast<SecondChance::Observer&>(*this), replica_stats, 1,
+                 clustered);
     return connection;
   }
   ~Chance() override {
@@ -104,6 +105,40 @@ TEST_CASE_FIXTURE(Chance, "what it cannot serve is asked of the primary, and it 
   CHECK(primary.repeatable);
   CHECK(sick.size() == 2);
   CHECK(replica_stats.again.value() == 2);
+}
+
+TEST_CASE_FIXTURE(Chance,
+                  "of a cluster's replica, so is what it redirects or may not have any more") {
+  FakeConnection& connection = Start(true);
+  std::vector<std::string> asked;
+  for (const char* reply :
+       {"-MOVED 5 a:1\r\n", "-ASK 5 a:1\r\n", "-TRYAGAIN later\r\n", "$-1\r\n", "_\r\n", "*-1\r\n",
+        ":0\r\n", ":-2\r\n", "*0\r\n", "%0\r\n", "~0\r\n", "+none\r\n", "$0\r\n\r\n"}) {
+    (void)Read(asked.size());
+    asked.push_back(Wire({"GET", std::to_string(asked.size())}));
+    connection.Feed(reply);
+    CHECK_MESSAGE(primary.sent == asked, reply);
+  }
+  CHECK(sick.empty());
+  CHECK(sink.heard.empty());
+  (void)Read(100);
+  connection.Feed("-CLUSTERDOWN The cluster is down\r\n");
+  CHECK(sick.size() == 1);
+  CHECK(primary.sent.size() == asked.size() + 1);
+  for (const char* reply :
+       {":1\r\n", "$1\r\n0\r\n", "*1\r\n$-1\r\n", "-WRONGTYPE it is a list\r\n"}) {
+    sink.heard.clear();
+    (void)Read(101);
+    connection.Feed(reply);
+    CHECK(sink.heard == Heard{"101: " + std::string(reply)});
+  }
+}
+
+TEST_CASE_FIXTURE(Chance, "elsewhere a key that is not there is not there") {
+  FakeConnection& connection = Start();
+  (void)Read(1);
+  connection.Feed("$-1\r\n");
+  CHECK(sink.heard == Heard{"1: $-1\r\n"});
 }
 
 TEST_CASE_FIXTURE(Chance, "what was on its way when the link was lost is asked of the primary") {
