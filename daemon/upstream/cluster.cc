@@ -228,7 +228,7 @@ NodeIndex Cluster::AnyNode(std::uint64_t session) {
 }
 
 void Cluster::Flush() {
-  if (!away_.empty()) {
+  if (!away_.empty() || away_timer_ != nullptr) {
     LookAtAway();
   }
   Duration oldest_wait{};

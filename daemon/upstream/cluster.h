@@ -279,12 +279,14 @@ class Cluster final : public Upstream,
   std::string_view HoldForNode(NodeIndex node, OpId id);
   [[nodiscard]] bool TakeBack(RequestToken token, std::unique_ptr<Footprint>& footprint) override;
   void LeaveSlot(Op& op, std::vector<OpId>& free);
+  void ShutBehindFill(const Op& op);
   void LookAtAway();
   void OnAwayTimer();
   [[nodiscard]] bool DownHolds(const Down& down) const;
   bool WaitOutDown(OpId id, NodeIndex node);
   void EndDown(Op& op);
   void NoteServed(OpId id, NodeIndex node);
+  void LoseOvertaken(const Op& served);
   void RefuseHeld(const std::vector<OpId>& refused);
   void AskWhetherDown(const NodeLane& lane, Down& down);
   void GoOn(const std::vector<OpId>& held);

@@ -228,6 +228,9 @@ void Cluster::OnFillPart(OpId id, std::uint64_t what, std::string_view bytes, co
   if (what == FillChannel::kValue && down && Redirected(id, op.node, redirect)) {
     return;  // it waits; else it is an answer like any other
   }
+  if (what == FillChannel::kValue && !down) {
+    LoseOvertaken(op);
+  }
   op.begun = op.begun || what == FillChannel::kValue;
   op.sink->OnReplyPart({op.token.owner, what}, bytes, info, last);
   if (what == FillChannel::kTtl && last) {

@@ -5,7 +5,8 @@
 // under way at the old node comes back with a redirection and is sent again to the new one, while
 // newer requests would go there at once and overtake it. So a slot that moves while something is
 // under way is *shut*: newer requests wait until all of that has been answered, which takes about a
-// round trip, and then go on in their order.
+// round trip, and then go on in their order. A slot is also shut behind a fill that is asked again
+// on a lane: what comes behind it may travel on another.
 //
 // Also keeps the *generation* of each slot, which is the epoch of what was filled from it: an owner
 // of L1 entries is a slot (FillOwner{slot + 1, generation}), so that dropping what a moved slot has
@@ -50,6 +51,8 @@ class SlotTable {
   // It has been answered for good. True when the slot was shut and is now open: those who wait may
   // go on. REQUIRES: entered before.
   [[nodiscard]] bool Leave(Slot slot);
+  // Newer requests of the slot wait until what is under way there has been answered.
+  void Shut(Slot slot) { states_[slot].shut = states_[slot].under_way != 0; }
   [[nodiscard]] std::uint32_t under_way(Slot slot) const { return states_[slot].under_way; }
 
  private:

@@ -101,6 +101,7 @@ bool Cluster::TakeBack(RequestToken token, std::unique_ptr<Footprint>& footprint
     op.repeated = true;
     op.plain = op.fill;
     op.footprint = std::move(footprint);
+    ShutBehindFill(op);
   } else if (!op.plain) {
     return false;
   }
@@ -109,6 +110,14 @@ bool Cluster::TakeBack(RequestToken token, std::unique_ptr<Footprint>& footprint
   }
   Settle(id, node);
   return true;
+}
+
+// Reads that fill travel on another lane than what their clients send otherwise. As long as one
+// that is asked again has not been answered, what comes behind it in its slot waits.
+void Cluster::ShutBehindFill(const Op& op) {
+  if (op.used && op.fill && op.entered) {
+    slots_.Shut(op.slot);
+  }
 }
 
 // It counts no more among what its slot's owner has. Those who waited for the slot may be free now.
@@ -176,6 +185,7 @@ void Cluster::GoOn(const std::vector<OpId>& held) {
       Lose(id, refused, false);
       FreeOp(id);
     }
+    ShutBehindFill(At(id));
   }
 }
 
@@ -215,6 +225,7 @@ bool Cluster::WaitOutDown(OpId id, NodeIndex node) {
   op.plain = op.fill;
   op.left = op.deadline - now;
   Wait(away_[lane], id);  // whatever waits already: it was within its link's bounds
+  ShutBehindFill(op);
   if (away_timer_ == nullptr) {
     away_timer_ = deps_.scheduler.After(kAwayLook, [this] { OnAwayTimer(); });
   }
@@ -252,14 +263,22 @@ void Cluster::AskWhetherDown(const NodeLane& lane, Down& down) {
   }
 }
 
-// The node serves again. What it refused a moment ago must not be asked again, there or wherever
-// the slot is now, behind a later request of the same lane that has been carried out by now.
+// The node serves again. Where something waits on the lane, CLUSTER INFO has to say so: behind what
+// was refused there may be more under way that will be served, as this was.
 void Cluster::NoteServed(OpId id, NodeIndex node) {
   const Op& served = At(id);
   if (!served.keyed) {
     return;
   }
-  down_.erase(LaneOf(node, served));
+  LoseOvertaken(served);
+  if (const NodeLane lane = LaneOf(node, served); !away_.contains(lane)) {
+    down_.erase(lane);
+  }
+}
+
+// What was refused a moment ago must not be asked again, there or wherever the slot is now, behind
+// a later request of the same lane that has been carried out by now.
+void Cluster::LoseOvertaken(const Op& served) {
   if (down_waiting_ == 0) {
     return;
   }
@@ -267,8 +286,8 @@ void Cluster::NoteServed(OpId id, NodeIndex node) {
   const auto take_overtaken = [&](std::vector<OpId>& queue) {
     std::erase_if(queue, [&](OpId other) {
       const Op& op = At(other);
-      const bool late =
-          op.down && op.slot == served.slot && op.lane == served.lane && op.order < served.order;
+      const bool late = op.down && op.slot == served.slot && op.lane == served.lane &&
+                        op.fill == served.fill && op.order < served.order;
       if (late) {
         overtaken.push_back(other);
       }

@@ -227,7 +227,7 @@ MUTANTS = [
            by="cluster-replicas"),
     Mutant("down-overtaken", "I1: what was refused is not asked again behind what was served after it",
            "daemon/upstream/cluster_waiting.cc",
-           "op.down && op.slot == served.slot &&", "op.down && op.slot == served.slot && op.fill &&",
+           "op.down && op.slot == served.slot &&", "op.down && op.plain && op.slot == served.slot &&",
            by="unit/app"),
     Mutant("sent-again", "I1: what may have been carried out is not sent again", _OPS,
            "  if (what == kReply) {\n    Lose(id, error_line, mid_reply);",

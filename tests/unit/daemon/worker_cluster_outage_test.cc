@@ -197,6 +197,8 @@ TEST_CASE_FIXTURE(HeldByNode,
   GiveMap(16383);
   Wait(1ms);
   CHECK(server.PlaceOf("GET foo") == "a:1");
+  CHECK(server.Times("SET foo 2") == 0);  // on another lane: it might overtake the read
+  CHECK(Answer(client, "GET foo", Bulk("1")) == Bulk("1"));
   CHECK(server.PlaceOf("SET foo 2") == "a:1");
 }
 
@@ -454,6 +456,47 @@ TEST_CASE_FIXTURE(Refusing, "nor is it at the node that the slot has gone to mea
   CHECK(server.Times("SET foo 2") == 1);
   CHECK(Answer(client, "SET foo 3", "+OK\r\n") == kDown + std::string("+OK\r\n"));
   CHECK(server.Times("SET foo 2") == 1);
+  CHECK(cluster().requests_held.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Refusing, "nor behind what may yet be served, though something else was") {
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  CHECK(Ask(client, "SET foo 2\r\nSET k1 1\r\nSET foo 3").empty());
+  REQUIRE(server.PlaceOf("SET k1 1") == "b:1");
+  CHECK(Answer(client, "SET foo 2", kDown).empty());
+  CHECK(Answer(client, "SET k1 1", "+OK\r\n").empty());
+  Wait(100ms);
+  CHECK(server.Times("SET foo 2") == 1);
+  CHECK(server.Times("CLUSTER INFO") == 1);
+  SUBCASE("it was") {
+    CHECK(Answer(client, "SET foo 3", "+OK\r\n") == kDown + std::string("+OK\r\n+OK\r\n"));
+    CHECK(server.Times("SET foo 2") == 1);
+  }
+  SUBCASE("it was not") {
+    CHECK(Answer(client, "SET foo 3", kDown).empty());
+    SayState("ok");
+    CHECK(Answer(client, "SET foo 2", "+OK\r\n") == "+OK\r\n+OK\r\n");
+    CHECK(Answer(client, "SET foo 3", "+OK\r\n") == "+OK\r\n");
+  }
+  CHECK(cluster().requests_held.value() == 0);
+}
+
+TEST_CASE_FIXTURE(Refusing, "a read that was refused is not asked behind a later one of its key") {
+  config.coalescing.enabled = false;
+  StartMapped();
+  FakeConnection& client = ConnectUsed();
+  FakeConnection& other = Connect();
+  CHECK(Ask(client, "GET foo").empty());
+  CHECK(Ask(other, "GET foo").empty());
+  REQUIRE(server.Times("GET foo") == 2);
+  AnswerFill("foo", kDown, kDown);
+  CHECK(client.TakeWritten().empty());
+  AnswerFill("foo", Bulk("1"));
+  CHECK(other.TakeWritten() == Bulk("1"));
+  CHECK(client.TakeWritten() == kDown);
+  Wait(100ms);
+  CHECK(server.Times("GET foo") == 2);
   CHECK(cluster().requests_held.value() == 0);
 }
 
