@@ -198,37 +198,43 @@ void ReplicaSet::ChooseNearestNode() {
 
 // ---- where a read goes --------------------------------------------------------------------------
 
-SecondChance* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, bool& readable) const {
+SecondChance* ReplicaSet::LaneOf(Replica& replica, const Ask& ask, Misses& misses) const {
   if (!replica.readable(deps_.scheduler.Now())) {
     return nullptr;
   }
-  readable = true;
-  return replica.applied() > ask.since
-             ? replica.Lane(ask.db, ask.protocol, ask.client / members_.size())
-             : nullptr;
+  if (replica.applied() <= ask.since) {
+    misses.behind = true;
+    return nullptr;
+  }
+  SecondChance* const lane = replica.Lane(ask.db, ask.protocol, ask.client / members_.size());
+  misses.no_lane = misses.no_lane || lane == nullptr;
+  return lane;
 }
 
 ReadRoutes::Route ReplicaSet::RouteRead(const Ask& ask) {
-  bool readable = false;
+  Misses misses;
   if (policy_ == Policy::kNearest) {
-    SecondChance* const lane = nearest_ == nullptr ? nullptr : LaneOf(*nearest_, ask, readable);
-    if (lane == nullptr) {
-      (readable ? deps_.stats.recent_write : deps_.stats.nearer).Add();
-      return {};
-    }
-    return {.link = lane, .lane = lane->number()};
-  }
-  for (std::size_t i = 0; i < members_.size(); ++i) {
-    Replica& replica = *members_[(ask.client + i) % members_.size()].replica;
-    if (SecondChance* const lane = LaneOf(replica, ask, readable)) {
+    SecondChance* const lane = nearest_ == nullptr ? nullptr : LaneOf(*nearest_, ask, misses);
+    if (lane != nullptr) {
       return {.link = lane, .lane = lane->number()};
     }
+  } else {
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      Replica& replica = *members_[(ask.client + i) % members_.size()].replica;
+      if (SecondChance* const lane = LaneOf(replica, ask, misses)) {
+        return {.link = lane, .lane = lane->number()};
+      }
+    }
   }
-  if (readable) {
+  if (misses.behind) {
     deps_.stats.recent_write.Add();
     return {};
   }
-  if (policy_ == Policy::kPreferReplica || !Settled()) {
+  if (policy_ == Policy::kNearest && !misses.no_lane) {
+    deps_.stats.nearer.Add();
+    return {};
+  }
+  if (policy_ != Policy::kReplica || misses.no_lane || !Settled()) {
     deps_.stats.none.Add();
     return {};
   }

@@ -63,6 +63,11 @@ class ReplicaSet final : public Replicas {
 
  private:
   enum class Policy : std::uint8_t { kPreferReplica, kReplica, kNearest };
+  // Why a read did not find a lane, of all replicas that it tried.
+  struct Misses {
+    bool behind = false;   // one may not have what was written
+    bool no_lane = false;  // one has, and its lane does not stand yet
+  };
 
   void OnTick();
   void LookSoon();
@@ -78,7 +83,7 @@ class ReplicaSet final : public Replicas {
   [[nodiscard]] bool IsPrimary(const Replica& replica) const {
     return primary_ != nullptr && primary_->endpoint() == replica.endpoint();
   }
-  SecondChance* LaneOf(Replica& replica, const Ask& ask, bool& readable) const;
+  SecondChance* LaneOf(Replica& replica, const Ask& ask, Misses& misses) const;
 
   const Deps deps_;
   const Policy policy_;

@@ -128,28 +128,30 @@ std::vector<std::string> FakeServer::Asked() const {
   return asked;
 }
 
-FakeServer::Peer& FakeServer::PeerOf(std::string_view request) {
-  Peer* found = nullptr;
-  std::uint64_t oldest = next_order_;
-  for (Peer& peer : peers_) {
-    for (const Request& waiting : peer.waiting) {
-      if (!peer.connection->closed() && waiting.text == request && waiting.order < oldest) {
-        oldest = waiting.order;
-        found = &peer;
-      }
+std::map<std::uint64_t, std::size_t> FakeServer::PeersWith(std::string_view request) const {
+  std::map<std::uint64_t, std::size_t> found;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const Peer& peer = peers_[i];
+    const auto waiting = std::ranges::find(peer.waiting, request, &Request::text);
+    if (!peer.connection->closed() && waiting != peer.waiting.end()) {
+      found.emplace(waiting->order, i);
     }
   }
+  return found;
+}
+
+FakeServer::Peer& FakeServer::PeerOf(std::string_view request) {
+  const auto found = PeersWith(request);
   CAPTURE(std::string(request));
-  REQUIRE(found != nullptr);
-  return *found;
+  REQUIRE_FALSE(found.empty());
+  return peers_[found.begin()->second];
 }
 
 FakeConnection& FakeServer::ConnectionOf(std::string_view request) {
   return *PeerOf(request).connection;
 }
 
-std::string FakeServer::PlaceOf(std::string_view request) {
-  const Peer& peer = PeerOf(request);
+std::string FakeServer::PlaceAt(const Peer& peer) const {
   std::size_t index = 0;
   while (&peers_[index] != &peer) {
     ++index;
@@ -157,11 +159,38 @@ std::string FakeServer::PlaceOf(std::string_view request) {
   return dialer_.endpoint(index).ToString();
 }
 
-void FakeServer::Answer(std::string_view request, std::string_view reply) {
-  Peer& peer = PeerOf(request);
+std::string FakeServer::PlaceOf(std::string_view request) {
+  return PlaceAt(PeerOf(request));
+}
+
+std::vector<std::string> FakeServer::PlacesOf(std::string_view request) const {
+  std::vector<std::string> places;
+  for (const auto& [order, index] : PeersWith(request)) {
+    places.push_back(PlaceAt(peers_[index]));
+  }
+  return places;
+}
+
+void FakeServer::AnswerPeer(Peer& peer, std::string_view request, std::string_view reply) {
   REQUIRE(peer.waiting.front().text == request);
   peer.waiting.pop_front();
   peer.connection->Feed(reply);
+}
+
+void FakeServer::Answer(std::string_view request, std::string_view reply) {
+  AnswerPeer(PeerOf(request), request, reply);
+}
+
+void FakeServer::AnswerAt(std::string_view place, std::string_view request,
+                          std::string_view reply) {
+  for (const auto& [order, index] : PeersWith(request)) {
+    if (PlaceAt(peers_[index]) == place) {
+      AnswerPeer(peers_[index], request, reply);
+      return;
+    }
+  }
+  CAPTURE(std::string(place));
+  FAIL("nothing like this waits there");
 }
 
 FakeConnection& FakeServer::tracking_connection() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,10 @@ class FakeServer {
   FakeConnection& ConnectionOf(std::string_view request);
   // The same as an address, "host:port": several servers may be played at once.
   std::string PlaceOf(std::string_view request);
+  // All places where requests that read like this wait, the oldest first.
+  [[nodiscard]] std::vector<std::string> PlacesOf(std::string_view request) const;
+  // As Answer, of the one that waits at `place`.
+  void AnswerAt(std::string_view place, std::string_view request, std::string_view reply);
   // The latest connection that asked for tracking and is open.
   FakeConnection& tracking_connection();
 
@@ -64,8 +69,12 @@ class FakeServer {
 
   void TakeRequests(Peer& peer);
   bool AnswerOwn(Peer& peer);
+  static void AnswerPeer(Peer& peer, std::string_view request, std::string_view reply);
   [[nodiscard]] const std::string* OwnAnswer(std::string_view request) const;
   Peer& PeerOf(std::string_view request);
+  [[nodiscard]] std::string PlaceAt(const Peer& peer) const;
+  // Those with such a request, by the age of the oldest of each.
+  [[nodiscard]] std::map<std::uint64_t, std::size_t> PeersWith(std::string_view request) const;
 
   FakeDialer& dialer_;
   std::deque<Peer> peers_;
