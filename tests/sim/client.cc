@@ -1,6 +1,7 @@
 #include "tests/sim/client.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace nearcached::sim {
@@ -65,6 +66,10 @@ void Client::SendPipeline() {
 }
 
 void Client::Send(std::vector<Request>& batch) {
+  const std::uint64_t before = connection_.sent();
+  const std::uint64_t end = plan_.cut && !plan_.cut->received
+                                ? plan_.cut->bytes
+                                : std::numeric_limits<std::uint64_t>::max();
   std::string bytes;
   for (Request& request : batch) {
     const bool plain = std::all_of(request.args.begin(), request.args.end(), [](const auto& arg) {
@@ -77,7 +82,11 @@ void Client::Send(std::vector<Request>& batch) {
     } else {
       bytes += EncodeCommand(request.args);
     }
-    request.end_offset = connection_.sent() + bytes.size();
+    request.end_offset = before + bytes.size();
+    if (request.end_offset > end) {
+      bytes.resize(end - before);
+      break;  // it is never sent whole
+    }
     checker_.Sent(state_, request);
     env_.Note(name_, "sends " + std::to_string(request.index) + ": " +
                          Printable(EncodeCommand(request.args)));
@@ -89,6 +98,9 @@ void Client::Send(std::vector<Request>& batch) {
     outstanding_.push_back(std::move(request));
   }
   connection_.Send(bytes);
+  if (before + bytes.size() >= end) {
+    Leave(plan_.cut->reset);
+  }
 }
 
 void Client::SayGoodbye() {
@@ -160,6 +172,12 @@ void Client::Leave(bool reset) {
 }
 
 void Client::OnPeerBytes(std::string_view bytes) {
+  const bool cut =
+      plan_.cut && plan_.cut->received && !done_ && received_ + bytes.size() >= plan_.cut->bytes;
+  if (cut) {
+    bytes = bytes.substr(0, plan_.cut->bytes - received_);
+  }
+  received_ += bytes.size();
   reader_.Feed(bytes);
   front_since_ = env_.scheduler.Now();  // a long reply on a narrow path is on its way
   RawReply reply;
@@ -168,6 +186,9 @@ void Client::OnPeerBytes(std::string_view bytes) {
   }
   if (!done_ && reader_.broken()) {
     env_.Fail("I1", name_ + " got bytes that are not RESP: " + Printable(reader_.rest()));
+  }
+  if (cut) {
+    Leave(plan_.cut->reset);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,13 @@ enum class Farewell : std::uint8_t {
   kGarbage,      // sends bytes that are no command
 };
 
+// Where a connection ends for its client, wherever in a request or a reply that is.
+struct Cut {
+  std::uint64_t bytes = 0;  // after so many of them
+  bool received = false;    // that came; else that were sent
+  bool reset = false;       // else it is closed, and what was sent still arrives
+};
+
 struct ClientPlan {
   int requests = 40;
   int depth_max = 8;  // most requests in one pipeline
@@ -35,6 +43,7 @@ struct ClientPlan {
   bool subscriber = false;
   bool slow_reader = false;
   Farewell farewell = Farewell::kClose;
+  std::optional<Cut> cut;  // it may be over before
 };
 
 class Client final : public PeerHandler {
@@ -56,6 +65,9 @@ class Client final : public PeerHandler {
   [[nodiscard]] std::size_t outstanding() const { return outstanding_.size(); }
   // How many requests for data it has sent while it waited for nothing.
   [[nodiscard]] std::uint64_t asked() const { return asked_; }
+  // Bytes, on this connection.
+  [[nodiscard]] std::uint64_t sent() const { return connection_.sent(); }
+  [[nodiscard]] std::uint64_t received() const { return received_; }
 
   void OnPeerBytes(std::string_view bytes) override;
   void OnPeerClosed() override;
@@ -81,6 +93,7 @@ class Client final : public PeerHandler {
   ReplyReader reader_;
   std::deque<Request> outstanding_;
   std::uint64_t asked_ = 0;
+  std::uint64_t received_ = 0;
   std::uint64_t index_ = 0;
   bool subscribed_ = false;
   bool greeted_ = false;

@@ -17,6 +17,10 @@ constexpr Duration kSentinelLagMax = milliseconds(500);
 // Clients are watched for this long at a time; what they ask reaches a node within that.
 constexpr Duration kAskedWithin = milliseconds(100);
 constexpr Duration kOnTheWayMax = milliseconds(300);
+// How long a replica may go on following the primary that was replaced.
+constexpr Duration kFollowsLateMax = milliseconds(2000);
+constexpr std::uint64_t kLost = 1'000'000;
+constexpr std::uint64_t kOffset = 1'000 * kLost;
 
 }  // namespace
 
@@ -190,15 +194,17 @@ std::string NodeGroup::Replication(std::size_t node) const {
   const State state = nodes_[node].state;
   const bool primary = state == State::kPrimary || state == State::kStalePrimary;
   const std::uint64_t op = store_ == nullptr ? 0 : store_->op();
-  const std::string history = "master_replid:h" + std::to_string(epoch_) + "\r\n";
-  return primary ? "role:master\r\n" + history + "master_repl_offset:" + std::to_string(op) + "\r\n"
-                 : "role:slave\r\nmaster_link_status:up\r\n" + history +
-                       "slave_repl_offset:" + std::to_string(Applied(node)) + "\r\n";
+  const std::uint64_t follows = nodes_[node].follows;
+  // A history has more behind it than the next one, which does not have what was lost.
+  const std::uint64_t offset = (primary ? op : Applied(node)) + kOffset - follows * kLost;
+  return std::string(primary ? "role:master\r\nmaster_repl_offset:"
+                             : "role:slave\r\nmaster_link_status:up\r\nslave_repl_offset:") +
+         std::to_string(offset) + "\r\nmaster_replid:h" + std::to_string(follows) + "\r\n";
 }
 
 std::uint64_t NodeGroup::Applied(std::size_t node) const {
   const Node& at = nodes_[node];
-  if (store_ != nullptr && env_.scheduler.Now() >= at.next_step) {
+  if (store_ != nullptr && at.follows == epoch_ && env_.scheduler.Now() >= at.next_step) {
     at.applied = std::exchange(at.arrived, store_->op());
     at.next_step = env_.scheduler.Now() + env_.Between(milliseconds(1), milliseconds(400));
   }
@@ -239,7 +245,7 @@ std::optional<Reply> NodeGroup::Instead(const ModelSession& session, const Model
     at.used = now;
     return std::nullopt;
   }
-  if (store_ != nullptr && at.state == State::kReplica && command.readonly) {
+  if (store_ != nullptr && at.state == State::kReplica && command.readonly && now > at.grace_end) {
     return ReadAtReplica(session, args);
   }
   // What had arrived before it went down may still be executed.
@@ -260,6 +266,9 @@ void NodeGroup::Become(std::size_t node, State state, Duration grace) {
   env_.Note(NameOf(node), std::string("is ") + kNames[static_cast<std::size_t>(state)]);
   nodes_[node].state = state;
   nodes_[node].grace_end = env_.scheduler.Now() + grace;
+  if (state == State::kPrimary || state == State::kReplica) {
+    nodes_[node].follows = epoch_;
+  }
   std::vector<SimConnection*> connections;
   if (state == State::kDown || state == State::kSilent) {
     connections = std::exchange(nodes_[node].connections, {});
@@ -308,8 +317,14 @@ void NodeGroup::Promote(std::size_t next, Duration grace, Duration bound, const 
     }
   }
   primary_ = next;
-  ++epoch_;
+  const std::uint64_t epoch = ++epoch_;
   Become(next, State::kPrimary, Duration::zero());
+  for (Node& node : nodes_) {
+    if (store_ != nullptr && node.state == State::kReplica) {
+      env_.scheduler.Post(env_.Between(Duration::zero(), kFollowsLateMax),
+                          [&node, epoch] { node.follows = std::max(node.follows, epoch); });
+    }
+  }
   if (!sentinels_.empty()) {
     Teach();
   }

@@ -79,7 +79,8 @@ class NodeGroup final : public ServerNodes {
     mutable std::uint64_t applied = 0;
     mutable std::uint64_t arrived = 0;
     mutable MonoTime next_step{};
-    MonoTime used{};  // when it last executed a data command as the primary
+    std::uint64_t follows = 1;  // whose history it has, by epoch; one that is over does not go on
+    MonoTime used{};            // when it last executed a data command as the primary
     std::vector<SimConnection*> connections;
   };
   struct Sentinel;

@@ -215,13 +215,17 @@ class WorkerProduct final : public Product {
   }
 
  private:
-  // stale_if_error: in a turn that begins and ends with every node there nothing stale is served.
+  // stale_if_error: in a turn in which every node is there nothing stale is served.
   void WatchStale() {
     bool up = true;
     worker_->ForEachPool([&](const Pool& pool) { up = up && !pool.gate().away(); });
     const std::uint64_t served = worker_->session_stats().stale_served.value();
-    stale_while_up_ = stale_while_up_ || (up && was_up_ && served != stale_served_);
+    // It may have opened and closed again within the turn.
+    const std::uint64_t opened = worker_->upstream_stats().breaker_opened.value();
+    stale_while_up_ =
+        stale_while_up_ || (up && was_up_ && opened == breaker_opened_ && served != stale_served_);
     was_up_ = up;
+    breaker_opened_ = opened;
     stale_served_ = served;
   }
 
@@ -294,6 +298,7 @@ class WorkerProduct final : public Product {
   bool was_up_ = false;
   bool stale_while_up_ = false;
   std::uint64_t stale_served_ = 0;
+  std::uint64_t breaker_opened_ = 0;
   bool draining_ = false;
   bool finished_ = false;
 };

@@ -26,6 +26,8 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "bcast-faults", .faults = true, .method = "bcast"});
     all.push_back({.name = "replicas", .replicas = true});
     all.push_back({.name = "cluster-replicas", .replicas = true, .cluster = true});
+    all.push_back({.name = "cuts", .cuts = true});
+    all.push_back({.name = "replicas-failover", .failover = true, .replicas = true});
     return all;
   }();
   return kProfiles;

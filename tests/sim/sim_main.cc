@@ -3,6 +3,7 @@
 //
 //   nearcached_sim --seeds 1000                 every profile in turn, from seed 1
 //   nearcached_sim --profile faults --seed 42 --trace      one world, every event printed
+//   nearcached_sim --every-byte --seeds 2       profile cuts: a session is cut at each of its bytes
 //   nearcached_sim --selftest                   the checker against a proxy with planted bugs
 #include <charconv>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -39,6 +41,8 @@ struct Flags {
   bool selftest = false;
   bool verbose = false;
   bool keep_going = false;
+  bool every_byte = false;
+  std::optional<Cut> cut;   // of a single world
   std::string regressions;  // empty: kRegressions where it exists
 };
 
@@ -60,6 +64,7 @@ struct Totals {
 // Names the world for the report when the product ends the process.
 std::uint64_t running_seed = 0;
 const char* running_profile = "";
+std::string running_cut;
 
 void OnAbort(int /*signal*/) {
   // The process is lost and nothing else runs: the rules for signal handlers may be bent.
@@ -68,8 +73,8 @@ void OnAbort(int /*signal*/) {
   for (const std::string& line : LastEventsOfRunningWorld()) {
     std::printf("    %s\n", line.c_str());
   }
-  std::printf("  replay: nearcached_sim --profile %s --seed %llu --trace\n", running_profile,
-              static_cast<unsigned long long>(running_seed));
+  std::printf("  replay: nearcached_sim --profile %s --seed %llu --trace%s\n", running_profile,
+              static_cast<unsigned long long>(running_seed), running_cut.c_str());
   std::fflush(stdout);
   std::_Exit(134);
 }
@@ -77,6 +82,24 @@ void OnAbort(int /*signal*/) {
 bool Number(std::string_view text, std::uint64_t& out) {
   const auto [ptr, ec] = std::from_chars(text.data(), text.data() + text.size(), out);
   return ec == std::errc() && ptr == text.data() + text.size();
+}
+
+// "sent:120:reset": which bytes are counted, how many of them, and whether it is "reset" or
+// "close".
+std::string TextOf(const Cut& cut) {
+  return std::string(cut.received ? "received:" : "sent:") + std::to_string(cut.bytes) +
+         (cut.reset ? ":reset" : ":close");
+}
+
+bool ParseCut(std::string_view text, Cut& cut) {
+  const std::size_t first = text.find(':');
+  const std::size_t last = text.rfind(':');
+  if (first == last || !Number(text.substr(first + 1, last - first - 1), cut.bytes)) {
+    return false;
+  }
+  cut.received = text.substr(0, first) == "received";
+  cut.reset = text.substr(last + 1) == "reset";
+  return TextOf(cut) == text;
 }
 
 // False: something is wrong with the arguments.
@@ -93,6 +116,9 @@ bool ParseValue(std::string_view flag, std::string_view value, Flags& flags) {
   if (flag == "--profile") {
     flags.profile = FindProfile(value);
     return flags.profile != nullptr;
+  }
+  if (flag == "--cut") {
+    return ParseCut(value, flags.cut.emplace());
   }
   if (flag == "--regressions") {
     flags.regressions = value;
@@ -112,6 +138,9 @@ bool ParseFlags(int argc, char** argv, Flags& flags) {
       flags.verbose = true;
     } else if (flag == "--keep-going") {
       flags.keep_going = true;
+    } else if (flag == "--every-byte") {
+      flags.every_byte = true;
+      flags.profile = FindProfile("cuts");
     } else if (i + 1 < argc && ParseValue(flag, argv[i + 1], flags)) {
       ++i;
     } else {
@@ -122,15 +151,16 @@ bool ParseFlags(int argc, char** argv, Flags& flags) {
 }
 
 void PrintFailure(const Failure& failure, std::uint64_t seed, const Profile& profile,
-                  const std::vector<std::string>& last_events) {
+                  const std::vector<std::string>& last_events, const std::string& further) {
   std::printf("FAIL seed %llu profile %s invariant %s: %s\n", static_cast<unsigned long long>(seed),
               std::string(profile.name).c_str(), failure.invariant.c_str(),
               failure.message.c_str());
   for (const std::string& line : last_events) {
     std::printf("    %s\n", line.c_str());
   }
-  std::printf("  replay: nearcached_sim --profile %s --seed %llu --trace\n",
-              std::string(profile.name).c_str(), static_cast<unsigned long long>(seed));
+  std::printf("  replay: nearcached_sim --profile %s --seed %llu --trace%s\n",
+              std::string(profile.name).c_str(), static_cast<unsigned long long>(seed),
+              further.c_str());
 }
 
 class Runner {
@@ -138,12 +168,14 @@ class Runner {
   Runner(const Flags& flags, ProductFactory factory)
       : flags_(flags), factory_(std::move(factory)) {}
 
-  void RunOne(std::uint64_t seed, const Profile& profile, bool twice) {
+  RunResult RunOne(std::uint64_t seed, const Profile& profile, bool twice,
+                   const std::optional<Cut>& cut = std::nullopt) {
     running_seed = seed;
     running_profile = profile.name.data();
-    RunResult result = RunWorld({seed, &profile, flags_.trace}, factory_);
+    running_cut = cut ? " --cut " + TextOf(*cut) : std::string();
+    RunResult result = RunWorld({seed, &profile, flags_.trace, cut}, factory_);
     if (twice && !result.failure) {
-      const RunResult again = RunWorld({seed, &profile, false}, factory_);
+      const RunResult again = RunWorld({seed, &profile, false, cut}, factory_);
       if (again.trace_hash != result.trace_hash) {
         result.failure = Failure{"determinism", "two runs of one seed went different ways"};
       }
@@ -152,9 +184,34 @@ class Runner {
     if (result.failure) {
       ++totals_.failed;
       ++totals_.by_invariant[result.failure->invariant];
-      PrintFailure(*result.failure, seed, profile, result.last_events);
+      PrintFailure(*result.failure, seed, profile, result.last_events, running_cut);
     } else {
       ++totals_.passed;
+    }
+    return result;
+  }
+
+  // The same world again and again, its first client's connection cut after each byte that it
+  // sends and after each that it is sent, by a reset and by a close.
+  void RunEveryByte() {
+    for (std::uint64_t seed = flags_.start; seed < flags_.start + flags_.seeds; ++seed) {
+      constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+      const RunResult whole = RunOne(seed, *flags_.profile, false, Cut{.bytes = kNever});
+      for (const bool received : {false, true}) {
+        const std::uint64_t end = received ? whole.first_received : whole.first_sent;
+        for (std::uint64_t bytes = received ? 1 : 0; bytes <= end; ++bytes) {
+          for (const bool reset : {false, true}) {
+            (void)RunOne(seed, *flags_.profile, false, Cut{bytes, received, reset});
+            if (TooMany()) {
+              return;
+            }
+          }
+        }
+      }
+      std::printf("sim: seed %llu, every byte of %llu sent and %llu received\n",
+                  static_cast<unsigned long long>(seed),
+                  static_cast<unsigned long long>(whole.first_sent),
+                  static_cast<unsigned long long>(whole.first_received));
     }
   }
 
@@ -183,15 +240,13 @@ class Runner {
   }
 
   void RunSeeds() {
-    static constexpr std::uint64_t kFailuresMax = 5;
     const auto& profiles = Profiles();
     for (std::uint64_t i = 0; i < flags_.seeds; ++i) {
       const std::uint64_t seed = flags_.start + i;
       const Profile& profile =
           flags_.profile != nullptr ? *flags_.profile : profiles[seed % profiles.size()];
       RunOne(seed, profile, i % kTwiceEvery == 0);
-      if (totals_.failed >= kFailuresMax && !flags_.keep_going) {
-        std::printf("sim: too many failures, stopping\n");
+      if (TooMany()) {
         return;
       }
     }
@@ -213,6 +268,15 @@ class Runner {
   }
 
  private:
+  [[nodiscard]] bool TooMany() const {
+    static constexpr std::uint64_t kFailuresMax = 5;
+    if (totals_.failed < kFailuresMax || flags_.keep_going) {
+      return false;
+    }
+    std::printf("sim: too many failures, stopping\n");
+    return true;
+  }
+
   void Count(const RunResult& result) {
     totals_.replies += result.replies;
     totals_.errors += result.errors;
@@ -233,10 +297,12 @@ class Runner {
 int Main(int argc, char** argv) {
   Flags flags;
   if (!ParseFlags(argc, argv, flags)) {
-    std::fprintf(stderr,
-                 "usage: nearcached_sim [--seeds N] [--start S] [--profile NAME] [--keep-going]\n"
-                 "                      [--seed N [--trace]] [--regressions FILE]\n"
-                 "       nearcached_sim --selftest [--verbose]\n");
+    std::fprintf(
+        stderr,
+        "usage: nearcached_sim [--seeds N] [--start S] [--profile NAME] [--keep-going]\n"
+        "                      [--seed N [--trace] [--cut sent:N:reset]] [--regressions FILE]\n"
+        "       nearcached_sim --every-byte [--seeds N] [--start S]\n"
+        "       nearcached_sim --selftest [--verbose]\n");
     return 2;
   }
   SetLogLevel(LogLevel::kError);
@@ -255,8 +321,10 @@ int Main(int argc, char** argv) {
     return 2;
   }
   if (flags.seed) {
-    runner.RunOne(*flags.seed, flags.profile != nullptr ? *flags.profile : Profiles().front(),
-                  false);
+    (void)runner.RunOne(*flags.seed, flags.profile != nullptr ? *flags.profile : Profiles().front(),
+                        false, flags.cut);
+  } else if (flags.every_byte) {
+    runner.RunEveryByte();
   } else {
     runner.RunSeeds();
   }

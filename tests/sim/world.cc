@@ -14,6 +14,7 @@ using std::chrono::seconds;
 World::World(const RunOptions& options, const ProductFactory& factory)
     : env_(options.seed, options.print_trace),
       profile_(*options.profile),
+      cut_(options.cut),
       server_(DrawServer()),
       setup_(DrawSetup()),
       group_(DrawGroup()),
@@ -240,6 +241,10 @@ void World::ScheduleClients() {
       now + milliseconds(profile_.failover || profile_.cluster ? env_.Between(4000, 9000)
                                                                : env_.Between(1000, 5000));
   clients_planned_ = static_cast<int>(env_.Between(2, 12));
+  if (profile_.cuts) {
+    traffic_end_ = now + milliseconds(env_.Between(700, 1200));
+    clients_planned_ = 2;
+  }
   // A calm world lets the links come up first; elsewhere clients may be there before them.
   const Duration first =
       profile_.faults || profile_.failover ? Duration::zero() : Duration(milliseconds(500));
@@ -267,6 +272,13 @@ void World::StartClient() {
     plan.slow_reader = env_.Chance(0.3);
   }
   const int number = ++next_client_;
+  if (profile_.cuts) {
+    plan.requests = static_cast<int>(env_.Between(10, 40));
+    plan.subscriber = env_.Chance(0.2);
+    const Cut cut{
+        .bytes = env_.Between(0, 1500), .received = env_.Chance(0.5), .reset = env_.Chance(0.5)};
+    plan.cut = number == 1 && cut_ ? cut_ : std::optional(cut);
+  }
   SimConnection& connection =
       network_.AddClientConnection("client" + std::to_string(number), DrawPath());
   clients_.push_back(std::make_unique<Client>(env_, checker_, traffic_, connection, number, plan));
@@ -515,6 +527,10 @@ RunResult World::Run() {
   result.errors = checker_.errors();
   result.server_commands = model_.commands_executed();
   result.figures = figures_;
+  if (!clients_.empty()) {
+    result.first_sent = clients_.front()->sent();
+    result.first_received = clients_.front()->received();
+  }
   return result;
 }
 

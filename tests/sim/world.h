@@ -25,6 +25,7 @@ struct RunOptions {
   std::uint64_t seed = 1;
   const Profile* profile = nullptr;
   bool print_trace = false;
+  std::optional<Cut> cut{};  // of the first client, whatever the profile draws
 };
 
 struct RunResult {
@@ -36,6 +37,8 @@ struct RunResult {
   std::uint64_t replies = 0;
   std::uint64_t errors = 0;
   std::uint64_t server_commands = 0;
+  std::uint64_t first_sent = 0;      // bytes, by the first client
+  std::uint64_t first_received = 0;  // … and to it
   ProductFigures figures;
 };
 
@@ -87,6 +90,7 @@ class World {
 
   Env env_;
   const Profile& profile_;
+  const std::optional<Cut> cut_;
   ServerTraits server_;
   ProductSetup setup_;
   std::unique_ptr<NodeGroup> group_;       // null: no failover profile
