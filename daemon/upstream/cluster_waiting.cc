@@ -47,12 +47,11 @@ Cluster::NodeLane Cluster::LaneOf(NodeIndex node, const Op& op) const {
   return {node, ProtocolOf(node, op), op.lane % deps_.config.links};
 }
 
-// It was lost a short while ago, or nothing of its node stands: a lane that was not used before
-// would take requests that it cannot send, and keep their slots shut meanwhile.
+// It does not stand, for now: it would take requests that it cannot send, and keep their slots shut
+// although the next map may say that they are another node's.
 bool Cluster::LaneHolds(const NodeLane& lane) {
-  auto [node, protocol, seat] = lane;
-  Pool& pool = nodes_.pool(node);
-  if (pool.holding() || pool.Lane(0, protocol, seat, false).holding()) {
+  const auto [node, protocol, seat] = lane;
+  if (nodes_.pool(node).LaneHolds(0, protocol, seat)) {
     return true;
   }
   const auto down = down_.find(lane);
@@ -78,7 +77,12 @@ std::string_view Cluster::HoldForNode(NodeIndex node, OpId id) {
     }
     return refused;
   }
-  At(id).left = At(id).deadline - deps_.scheduler.Now();
+  Op& op = At(id);
+  op.left = op.deadline - deps_.scheduler.Now();
+  if (op.fill && !std::exchange(op.entered, true)) {
+    slots_.Enter(op.slot);
+  }
+  ShutBehindFill(op);
   if (away_timer_ == nullptr) {
     OnAwayTimer();
   }

@@ -100,7 +100,7 @@ bool Link::MayQueue() {
   if (state_ == State::kClosed && !context_.gate.refuses(now)) {
     StartConnecting();
   }
-  return (state_ == State::kConnecting || state_ == State::kHandshake) && !failing_;
+  return opening();
 }
 
 bool Link::holding() const {

@@ -99,6 +99,10 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
 
   // Starts connecting if nothing is under way or waiting.
   void Open();
+  // It is about to stand, as far as anybody knows: what is sent now is queued until then.
+  [[nodiscard]] bool opening() const {
+    return (state_ == State::kConnecting || state_ == State::kHandshake) && !failing_;
+  }
   // The upstream is there again: a link that waits to try again need not, and one that is trying
   // takes requests meanwhile.
   void Wake();

@@ -94,7 +94,7 @@ void Pool::Start(bool fill) {
 
 // ---- lanes --------------------------------------------------------------------------------------
 
-UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat, bool may_move) {
+std::vector<std::unique_ptr<Link>>& Pool::LanesOf(DbIndex db, proto::Protocol protocol) {
   auto& lanes = lanes_[{db, protocol}];
   if (lanes.empty()) {
     for (std::uint32_t i = 0; i < deps_.config.links; ++i) {
@@ -105,6 +105,11 @@ UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& se
                                 .id = static_cast<std::uint16_t>(i)}));
     }
   }
+  return lanes;
+}
+
+UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat, bool may_move) {
+  auto& lanes = LanesOf(db, protocol);
   if (may_move) {
     const MonoTime now = deps_.scheduler.Now();
     for (std::size_t further = 0; further < lanes.size(); ++further) {
@@ -121,6 +126,13 @@ bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
                        std::size_t own) const {
   const auto lanes = lanes_.find({db, protocol});
   return lanes != lanes_.end() && lanes->second[seat % lanes->second.size()]->Crowded(own);
+}
+
+bool Pool::LaneHolds(DbIndex db, proto::Protocol protocol, std::uint64_t seat) {
+  auto& lanes = LanesOf(db, protocol);
+  Link& link = *lanes[seat % lanes.size()];
+  link.Open();
+  return holding() || link.holding() || link.opening();
 }
 
 bool Pool::AskOnLane(DbIndex db, proto::Protocol protocol, std::uint64_t seat,

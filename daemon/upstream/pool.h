@@ -113,6 +113,10 @@ class Pool final : public Upstream,
   [[nodiscard]] bool LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
                                  std::size_t own) const;
 
+  // Who could go elsewhere should wait rather than queue on that lane, which is opened: it does not
+  // stand yet, or was lost less than upstream.max_hold ago, as everything else may have been.
+  [[nodiscard]] bool LaneHolds(DbIndex db, proto::Protocol protocol, std::uint64_t seat);
+
   // Sends a command of the daemon's own on a lane, behind what clients have sent there; `done` gets
   // the reply, or null. False, and nothing happens, when that lane does not stand.
   bool AskOnLane(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
@@ -170,6 +174,7 @@ class Pool final : public Upstream,
   void OnLinkDirty(Link& link) override { dirty_.push_back(&link); }
 
   std::unique_ptr<Link> MakeLink(const Link::Spec& spec) override;
+  std::vector<std::unique_ptr<Link>>& LanesOf(DbIndex db, proto::Protocol protocol);
   void GiveUp(std::unique_ptr<Link> link, std::string_view why) override;
   Link& FillLink(DbIndex db, std::uint64_t hash);
   std::size_t EncodeFill(const CacheKey& key, const ReadRequest& read);
