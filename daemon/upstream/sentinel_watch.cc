@@ -33,6 +33,7 @@ struct SentinelWatch::Sentinel {
   std::string id;  // SENTINEL MYID; empty: older than that
   std::optional<config::HostPort> says;
   std::uint64_t epoch = 0;               // of what it says; 0: not known
+  std::uint64_t next_epoch = 0;          // of what it is about to say
   std::uint64_t told_epoch = 0;          // that on_change was called for
   std::vector<config::HostPort> others;  // that it knows
 };
@@ -89,10 +90,11 @@ void SentinelWatch::AskOne(Sentinel& sentinel) {
   if (sentinel.rounds++ % kIntroduceEvery == 0) {
     Introduce(sentinel);
   }
-  // Asked first, so that it is known when the address comes. An ACL may forbid it.
+  // Asked first, so that the address is no older. It counts from when that comes: until then a
+  // sentinel still says what it said before. An ACL may forbid it.
   sentinel.questions->Ask({"SENTINEL", "MASTER", context_.config.sentinel.master_name},
                           [&sentinel](const Result<UpstreamReply>& reply) {
-                            sentinel.epoch = reply.ok() ? ParseConfigEpoch(reply.value()) : 0;
+                            sentinel.next_epoch = reply.ok() ? ParseConfigEpoch(reply.value()) : 0;
                           });
   sentinel.questions->Ask(
       {"SENTINEL", "GET-MASTER-ADDR-BY-NAME", context_.config.sentinel.master_name},
@@ -144,6 +146,7 @@ void SentinelWatch::OnAddress(Sentinel& sentinel, const Result<UpstreamReply>& r
     }
     trouble_ = std::move(trouble);
   }
+  sentinel.epoch = sentinel.next_epoch;
   const bool newer = sentinel.epoch != std::exchange(sentinel.told_epoch, sentinel.epoch);
   Say(sentinel, node.ok() ? std::optional(node.value()) : std::nullopt);
   if (first || newer) {
