@@ -160,12 +160,12 @@ void Cluster::LookAtAway() {
       const auto down = down_.find(lane);
       const bool over = down != down_.end() && !down->second.open && !DownHolds(down->second);
       for (const OpId id : queue) {
+        LeaveSlot(At(id), waited);  // here, so that those it lets go on do so in their turn
         if (over && At(id).down) {
           refused.push_back(id);
           continue;
         }
         At(id).deadline = now + At(id).left;
-        LeaveSlot(At(id), waited);
         waited.push_back(id);
       }
     }
