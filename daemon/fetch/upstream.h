@@ -116,6 +116,9 @@ class ExclusiveLink : public UpstreamLink {
   virtual void SwitchProtocol(proto::Protocol protocol) = 0;
   // Passthrough: how many channels and patterns are subscribed to.
   [[nodiscard]] virtual std::uint32_t subscriptions() const = 0;
+  // Passthrough: the owner was handed the beginning of a message, and not yet its end. Nothing else
+  // may be told to the client meanwhile.
+  [[nodiscard]] virtual bool mid_message() const = 0;
   // The server's CLIENT ID of the connection; 0 while it is not known.
   [[nodiscard]] virtual std::int64_t upstream_client_id() const = 0;
   // Requests whose replies have not come.

@@ -29,7 +29,7 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
   }
   if (session.listener().config.read_only || !context_.denied.empty()) {
     if (const std::string refusal = PolicyRefusal(session, request); !refusal.empty()) {
-      if (session.pin.passthrough && session.pin.link->unanswered() != 0) {
+      if (session.server_talks()) {
         session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
         return false;
       }

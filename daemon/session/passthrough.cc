@@ -82,7 +82,7 @@ bool Dispatcher::StartPassthrough(Session& session, const Request& request) {
 
 // EXEC after a command of the transaction was refused here: the server is told to forget it.
 bool Dispatcher::AbortPassthrough(Session& session, const Request& request) const {
-  if (session.pin.link->unanswered() != 0) {
+  if (session.server_talks()) {
     session.ParkUntil(Session::Park::kPassthrough);
     return false;
   }
@@ -168,7 +168,7 @@ bool Dispatcher::DispatchPassthrough(Session& session, const Request& request) {
   const bool names_redirect = session.pin.redirect_upstream > 0 &&
                               (name == "client|trackinginfo" || name == "client|getredir");
   const bool ours = IsOurs(*request.row);
-  if ((ours || refused || names_redirect) && session.pin.link->unanswered() != 0) {
+  if ((ours || refused || names_redirect) && session.server_talks()) {
     session.ParkUntil(Session::Park::kPassthrough);  // the server's answers come first
     return false;
   }
@@ -249,7 +249,9 @@ void Dispatcher::SendPassthrough(Session& session, const Request& request, std::
     if (out.footprint != nullptr) {
       context_.coherence.Finish(std::move(out.footprint), Outcome::kAnswered);
     }
-    session.AnswerError(request.row->id, refused);
+    if (!session.pin.link->mid_message()) {  // nothing fits behind half a message
+      session.AnswerError(request.row->id, refused);
+    }
     session.CloseAfterReplies(context_.stats.closed_upstream);
   } else if (!queues && (name == "sync" || name == "psync")) {  // which a transaction may not
     session.pin.tunnel = true;

@@ -183,6 +183,11 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] MonoTime accepted_at() const { return accepted_at_; }
   [[nodiscard]] MonoTime last_active() const { return last_active_; }
   [[nodiscard]] std::size_t unanswered() const { return queue_.size(); }
+  // Passthrough: the server has yet to answer something, or is in the middle of a message. Whatever
+  // is ours to say comes after that.
+  [[nodiscard]] bool server_talks() const {
+    return pin.passthrough && (pin.link->unanswered() != 0 || pin.link->mid_message());
+  }
   [[nodiscard]] std::size_t output_bytes() const { return out_.size() + queue_.held_bytes(); }
   [[nodiscard]] std::size_t input_bytes() const { return in_.size(); }
   // For people: what the next request waits for; empty while none does.

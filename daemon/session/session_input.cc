@@ -196,7 +196,9 @@ void Session::NoteDispatched(const CommandRow& row) {
 }
 
 void Session::ProtocolError(std::string_view line) {
-  Answer([&](std::string& out) { proto::AppendError(out, line); });
+  if (!pin.passthrough || !pin.link->mid_message()) {  // nothing fits behind half a message
+    Answer([&](std::string& out) { proto::AppendError(out, line); });
+  }
   CloseAfterReplies(context_.stats.closed_protocol);
 }
 
@@ -261,7 +263,7 @@ bool Session::MayResume() const {
     case Park::kRetry:
       return retry_ == nullptr;
     case Park::kPassthrough:
-      return pin.link == nullptr || pin.link->unanswered() == 0;
+      return pin.link == nullptr || !server_talks();
   }
   return false;
 }

@@ -85,6 +85,9 @@ class ClusterExclusive final : public ExclusiveLink, private ExclusiveOwner, pri
   [[nodiscard]] std::uint32_t subscriptions() const override {
     return link_ != nullptr ? link_->subscriptions() : 0;
   }
+  [[nodiscard]] bool mid_message() const override {
+    return link_ != nullptr && link_->mid_message();
+  }
   // Ids are a node's own, and mean nothing to another.
   [[nodiscard]] std::int64_t upstream_client_id() const override { return -1; }
   [[nodiscard]] std::size_t unanswered() const override;

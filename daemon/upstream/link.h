@@ -122,6 +122,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   }
   void NoteScript(const Script& script) override;
   [[nodiscard]] std::uint32_t subscriptions() const override { return subscriptions_; }
+  [[nodiscard]] bool mid_message() const override { return !passthrough_head_.empty(); }
   [[nodiscard]] std::int64_t upstream_client_id() const override {
     return state_ == State::kReady ? handshake_->client_id() : 0;
   }

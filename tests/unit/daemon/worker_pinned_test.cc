@@ -660,6 +660,34 @@ TEST_CASE_FIXTURE(Pinned, "a client that tracks for itself does so on a link of 
   CHECK(client.TakeWritten() == push);
 }
 
+TEST_CASE_FIXTURE(Pinned, "nothing of ours comes into the middle of what the server says") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "HELLO 3");
+  server.tracking.clear();  // this one is the client's
+  CHECK(Ask(client, "CLIENT TRACKING ON").empty());
+  FakeConnection& link = server.ConnectionOf("CLIENT TRACKING ON");
+  CHECK(Answer(client, "CLIENT TRACKING ON", "+OK\r\n") == "+OK\r\n");
+  const std::string push = ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+  link.Feed(push.substr(0, 9));
+  Turn();
+  std::string told = client.TakeWritten();
+  CHECK(told == push.substr(0, told.size()));
+  SUBCASE("an answer waits") {
+    CHECK(Ask(client, "CLIENT GETNAME").empty());
+    link.Feed(push.substr(9));
+    Turn();
+    told += client.TakeWritten();
+    CHECK(told == push + "_\r\n");
+  }
+  SUBCASE("a complaint is left out") {
+    client.Feed("*1\r\n:5\r\n");
+    Turn();
+    CHECK(client.TakeWritten().empty());
+    CHECK(client.closed());
+  }
+}
+
 TEST_CASE_FIXTURE(Pinned, "SUBSCRIBE in a transaction is queued, and subscribes at EXEC") {
   Start();
   FakeConnection& client = Connect();
