@@ -92,6 +92,7 @@ struct UpstreamConfig {
   PoolConfig pool;
   Duration health_interval{1'000};  // a PING on every link this often
   std::uint32_t health_misses = 3;  // unanswered PINGs in a row that end a link
+  std::string maintenance_key;      // while it exists there, nothing is sent; empty: none
   Duration reconnect_delay_min{50};
   Duration reconnect_delay_max{5'000};
   Duration cluster_refresh_interval{5'000};  // topology: cluster; how old its slot map may get

@@ -423,6 +423,17 @@ constexpr Row kRows[] = {
     {"upstream.health_misses", Type::kCount,
      At<&Config::upstream, &UpstreamConfig::health_misses>(), Count(1, 100), kFree, kLinks, kPublic,
      kOptional, "How many PINGs in a row may stay unanswered before a link is given up."},
+    {"upstream.maintenance_key", Type::kText,
+     At<&Config::upstream, &UpstreamConfig::maintenance_key>(), kAny, kFree, kLive, kPublic,
+     kOptional,
+     "While this key exists on the primary, in the database of `url`, the primary counts as away: "
+     "requests are held for `upstream.max_hold` and then refused, hits are served from memory, "
+     "what is under way (transactions, subscriptions and blocked clients too) goes on to its end, "
+     "and links stay. So `SET nearcached:maintenance 1 EX 600` takes the load off a server without "
+     "stopping it, and `DEL` brings it back. Looked at by EXISTS every `upstream.health_interval`, "
+     "which the user of `upstream` must be allowed. Replicas have the key too, so after a failover "
+     "the new primary is in maintenance until it is deleted there; reads that `read_from` sends to "
+     "replicas go on. Empty: nothing is asked. Not with `redis-cluster://` or `identity: client`."},
     {"upstream.reconnect_delay_min", Type::kDuration,
      At<&Config::upstream, &UpstreamConfig::reconnect_delay_min>(), Time(kMs, kDay), kFree, kLinks,
      kPublic, kOptional,

@@ -113,6 +113,19 @@ class Checker {
     }
   }
 
+  // Who asks for the key needs a login of the sidecar's own and one server that would have it.
+  void CheckMaintenance() {
+    const UpstreamConfig& upstream = config_.upstream;
+    if (upstream.identity == "client") {
+      Fail("upstream.maintenance_key",
+           "is given, which is not there with upstream.identity: client: drop it, or say shared");
+    } else if (upstream.topology == TopologyKind::kCluster) {
+      Fail("upstream.maintenance_key",
+           "is given, but in a cluster a key lives on one node only: drop it, and move slots away "
+           "from a node before you work on it");
+    }
+  }
+
   void CheckUpstream() {
     const UpstreamConfig& upstream = config_.upstream;
     CheckOrder(upstream.pool.min_idle <= upstream.pool.max_active, "upstream.pool.min_idle",
@@ -132,6 +145,9 @@ class Checker {
     }
     if (upstream.read_from != "primary") {
       CheckReadFrom();
+    }
+    if (!upstream.maintenance_key.empty()) {
+      CheckMaintenance();
     }
     if (!problems_.Holds("upstream.url") && !problems_.Holds("upstream.hosts") &&
         !problems_.Holds("upstream.topology")) {

@@ -145,13 +145,13 @@ void RegisterTlsMetrics(MetricRegistry& registry, const TlsService& tls) {
 }
 
 void RegisterWorkerMetrics(MetricRegistry& registry, const Worker& worker) {
-  RegisterFigures(
-      registry,
-      {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
-       worker.coherence().flights().stats(), worker.upstream_stats(), worker.cluster_stats(),
-       worker.topology_stats(), worker.script_stats(), worker.identity_stats(),
-       worker.event_stats(), worker.adaptive_stats(), worker.canary_stats(),
-       worker.hit_check_stats(), worker.hit_touch_stats(), worker.replica_stats()});
+  RegisterFigures(registry,
+                  {worker.session_stats(), worker.l1().stats(), worker.coherence().stats(),
+                   worker.coherence().flights().stats(), worker.upstream_stats(),
+                   worker.cluster_stats(), worker.topology_stats(), worker.maintenance_stats(),
+                   worker.script_stats(), worker.identity_stats(), worker.event_stats(),
+                   worker.adaptive_stats(), worker.canary_stats(), worker.hit_check_stats(),
+                   worker.hit_touch_stats(), worker.replica_stats()});
 }
 
 void RegisterLoopMetrics(MetricRegistry& registry, const LoopStats& loop,
@@ -190,6 +190,7 @@ std::string MetricReference() {
   const UpstreamStats upstream;
   const ClusterStats cluster;
   const TopologyStats topology;
+  const MaintenanceStats maintenance;
   const LoopStats loop;
   const StreamStats streams;
   const ListenerStats listeners;
@@ -208,8 +209,8 @@ std::string MetricReference() {
   const ResolverStats names;
   MetricRegistry registry;
   RegisterFigures(
-      registry, {sessions, l1, coherence, flights, upstream, cluster, topology, scripts, identities,
-                 events, adaptive, canary, hit_checks, hit_touches, replicas});
+      registry, {sessions, l1, coherence, flights, upstream, cluster, topology, maintenance,
+                 scripts, identities, events, adaptive, canary, hit_checks, hit_touches, replicas});
   RegisterLoopMetrics(registry, loop, streams, listeners);
   RegisterReloadMetrics(registry, reloads);
   RegisterTlsSide(registry, "upstream", tls_upstream);

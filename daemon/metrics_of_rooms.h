@@ -42,6 +42,7 @@ struct WorkerFigures {
   const UpstreamStats& upstream;
   const ClusterStats& cluster;
   const TopologyStats& topology;
+  const MaintenanceStats& maintenance;
   const ScriptStats& scripts;
   const IdentityStats& identities;
   const EventStats& events;

@@ -190,6 +190,17 @@ void RegisterTopology(MetricRegistry& registry, const TopologyStats& stats) {
       .Add("failed", stats.control.failed);
 }
 
+void RegisterMaintenance(MetricRegistry& registry, const MaintenanceStats& stats) {
+  registry.AddGauge("nearcached_upstream_maintenance",
+                    "1 while upstream.maintenance_key exists on the primary.", {}, &stats.active);
+  registry.AddCounter("nearcached_upstream_maintenance_total", "Times it appeared.", {},
+                      &stats.entered);
+  LabelledCounters(registry, "nearcached_upstream_maintenance_questions_total",
+                   "Questions whether it exists.", "result")
+      .Add("answered", stats.control.answered)
+      .Add("failed", stats.control.failed);
+}
+
 void RegisterScripts(MetricRegistry& registry, const ScriptStats& stats) {
   registry.AddGauge("nearcached_scripts", "Scripts remembered for EVALSHA.", {}, &stats.remembered);
   registry.AddGauge("nearcached_scripts_bytes", "Memory they take.", {}, &stats.bytes);
@@ -253,6 +264,7 @@ void RegisterUpstreamMetrics(MetricRegistry& registry, const WorkerFigures& figu
   RegisterUpstream(registry, figures.upstream);
   RegisterCluster(registry, figures.cluster);
   RegisterTopology(registry, figures.topology);
+  RegisterMaintenance(registry, figures.maintenance);
   RegisterScripts(registry, figures.scripts);
   RegisterIdentities(registry, figures.identities);
   RegisterReplicas(registry, figures.replicas);

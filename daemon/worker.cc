@@ -60,6 +60,8 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
       hasher_(seed),
       rng_(seed + 1),
       topology_(MakeTopology({scheduler_, dialer, config_.upstream, topology_stats_})),
+      maintenance_({scheduler_, dialer, *topology_, config_.upstream},
+                   [this](bool on) { OnMaintenance(on); }),
       l1_(L1Options{.bytes_max = config_.l1.bytes,
                     .negative_share = config_.l1.negative_share,
                     .variants_max = config_.l1.variants_max}),
@@ -208,7 +210,15 @@ std::vector<Endpoint> Worker::SubscribeNodes() const {
   return topology_->has_primary() ? std::vector{topology_->Primary()} : std::vector<Endpoint>();
 }
 
+void Worker::OnMaintenance(bool on) {
+  pool_.SetMaintenance(on);
+  if (!on) {
+    server_.WakeParked();
+  }
+}
+
 void Worker::OnPrimaryChanged() {
+  maintenance_.OnPrimaryChanged();
   pool_.OnPrimaryChanged();
   if (identities_ != nullptr) {
     identities_->OnPrimaryChanged();
@@ -252,6 +262,7 @@ void Worker::Start() {
   } else {
     topology_->Start(*this);
     pool_.Start(config_.l1.enabled);
+    maintenance_.Start();
   }
   if (replicas_ != nullptr) {
     replicas_->Start();
@@ -360,6 +371,7 @@ void Worker::Stop() {
   stopped_ = true;
   tick_.reset();
   topology_->Stop();
+  maintenance_.Stop();
   events_.Stop();
   server_.CloseAll();
   if (replicas_ != nullptr) {

@@ -35,6 +35,7 @@
 #include "daemon/upstream/cluster.h"
 #include "daemon/upstream/identities.h"
 #include "daemon/upstream/invalidation_channel.h"
+#include "daemon/upstream/maintenance_watch.h"
 #include "daemon/upstream/pool.h"
 #include "daemon/upstream/replica_stats.h"
 #include "daemon/upstream/replicas.h"
@@ -122,6 +123,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   [[nodiscard]] const Replicas* replicas() const { return replicas_.get(); }
   [[nodiscard]] const ReplicaStats& replica_stats() const { return replica_stats_; }
   [[nodiscard]] const TopologyStats& topology_stats() const { return topology_stats_; }
+  [[nodiscard]] const MaintenanceStats& maintenance_stats() const { return maintenance_.stats(); }
   [[nodiscard]] const IdentityStats& identity_stats() const { return identity_stats_; }
   [[nodiscard]] const CanaryStats& canary_stats() const { return canary_.stats(); }
   [[nodiscard]] const HitCheckStats& hit_check_stats() const { return hit_check_.stats(); }
@@ -137,6 +139,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   Cluster::Deps ClusterDeps(Dialer& dialer);
   std::unique_ptr<Replicas> MakeReplicas(Dialer& dialer);
   [[nodiscard]] std::vector<Endpoint> SubscribeNodes() const;
+  void OnMaintenance(bool on);
   void OnPrimaryChanged() override;
   void OnDiedUnread(std::string_view key) override;
   void OnRuleStopped(std::int32_t rule, bool stopped);
@@ -159,6 +162,7 @@ class Worker final : private TopologyObserver, private UnreadObserver {
   CommandTable commands_;
   TopologyStats topology_stats_;
   std::unique_ptr<Topology> topology_;
+  MaintenanceWatch maintenance_;
   L1 l1_;
   Pool pool_;
   ClusterStats cluster_stats_;

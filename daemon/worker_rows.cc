@@ -100,9 +100,13 @@ void AppendSharedRows(const Pool& pool, std::vector<AdminRow>& rows) {
   }
 }
 
+std::string StateText(const Pool& pool) {
+  return pool.gate().maintenance() ? "maintenance" : pool.standing() ? "up" : "down";
+}
+
 AdminRow NodeRow(const Pool& pool) {
   return {{"upstream", pool.EndpointText()},
-          {"state", pool.standing() ? "up" : "down"},
+          {"state", StateText(pool)},
           {"breaker", BreakerText(pool.gate().state())},
           {"version", std::string(pool.server_version())},
           {"last_failure", pool.last_failure()}};

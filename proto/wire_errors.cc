@@ -55,6 +55,12 @@ std::string UpstreamUnavailable(std::string_view upstream, std::string_view why)
                  Printable(why), "); retrying"});
 }
 
+std::string UpstreamInMaintenance(std::string_view upstream, std::string_view key) {
+  return Concat({"ERR nearcached: upstream ", Printable(upstream),
+                 " is in maintenance while its key '", Printable(key),
+                 "' exists; DEL it when it is over"});
+}
+
 std::string NotSupported(std::string_view what, std::string_view remedy) {
   return Concat({"ERR nearcached: ", Printable(what), " is not supported; ", remedy});
 }

@@ -70,6 +70,10 @@ inline constexpr std::size_t kPeerTextBytesMax = 128;
 // "ERR nearcached: upstream 10.0.0.1:6379 is unavailable (connection refused); retrying".
 [[nodiscard]] std::string UpstreamUnavailable(std::string_view upstream, std::string_view why);
 
+// "ERR nearcached: upstream 10.0.0.1:6379 is in maintenance while its key 'x' exists; DEL it when
+// it is over".
+[[nodiscard]] std::string UpstreamInMaintenance(std::string_view upstream, std::string_view key);
+
 // "ERR nearcached: MULTI is not supported; connect to the upstream directly for it". `remedy` says
 // what to do instead.
 [[nodiscard]] std::string NotSupported(std::string_view what, std::string_view remedy);

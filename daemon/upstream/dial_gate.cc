@@ -121,11 +121,12 @@ void DialGate::Close() {
   if (state_ != State::kClosed) {
     Log(LogLevel::kInfo, "breaker_closed", {});
   }
-  recovered_ = recovered_ || state_ != State::kClosed || (down_since_ && standing_ != 0);
+  recovered_ = recovered_ || state_ != State::kClosed || (down_ && standing_ != 0);
   failures_ = 0;
   delay_.Reset();
   if (standing_ != 0) {
-    down_since_.reset();
+    down_ = false;
+    EndHold();
   }
   Enter(State::kClosed);
 }
@@ -139,8 +140,31 @@ void DialGate::Enter(State state) {
 // ---- the outage ---------------------------------------------------------------------------------
 
 void DialGate::NoteDown(MonoTime now) {
-  if (standing_ == 0 && !down_since_) {
-    down_since_ = now;
+  if (standing_ == 0) {
+    down_ = true;
+    BeginHold(now);
+  }
+}
+
+void DialGate::SetMaintenance(bool on, MonoTime now) {
+  maintenance_ = on;
+  if (on) {
+    BeginHold(now);
+  } else {
+    EndHold();
+  }
+}
+
+// An outage that goes on as maintenance, or the other way round, is one: nobody is held twice.
+void DialGate::BeginHold(MonoTime now) {
+  if (!hold_since_) {
+    hold_since_ = now;
+  }
+}
+
+void DialGate::EndHold() {
+  if (!down_ && !maintenance_) {
+    hold_since_.reset();
   }
 }
 

@@ -14,6 +14,10 @@
 // The outage. From the moment when no link stands any more, requests may be held for
 // `upstream.max_hold` in the hope that it is a restart or a failover.
 //
+// Maintenance. While an operator wants no requests sent, they are held and refused as in an outage;
+// links that stand are kept, and lost ones made anew, so that what L1 holds stays coherent.
+// Who finds out is maintenance_watch.h.
+//
 // The pattern: Nygard, "Release It!", 2007, "Circuit Breaker". Owned by the pool; loop thread only.
 // Knows no clock: callers give `now`.
 #pragma once
@@ -75,12 +79,17 @@ class DialGate {
   [[nodiscard]] bool refuses(MonoTime now) const {
     return state_ != State::kClosed && now < retry_at_;
   }
-  // No link stands, and has not for less than upstream.max_hold: what needs one should wait.
+  // No link stands, or the upstream is in maintenance, or one after the other, for less than
+  // upstream.max_hold: what needs it should wait.
   [[nodiscard]] bool holding(MonoTime now) const {
-    return down_since_.has_value() && now - *down_since_ < Duration(config_.max_hold);
+    return hold_since_.has_value() && now - *hold_since_ < Duration(config_.max_hold);
   }
-  // Nothing can be had from the upstream: no link stands, or the breaker is open.
-  [[nodiscard]] bool away() const { return down_since_.has_value() || state_ != State::kClosed; }
+  // Nothing can be had from the upstream: no link stands, or the breaker is open, or it is in
+  // maintenance.
+  [[nodiscard]] bool away() const { return hold_since_.has_value() || state_ != State::kClosed; }
+  // Nothing more should be sent, whatever stands. (Who has begun something may end it.)
+  void SetMaintenance(bool on, MonoTime now);
+  [[nodiscard]] bool maintenance() const { return maintenance_; }
   // True once after each time when the upstream was away, or the breaker open, and is not any more:
   // links that wait to try again need not.
   bool TakeRecovered();
@@ -94,6 +103,8 @@ class DialGate {
   void BeginTrial(MonoTime now);
   void OnFailure(MonoTime now);
   void NoteDown(MonoTime now);
+  void BeginHold(MonoTime now);
+  void EndHold();
   void Open(MonoTime now);
   void Close();
   void Enter(State state);
@@ -107,7 +118,9 @@ class DialGate {
   std::uint32_t failures_ = 0;  // in a row
   std::size_t dials_ = 0;       // under way
   std::size_t standing_ = 0;
-  std::optional<MonoTime> down_since_;
+  bool down_ = false;
+  bool maintenance_ = false;
+  std::optional<MonoTime> hold_since_;  // since when one or the other
   bool recovered_ = false;
 };
 

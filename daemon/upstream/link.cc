@@ -94,6 +94,9 @@ void Link::EndRest(Duration timeout) {
 
 bool Link::MayQueue() {
   const MonoTime now = context_.scheduler.Now();
+  if (context_.gate.maintenance() && spec_.purpose != Purpose::kExclusive) {
+    return false;
+  }
   if (state_ == State::kReady) {
     return context_.gate.Admit(now);
   }
@@ -109,6 +112,10 @@ bool Link::holding() const {
 }
 
 std::string Link::RefusalLine() const {
+  if (context_.gate.maintenance()) {
+    return proto::UpstreamInMaintenance(context_.topology.Primary().ToString(),
+                                        context_.config.maintenance_key);
+  }
   if (!busy_line_.empty() && context_.gate.state() == BreakerState::kClosed) {
     return busy_line_;
   }

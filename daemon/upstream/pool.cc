@@ -122,6 +122,19 @@ UpstreamLink& Pool::Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& se
   return *lanes[seat % lanes.size()];
 }
 
+// Transactions, subscriptions and blocked clients that have a link go on to their end; the next do
+// not begin.
+ExclusiveLink* Pool::Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
+                            std::uint64_t session, std::string_view& error_line) {
+  if (gate_.maintenance()) {
+    stats_.refused_down.Add();
+    borrow_refusal_ = proto::UpstreamInMaintenance(EndpointText(), deps_.config.maintenance_key);
+    error_line = borrow_refusal_;
+    return nullptr;
+  }
+  return exclusive_.Borrow(db, protocol, owner, session, error_line);
+}
+
 bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
                        std::size_t own) const {
   const auto lanes = lanes_.find({db, protocol});

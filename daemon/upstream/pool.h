@@ -90,9 +90,7 @@ class Pool final : public Upstream,
   UpstreamLink& Lane(DbIndex db, proto::Protocol protocol, std::uint64_t& seat,
                      bool may_move) override;
   ExclusiveLink* Borrow(DbIndex db, proto::Protocol protocol, ExclusiveOwner& owner,
-                        std::uint64_t session, std::string_view& error_line) override {
-    return exclusive_.Borrow(db, protocol, owner, session, error_line);
-  }
+                        std::uint64_t session, std::string_view& error_line) override;
   void LeaveLine(std::uint64_t session) override { exclusive_.LeaveLine(session); }
   void Return(ExclusiveLink* link, bool reusable) override { exclusive_.Return(link, reusable); }
   [[nodiscard]] bool AwayFor(std::string_view /*key*/) const override { return gate_.away(); }
@@ -129,6 +127,8 @@ class Pool final : public Upstream,
   // TopologyObserver: leaves the primary of before at once, and forgets what it said (R7). What was
   // under way there gets one error; only reads are sent again, to the new one.
   void OnPrimaryChanged() override;
+  // Whether an operator wants nothing to be sent.
+  void SetMaintenance(bool on) { gate_.SetMaintenance(on, deps_.scheduler.Now()); }
 
   // Replaces every connection, each as soon as nothing is unanswered on it.
   void Reconnect();
@@ -215,6 +215,7 @@ class Pool final : public Upstream,
   bool speaks_resp3_ = true;  // until it says otherwise
   std::string server_version_;
   std::string last_failure_;
+  std::string borrow_refusal_;  // what the last refused Borrow said
   bool commands_asked_ = false;
   // The server does not track (or is not asked to). Remembered over a loss of the link: what L1
   // holds then is still good until its TTL.

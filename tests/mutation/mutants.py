@@ -260,4 +260,13 @@ MUTANTS = [
            "    SendAgain(id, slots_.owner(op.slot), false);\n"
            "  } else if (what == kReply) {\n    Lose(id, error_line, mid_reply);",
            by="cluster"),
+    Mutant("maintenance-ignored", "nothing begins on a primary in maintenance",
+           "daemon/upstream/link.cc",
+           "context_.gate.maintenance() && spec_.purpose != Purpose::kExclusive",
+           "context_.gate.maintenance() && spec_.purpose == Purpose::kTracker",
+           by="unit/app"),
+    Mutant("held-twice", "an outage that goes on as maintenance is held for max_hold once",
+           "daemon/upstream/dial_gate.cc",
+           "  if (!hold_since_) {\n", "  if (!hold_since_ || maintenance_) {\n",
+           by="unit/upstream"),
 ]

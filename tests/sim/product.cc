@@ -41,6 +41,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   upstream.pool.max_active = static_cast<std::uint32_t>(setup.exclusive_links_max);
   upstream.link_pipeline_max = static_cast<std::uint32_t>(setup.link_pipeline_max);
   upstream.max_hold = Millis(setup.max_hold);
+  upstream.maintenance_key = setup.maintenance_key;
   config.l1.stale_if_error = Millis(setup.stale_if_error);
   upstream.pool.max_wait = Millis(setup.exclusive_max_wait);
   upstream.pool.max_lifetime = Millis(setup.link_max_lifetime);

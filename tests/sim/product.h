@@ -34,6 +34,7 @@ struct ProductSetup {
   Duration link_max_lifetime{};  // zero: for ever
   bool test_on_borrow = false;
   Duration max_hold{};
+  std::string maintenance_key;  // empty: none
   Duration stale_if_error{};
   int adaptive_stop_after = 0;   // 0: off
   std::size_t stream_above = 0;  // larger requests are handed on as they come; 0: none

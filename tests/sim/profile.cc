@@ -28,6 +28,7 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "cluster-replicas", .replicas = true, .cluster = true});
     all.push_back({.name = "cuts", .cuts = true});
     all.push_back({.name = "replicas-failover", .failover = true, .replicas = true});
+    all.push_back({.name = "maintenance", .faults = true, .maintenance = true});
     return all;
   }();
   return kProfiles;

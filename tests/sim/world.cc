@@ -11,6 +11,8 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr const char* kMaintenanceKey = "maintenance";  // no key of the traffic's
+
 World::World(const RunOptions& options, const ProductFactory& factory)
     : env_(options.seed, options.print_trace),
       profile_(*options.profile),
@@ -46,6 +48,9 @@ World::World(const RunOptions& options, const ProductFactory& factory)
   checker_.SetAnnouncements(announcements_);
   deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
                         env_.scheduler.turn_cost_max() * 8;
+  if (profile_.maintenance) {
+    deadline_allowance_ += setup_.max_hold;  // long there; elsewhere the second covers it
+  }
   if (nodes() != nullptr) {
     model_.SetNodes(*nodes());
     if (profile_.replicas && group_ != nullptr) {
@@ -123,6 +128,10 @@ ProductSetup World::DrawSetup() {
   setup.stream_above = aside.Below(3) == 0 ? 16 + aside.Below(200) : 0;
   setup.all_reads = setup.all_reads || profile_.meeting;
   setup.events = setup.events || profile_.announced;
+  if (profile_.maintenance) {
+    setup.maintenance_key = kMaintenanceKey;
+    setup.max_hold = milliseconds(aside.Below(2) == 0 ? 100 + aside.Below(2000) : 0);
+  }
   return setup;
 }
 
@@ -373,6 +382,24 @@ void World::Publish(const Announcements::Names& names, const std::string& payloa
   static_cast<void>(model_.Direct(0, {"PUBLISH", Announcements::kChannel, payload}));
 }
 
+// An operator takes the load off the server for a while, again and again; clients may empty it in
+// between.
+void World::ScheduleMaintenance(bool begin) {
+  env_.scheduler.Post(env_.Between(milliseconds(50), milliseconds(1500)), [this, begin] {
+    const bool last = env_.scheduler.Now() >= traffic_end_;
+    if (model_.stopped() || model_.down()) {
+      ScheduleMaintenance(begin);
+      return;
+    }
+    env_.Note("operator", begin && !last ? "begins maintenance" : "ends maintenance");
+    static_cast<void>(model_.Direct(
+        0, begin && !last ? Args{"SET", kMaintenanceKey, "1"} : Args{"DEL", kMaintenanceKey}));
+    if (!last) {
+      ScheduleMaintenance(!begin);
+    }
+  });
+}
+
 // Somebody else makes the server forget its scripts; not often, since I9 is not judged then.
 void World::ScheduleScriptFlush() {
   if (!env_.Chance(0.2)) {
@@ -485,6 +512,9 @@ RunResult World::Run() {
   }
   if (profile_.failover) {
     ScheduleFailovers();
+  }
+  if (profile_.maintenance) {
+    ScheduleMaintenance(true);
   }
   if (cluster_ != nullptr) {
     ScheduleClusterEvents();

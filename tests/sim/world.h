@@ -75,6 +75,7 @@ class World {
   void ScheduleFaults();
   void InjectFault();
   void ScheduleFailovers();
+  void ScheduleMaintenance(bool begin);
   [[nodiscard]] std::optional<std::uint64_t> Asked() const;
   void ScheduleClusterEvents();
   void InjectLinkFault();

@@ -29,6 +29,16 @@ TEST_CASE("a minimum above its maximum is reported at the one that was written")
       "test.yaml:4: limits.inline_bytes_max: ", {"limits.request_bytes_max"});
 }
 
+TEST_CASE("a maintenance key needs a login of the sidecar's own, and a server that would have it") {
+  const std::string key = "upstream:\n  maintenance_key: \"m\"\n";
+  CHECK(Load(key).ok());
+  CHECK(Load(key + "  url: \"redis-sentinel://127.0.0.1:1,127.0.0.1:2#m\"\n").ok());
+  CheckOneProblem(Load(key + "  identity: client\n"), "test.yaml:2: upstream.maintenance_key: ",
+                  {"upstream.identity: client", "say shared"});
+  CheckOneProblem(Load(key + "  url: \"redis-cluster://127.0.0.1:1\"\n"),
+                  "test.yaml:2: upstream.maintenance_key: ", {"one node only", "drop it"});
+}
+
 TEST_CASE("where clients log in to the upstream themselves, nobody else has a login") {
   const std::string client = "upstream:\n  identity: client\n";
   CHECK(Load(client).ok());

@@ -17,6 +17,9 @@ TEST_CASE("the lines that clients match on are those of Redis") {
 TEST_CASE("our own lines name nearcached, the trouble and the remedy") {
   CHECK(UpstreamUnavailable("10.0.0.1:6379", "connection refused") ==
         "ERR nearcached: upstream 10.0.0.1:6379 is unavailable (connection refused); retrying");
+  CHECK(UpstreamInMaintenance("10.0.0.1:6379", "m") ==
+        "ERR nearcached: upstream 10.0.0.1:6379 is in maintenance while its key 'm' exists; DEL it "
+        "when it is over");
   CHECK(NotSupported("MULTI", "connect to the upstream for it") ==
         "ERR nearcached: MULTI is not supported; connect to the upstream for it");
   CHECK(OwnError("so it is") == "ERR nearcached: so it is");
@@ -27,7 +30,8 @@ TEST_CASE("no line has bytes of a peer that could end it") {
   CHECK(Printable(evil) == "a??+OK????");
   for (const std::string& line :
        {WrongArity(evil), UnknownSubcommand("CLIENT", evil), HelloSyntax(evil),
-        UpstreamUnavailable(evil, evil), NotSupported(evil, "do without")}) {
+        UpstreamUnavailable(evil, evil), UpstreamInMaintenance(evil, evil),
+        NotSupported(evil, "do without")}) {
     CAPTURE(line);
     CHECK(line.find_first_of("\r\n") == std::string::npos);
     CHECK(line.find('\0') == std::string::npos);

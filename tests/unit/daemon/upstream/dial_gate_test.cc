@@ -206,5 +206,42 @@ TEST_CASE_FIXTURE(Rig, "0 failures: it never opens") {
   CHECK_FALSE(gate.refuses(now));
 }
 
+TEST_CASE_FIXTURE(Rig, "maintenance is held for max_hold, and is away for as long as it lasts") {
+  config.max_hold = 2s;
+  DialGate gate(config, rng, stats);
+  REQUIRE(gate.Ask(now) == Answer::kGo);
+  gate.OnDialEnded(End::kStands, now);
+  CHECK_FALSE(gate.away());
+  gate.SetMaintenance(true, now);
+  CHECK(gate.maintenance());
+  CHECK(gate.holding(now + 1999ms));
+  CHECK_FALSE(gate.holding(now + 2s));
+  CHECK(gate.away());
+  gate.SetMaintenance(false, now + 3s);
+  CHECK_FALSE(gate.maintenance());
+  CHECK_FALSE(gate.away());
+}
+
+TEST_CASE_FIXTURE(Rig, "an outage that goes on as maintenance, or the other way, is held once") {
+  config.max_hold = 2s;
+  DialGate gate(config, rng, stats);
+  REQUIRE(gate.Ask(now) == Answer::kGo);
+  gate.OnDialEnded(End::kStands, now);
+  SUBCASE("outage first") {
+    gate.OnLinkGone(false, now);
+    gate.SetMaintenance(true, now + 1s);
+    REQUIRE(gate.Ask(now + 1500ms) == Answer::kGo);
+    gate.OnDialEnded(End::kStands, now + 1500ms);
+  }
+  SUBCASE("maintenance first") {
+    gate.SetMaintenance(true, now);
+    gate.OnLinkGone(false, now + 1s);
+    gate.SetMaintenance(false, now + 1500ms);
+  }
+  CHECK(gate.holding(now + 1999ms));
+  CHECK_FALSE(gate.holding(now + 2s));
+  CHECK(gate.away());
+}
+
 }  // namespace
 }  // namespace nearcached
