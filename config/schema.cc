@@ -724,7 +724,10 @@ constexpr Row kRows[] = {
     {"limits.output_bytes_max", Type::kBytes,
      At<&Config::limits, &LimitsConfig::output_bytes_max>(), Size(64 * kKib, 64 * kGib), kFree,
      kLive, kPublic, kOptional,
-     "Replies that wait because the client does not read; beyond it the client is closed."},
+     "Replies of one client that wait, because it does not read or because an earlier one has not "
+     "come; beyond it the client is closed. Once replies turn out to be large, requests are let go "
+     "only while what is on its way stays below a quarter of this, so that a client that reads can "
+     "pipeline any number of them."},
     {"limits.scripts_bytes_max", Type::kBytes,
      At<&Config::limits, &LimitsConfig::scripts_bytes_max>(), Size(0, 64 * kGib), kFree, kLive,
      kPublic, kOptional,

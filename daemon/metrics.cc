@@ -58,6 +58,9 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_crowded_total",
                       "Requests that waited because their client had many on a busy link.", {},
                       &stats.crowded);
+  registry.AddCounter("nearcached_requests_paced_total",
+                      "Requests that waited for large replies on their way to their client.", {},
+                      &stats.paced);
   registry.AddCounter("nearcached_clients_paused_total",
                       "Times a client was not read because it was too far ahead.", {},
                       &stats.reading_paused);

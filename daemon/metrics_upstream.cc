@@ -90,6 +90,10 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
                         "Errors by which the server said that something is wrong with it.",
                         {{"error", std::string(kSickReplyNames[i])}}, &stats.sick[i]);
   }
+  registry.AddCounter("nearcached_upstream_read_pauses_total",
+                      "Times a link was not read for 2 ms because a client does not keep up with a "
+                      "large reply.",
+                      {}, &stats.paused);
   registry.AddCounter("nearcached_upstream_late_replies_total",
                       "Replies that came after their timeout and were thrown away.", {},
                       &stats.late_replies);

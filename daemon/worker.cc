@@ -47,6 +47,10 @@ LoginKind LoginOf(const config::Config& config) {
   return config.upstream.identity == "client" ? LoginKind::kNobody : LoginKind::kOwn;
 }
 
+// Until replies have come, they are reckoned with as so large that a quarter as many may be on
+// their way to one client (Session::bytes_due).
+constexpr std::size_t kRepliesAtFirst = 256;
+
 std::unique_ptr<const CachePolicy> MakePolicy(const config::Config& config) {
   return std::make_unique<const CachePolicy>(config.l1, config.rules, config.tracking);
 }
@@ -109,6 +113,7 @@ Worker::Worker(const config::Config& config, Scheduler& scheduler, Dialer& diale
                .denied = {},
                .cache_enabled = true,
                .no_fill_before = {},
+               .reply_size = ReplySize(config_.limits.output_bytes_max / kRepliesAtFirst),
                .known_dbs = {},
                .batch = {}},
       server_(context_) {

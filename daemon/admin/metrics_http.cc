@@ -9,6 +9,7 @@
 #include <atomic>
 #include <civetweb.h>
 #include <cstddef>
+#include <cstdlib>
 #include <netdb.h>
 #include <string_view>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 
 #include "daemon/admin/exposition.h"
 #include "daemon/base/log.h"
+#include "daemon/net/listen_socket.h"
 
 namespace nearcached {
 namespace {
@@ -73,6 +75,22 @@ std::string ListeningPort(std::string address) {
   const bool is_plain =
       address.find_first_not_of("0123456789abcdefABCDEF.:[]") == std::string::npos;
   return colon != 0 && has_port && is_plain ? address : std::string();
+}
+
+std::string HostOf(const std::string& listening_port) {
+  std::string host = listening_port.substr(0, listening_port.rfind(':'));
+  std::erase_if(host, [](char c) { return c == '[' || c == ']'; });
+  return host;
+}
+
+// Why the server cannot listen there; `said` is all that the library says of it.
+std::string WhyNot(const std::string& listening_port, const char* said) {
+  const int port = std::atoi(listening_port.c_str() + listening_port.rfind(':') + 1);
+  Endpoint endpoint;
+  endpoint.host = HostOf(listening_port);
+  endpoint.port = port;
+  const auto tried = ListenSocket::Open(endpoint, {});
+  return tried.ok() ? said : tried.error().message;
 }
 
 // Opens a connection to the server and drops it.
@@ -153,13 +171,13 @@ Result<std::unique_ptr<MetricsHttp>> MetricsHttp::Start(const MetricsHttpOptions
   error.text_buffer_size = why.size();
   http->server_ = mg_start2(&init, &error);
   if (http->server_ == nullptr) {
-    return Error{Code::kUnavailable, "metrics on " + options.address + ": " + why.data()};
+    return Error{Code::kUnavailable,
+                 "metrics on " + options.address + ": " + WhyNot(listening_port, why.data())};
   }
   mg_server_port port{};
   mg_get_server_ports(http->server_, 1, &port);
   http->port_ = port.port;
-  http->host_ = listening_port.substr(0, listening_port.rfind(':'));
-  std::erase_if(http->host_, [](char c) { return c == '[' || c == ']'; });
+  http->host_ = HostOf(listening_port);
   return http;
 }
 

@@ -121,7 +121,10 @@ UvLoop::~UvLoop() {
   bool is_handle_open = false;
   uv_walk(&loop_, &ReportOpenHandle, &is_handle_open);
   NC_CHECK(!is_handle_open);
-  uv_run(&loop_, UV_RUN_DEFAULT);  // close callbacks, and lookups still in the thread pool
+  // Close callbacks, and lookups still in the thread pool. A Stop() that no Run() came after makes
+  // the first call return at once.
+  while (uv_run(&loop_, UV_RUN_DEFAULT) != 0) {
+  }
   NC_CHECK(uv_loop_close(&loop_) == 0);
 }
 

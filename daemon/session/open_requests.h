@@ -47,6 +47,7 @@ class OpenRequests {
   [[nodiscard]] bool empty() const {
     return fills_.open == 0 && forwards_.open == 0 && replica_.open == 0;
   }
+  [[nodiscard]] std::size_t all() const { return fills_.open + forwards_.open + replica_.open; }
   [[nodiscard]] std::size_t fills() const { return fills_.open; }
   [[nodiscard]] std::size_t forwards() const { return forwards_.open; }
   [[nodiscard]] std::size_t at_replica() const { return replica_.open; }

@@ -207,6 +207,11 @@ void Server::OnReplyLost(RequestToken token, std::string_view error_line, bool m
 
 std::size_t Server::Backlog(RequestToken token) const {
   const Session* session = Find(token.owner);
+  return session != nullptr ? session->Backlog() : 0;
+}
+
+std::size_t Server::PassthroughBacklog(std::uint64_t session_id) const {
+  const Session* session = Find(session_id);
   return session != nullptr && !session->closed() ? session->output_bytes() : 0;
 }
 

@@ -77,9 +77,7 @@ class Server final : public ReplySink, public FlightSink, public ExclusiveOwner 
   void OnFlightLost(const FlightWaiter& waiter, std::string_view error_line,
                     bool mid_reply) override;
   void OnPassthrough(std::uint64_t session, std::string_view bytes, bool push) override;
-  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t session) const override {
-    return Backlog({session, 0});
-  }
+  [[nodiscard]] std::size_t PassthroughBacklog(std::uint64_t session) const override;
   void OnSubscriptionsEnded(std::uint64_t session) override;
   void OnExclusiveLost(std::uint64_t session, std::string_view error_line) override;
   void OnMayBorrow(std::uint64_t session) override;

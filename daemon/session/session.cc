@@ -32,7 +32,8 @@ Session::Session(std::uint64_t id, std::uint64_t client_id, const ListenerContex
       upstream_(&context.upstream),
       lender_(upstream_),
       accepted_at_(context.scheduler.Now()),
-      last_active_(accepted_at_) {
+      last_active_(accepted_at_),
+      reply_size_(context.reply_size) {
   client.db = context.config->upstream.db;
   client.seat = client_id;
   client.authenticated = listener.config.password.empty();
@@ -82,6 +83,8 @@ std::string_view Session::WaitsFor() const {
       return "limits.pipeline_max";
     case Park::kOutput:
       return "reading its replies";
+    case Park::kReplies:
+      return "its large replies";
     case Park::kRetry:
       return upload_.active ? "the upstream" : "another client";
     case Park::kCrowd:
@@ -114,9 +117,9 @@ void Session::Flush() {
   }
   if (!write_blocked_ && !out_.empty()) {
     const std::size_t before = out_.size();
-    write_blocked_ = !out_.Flush(*stream_);
+    NoteWritten(out_.Flush(*stream_));
     context_.stats.bytes_sent.Add(before - out_.size());
-    if (park_ == Park::kOutput) {
+    if (park_ == Park::kOutput || park_ == Park::kReplies) {
       NoteProgress();
     }
   }
@@ -128,6 +131,25 @@ void Session::Flush() {
              : eof_                   ? context_.stats.closed_by_client
                                       : context_.stats.closed_drain);
   }
+}
+
+void Session::NoteWritten(bool all) {
+  write_blocked_ = !all;
+  if (!all) {
+    blocked_since_ = context_.scheduler.Now();
+  }
+}
+
+// What waits behind an unanswered request counts only where it is so much that the output limit is
+// near: the client can do nothing about it, and whoever is paused on its account may hold up the
+// very reply that it waits for. Nor is there any use in waiting for a client who stands still.
+std::size_t Session::Backlog() const {
+  constexpr Duration kStandsStill = std::chrono::seconds(1);
+  if (closed_ || (write_blocked_ && context_.scheduler.Now() - blocked_since_ >= kStandsStill)) {
+    return 0;
+  }
+  const std::size_t held = queue_.held_bytes();
+  return out_.size() + (held > context_.config->limits.output_bytes_max / 2 ? held : 0);
 }
 
 void Session::OnWritable() {

@@ -27,6 +27,7 @@
 #include "daemon/session/open_requests.h"
 #include "daemon/session/pin_state.h"
 #include "daemon/session/reply_queue.h"
+#include "daemon/session/reply_size.h"
 #include "daemon/session/script_call.h"
 #include "daemon/session/session_context.h"
 #include "daemon/session/upload_state.h"
@@ -47,6 +48,7 @@ class Session final : private ByteStreamHandler {
     kUpstream,     // until nothing of this client is unanswered
     kPipeline,     // until fewer requests are unanswered
     kOutput,       // until the client has read more
+    kReplies,      // until some of the large replies that are on their way have come
     kRetry,        // for a moment
     kPassthrough,  // until the server has answered all that was sent on the client's own link
     kCrowd,        // until the link is less busy, or this client has less on it
@@ -189,6 +191,10 @@ class Session final : private ByteStreamHandler {
     return pin.passthrough && (pin.link->unanswered() != 0 || pin.link->mid_message());
   }
   [[nodiscard]] std::size_t output_bytes() const { return out_.size() + queue_.held_bytes(); }
+  // How many bytes the replies that are on their way may amount to.
+  [[nodiscard]] std::size_t bytes_due() const { return reply_size_.Of(open.all()); }
+  // As ReplySink::Backlog: what links should give this client time to read.
+  [[nodiscard]] std::size_t Backlog() const;
   [[nodiscard]] std::size_t input_bytes() const { return in_.size(); }
   // For people: what the next request waits for; empty while none does.
   [[nodiscard]] std::string_view WaitsFor() const;
@@ -235,6 +241,8 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] bool WaitsForOthers() const;
   void NoteProgress();
   void Deliver(std::uint64_t seq, std::string_view bytes);
+  void NoteWritten(bool all);
+  void NoteReplySize(const ReplyInfo& info, std::size_t bytes);
   void FinishSlot(std::uint64_t seq, bool error);
   void DeliverMgetPart(const FlightWaiter& waiter, std::string_view bytes, const ReplyInfo& info,
                        bool last);
@@ -285,13 +293,15 @@ class Session final : private ByteStreamHandler {
   DbIndex crowded_db_ = 0;
   const UpstreamLink* held_lane_ = nullptr;  // kHeld
   bool write_blocked_ = false;
-  bool eof_ = false;       // the client has sent all it will send
-  bool draining_ = false;  // no more requests are taken
-  bool closing_ = false;   // close once everything is answered and sent
-  bool closed_ = false;    // to be reaped
+  MonoTime blocked_since_{};  // when the kernel last took something, and not all
+  bool eof_ = false;          // the client has sent all it will send
+  bool draining_ = false;     // no more requests are taken
+  bool closing_ = false;      // close once everything is answered and sent
+  bool closed_ = false;       // to be reaped
   Counter* close_reason_ = nullptr;
   const MonoTime accepted_at_;
   MonoTime last_active_;
+  ReplySize reply_size_;
 };
 
 }  // namespace nearcached

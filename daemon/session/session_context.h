@@ -28,6 +28,7 @@
 #include "daemon/fetch/upstream.h"
 #include "daemon/policy/adaptive_stop.h"
 #include "daemon/policy/cache_policy.h"
+#include "daemon/session/reply_size.h"
 #include "daemon/session/request_batch.h"
 #include "proto/protocol.h"
 
@@ -55,6 +56,7 @@ struct SessionStats {
   Counter parked;              // requests that had to wait for the client's own earlier ones
   Counter held;                // requests that waited for an upstream that had just gone away
   Counter streamed;            // requests handed on as they came: limits.stream_above
+  Counter paced;               // requests that waited for large replies on their way
   Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name
@@ -142,6 +144,8 @@ struct SessionContext {
   bool held = false;          // some requests wait for the upstream to come back (Park::kHeld)
   bool quiet = false;         // and those that were under way have ended
   MonoTime no_fill_before{};  // after a reload: reads are answered, but not stored, until then
+
+  ReplySize reply_size;  // of all clients lately: what a new one starts from
 
   // Databases that the upstream has been seen to have; at most as many as it has.
   std::unordered_set<DbIndex> known_dbs;

@@ -19,6 +19,8 @@ constexpr std::size_t kParkedInputMax = 64 * 1024;
 // Above this many bytes of unread replies a client's requests wait, below the other they go on.
 constexpr std::size_t kOutputHigh = 1024 * 1024;
 constexpr std::size_t kOutputLow = 256 * 1024;
+// The share of limits.output_bytes_max that replies on their way may amount to.
+constexpr std::size_t kDueShare = 4;
 
 }  // namespace
 
@@ -176,6 +178,10 @@ bool Session::DispatchBatch(std::size_t& at) {
       ParkUntil(Park::kPipeline);
     } else if (output_bytes() >= kOutputHigh) {
       ParkUntil(Park::kOutput);
+    } else if (queue_.size() > 1 &&
+               bytes_due() > context_.config->limits.output_bytes_max / kDueShare) {
+      context_.stats.paced.Add();
+      ParkUntil(Park::kReplies);
     }
   }
   return true;
@@ -248,6 +254,9 @@ bool Session::MayResume() const {
       return queue_.size() <= context_.config->limits.pipeline_max / 2;
     case Park::kOutput:
       return output_bytes() <= kOutputLow;
+    case Park::kReplies:
+      return output_bytes() < kOutputHigh &&
+             bytes_due() <= context_.config->limits.output_bytes_max / (2 * kDueShare);
     case Park::kCrowd:
       return crowded_lane_ != nullptr
                  ? !crowded_lane_->Crowded(open.forwards())

@@ -69,7 +69,7 @@ void Session::Deliver(std::uint64_t seq, std::string_view bytes) {
     const iovec part{const_cast<char*>(bytes.data()), bytes.size()};  // NOLINT: iovec has no const
     const std::size_t taken = stream_->Write({&part, 1});
     context_.stats.bytes_sent.Add(taken);
-    write_blocked_ = taken < bytes.size();
+    NoteWritten(taken == bytes.size());
     bytes.remove_prefix(taken);
   }
   queue_.Append(seq, bytes, out_);
@@ -104,6 +104,11 @@ void Session::FinishSlot(std::uint64_t seq, bool error) {
   NoteProgress();
 }
 
+void Session::NoteReplySize(const ReplyInfo& info, std::size_t bytes) {
+  reply_size_.Note(info, bytes);
+  context_.reply_size.Note(info, bytes);
+}
+
 void Session::CheckOutput() {
   if (output_bytes() > context_.config->limits.output_bytes_max) {
     CloseNow(context_.stats.closed_output);
@@ -116,6 +121,7 @@ void Session::OnReplyPart(std::uint64_t seq, std::string_view bytes, const Reply
   if (closed_ || pending == nullptr) {
     return;
   }
+  NoteReplySize(info, bytes.size());
   if (script_call_ != nullptr && script_call_->seq == seq && TakeScriptReply(bytes, info, last)) {
     return;
   }
@@ -207,6 +213,7 @@ void Session::OnFlightPart(const FlightWaiter& waiter, std::string_view bytes,
   if (closed_ || pending == nullptr) {
     return;
   }
+  NoteReplySize(info, bytes.size());
   if (pending->kind == PendingRequest::Kind::kMget) {
     DeliverMgetPart(waiter, bytes, info, last);
     return;

@@ -329,6 +329,17 @@ void Link::OnDeadline() {
   ArmDeadline();
 }
 
+// A fill link, or what its tracking is redirected to, answers for the staleness of L1 and has the
+// shorter patience; a lane may be waiting for one slow command.
+Duration Link::HealthPatience() const {
+  const Duration patience =
+      Duration(context_.config.health_interval) * context_.config.health_misses;
+  const bool bounds_staleness =
+      spec_.purpose == Purpose::kFill || spec_.purpose == Purpose::kTracker;
+  return bounds_staleness ? patience
+                          : std::max<Duration>(patience, context_.config.command_timeout);
+}
+
 void Link::CheckHealth() {
   if (state_ != State::kReady || passthrough_ || unfinished_) {
     return;
@@ -349,14 +360,8 @@ void Link::CheckHealth() {
   if (spec_.purpose == Purpose::kExclusive && requests_.front().own == nullptr) {
     return;  // it may rightly wait for ever
   }
-  // Silence is only a sign where something is due. A fill link, or what its tracking is redirected
-  // to, answers for the staleness of L1 and has the shorter patience; a lane may be waiting for one
-  // slow command.
-  Duration patience = interval * context_.config.health_misses;
-  if (spec_.purpose != Purpose::kFill && spec_.purpose != Purpose::kTracker) {
-    patience = std::max<Duration>(patience, context_.config.command_timeout);
-  }
-  if (now - std::max(last_received_, requests_.front().sent_at) >= patience) {
+  // Silence is only a sign where something is due.
+  if (now - std::max(last_received_, requests_.front().sent_at) >= HealthPatience()) {
     Lose(context_.stats.closed_silent, "the upstream stopped answering", proto::kErrConnectionLost);
   }
 }

@@ -244,6 +244,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void Deliver(std::string_view bytes, bool last);
   void NoteSick(SickReply sign);
   [[nodiscard]] bool StepsBack(SickReply sign) const;
+  [[nodiscard]] Duration HealthPatience() const;
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();
@@ -260,6 +261,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   [[nodiscard]] bool TakenBack(Request& request);
   [[nodiscard]] std::vector<bool> Repeatable() const;
   void CloseFor(std::string_view why, Repeat repeat);
+  void RenewPauses(const Request& answered);
   void Pause(std::size_t backlog);
   void PauseIfBehind();
   void PausePassthroughIfBehind();
@@ -300,7 +302,8 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   std::unique_ptr<Timer> pause_;  // set while the reader of a large reply is waited for
   std::size_t paused_backlog_ = 0;
   std::uint32_t subscriptions_ = 0;  // passthrough: how many are left
-  int pauses_ = 0;                   // of the reply at hand
+  Duration paused_for_{};            // in all, since paused_at_
+  MonoTime paused_at_{};
   bool dirty_ = false;
 
   proto::ReplyScanner scanner_;

@@ -44,7 +44,7 @@ void Link::StartConnecting() {
   streaming_ = false;
   write_blocked_ = false;
   pause_.reset();
-  pauses_ = 0;
+  paused_for_ = {};
   handshake_out_.Clear();
   handshake_.reset();
   Dial();

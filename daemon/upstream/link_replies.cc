@@ -155,8 +155,8 @@ void Link::Deliver(std::string_view bytes, bool last) {
     }
     return;
   }
-  pauses_ = 0;
   const Request request = PopRequest();  // before calling out: the sink may send more
+  RenewPauses(request);
   if (request.abandoned) {
     if (request.sink != nullptr) {
       context_.stats.late_replies.Add();
@@ -200,24 +200,41 @@ bool Link::StepsBack(SickReply sign) const {
          context_.config.max_hold != config::Duration::zero();
 }
 
+// A reply has come whole, and the next may be waited for anew. A fill link carries the pushes that
+// bound staleness (G3), and what is waited for in front of one adds up: there a reply counts only
+// if it was asked for after the first pause, since all that the server had said until then is read.
+void Link::RenewPauses(const Request& answered) {
+  if (spec_.purpose != Purpose::kFill || answered.sent_at >= paused_at_) {
+    paused_for_ = {};
+  }
+}
+
 // Gives the client of a large reply time to read. Others wait meanwhile, as they do behind any
-// large reply; but only while it does read: one who stands still is waited for once, and then its
-// output limit ends the matter. A fill link carries the pushes that bound staleness (G3), so it
-// waits that long in all, whoever reads.
+// large reply; but only while it does read (Session::Backlog). A fill link waits for so long in
+// all, whoever reads, and does not take its own silence for the server's.
 void Link::Pause(std::size_t backlog) {
   constexpr Duration kPauseStep = std::chrono::milliseconds(2);
-  constexpr int kPausesMax = 500;
-  if (backlog < paused_backlog_ && spec_.purpose != Purpose::kFill) {
-    pauses_ = 0;
+  Duration longest = std::chrono::seconds(1);
+  if (spec_.purpose == Purpose::kFill) {
+    longest = std::min<Duration>(longest, HealthPatience() / 2);
+  } else if (backlog < paused_backlog_) {
+    paused_for_ = {};
   }
   paused_backlog_ = backlog;
-  if (pause_ != nullptr || ++pauses_ > kPausesMax) {
+  if (pause_ != nullptr || paused_for_ >= longest) {
     return;
   }
+  if (paused_for_ == Duration::zero()) {
+    paused_at_ = context_.scheduler.Now();
+  }
+  paused_for_ += kPauseStep;
+  context_.stats.paused.Add();
   stream_->SetReading(false);
   pause_ = context_.scheduler.After(kPauseStep, [this] {
     pause_.reset();
-    last_received_ = context_.scheduler.Now();  // the silence is ours
+    if (spec_.purpose != Purpose::kFill) {
+      last_received_ = context_.scheduler.Now();  // the silence is ours
+    }
     stream_->SetReading(true);
     PauseIfBehind();
   });

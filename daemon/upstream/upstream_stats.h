@@ -40,6 +40,7 @@ struct UpstreamStats {
   Counter bytes_sent;
   Counter bytes_received;
   Counter timeouts;                        // requests answered with a timeout error
+  Counter paused;                          // times a link was not read for a moment, for a client
   Counter late_replies;                    // replies that came after that, and were thrown away
   Counter refused_down;                    // requests refused at once because the upstream is away
   Counter refused_full;                    // requests refused because a link's queue is full

@@ -269,4 +269,13 @@ MUTANTS = [
            "daemon/upstream/dial_gate.cc",
            "  if (!hold_since_) {\n", "  if (!hold_since_ || maintenance_) {\n",
            by="unit/upstream"),
+    Mutant("held-pauses", "what waits for a reply of another link stops no link",
+           "daemon/session/session.cc",
+           "(held > context_.config->limits.output_bytes_max / 2 ? held : 0);", "held;",
+           by="unit/app"),
+    Mutant("fill-pauses", "G3: a fill link waits for slow readers so long in all, not for each reply",
+           "daemon/upstream/link_replies.cc",
+           "spec_.purpose != Purpose::kFill || answered.sent_at >= paused_at_",
+           "spec_.purpose != Purpose::kFill || answered.sent_at >= MonoTime::min()",
+           by="unit/upstream"),
 ]

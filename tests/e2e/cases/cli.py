@@ -211,6 +211,16 @@ def a_malformed_address_or_url_is_refused(env):
 
 
 @case
+def a_metrics_address_that_is_taken_is_an_error_that_names_it(env):
+    _, daemon = env.stack()
+    port = daemon.metrics_port
+    code, out, err = env.run_daemon("--listen", f"127.0.0.1:{free_port()}",
+                                    "--metrics", f"127.0.0.1:{port}")
+    equal(code, 1)
+    true(f"metrics on 127.0.0.1:{port}: " in err and "already in use" in err, out + err)
+
+
+@case
 def shortcuts_alone_are_enough(env):
     redis = env.redis()
     tcp, metrics = free_port(), free_port()

@@ -125,6 +125,86 @@ TEST_CASE_FIXTURE(WorkerFixture, "a client that is closed at once is still sent 
   CHECK(client.closed());
 }
 
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "large replies are asked for a few at a time, small ones are not") {
+  config.limits.output_bytes_max = 1'000'000;
+  Start();
+  FakeConnection& client = Connect();
+  const auto request = [](int i) { return "LRANGE l" + std::to_string(i) + " 0 -1"; };
+  const auto pipeline = [&](int count) {
+    std::string lines;
+    for (int i = 0; i < count; ++i) {
+      lines += request(i) + "\r\n";
+    }
+    client.Feed(lines);
+    Turn();
+  };
+  const std::string large = Bulk(std::string(100'000, 'x'));
+  (void)Ask(client, request(0));
+  CHECK(Answer(client, request(0), large) == large);
+  pipeline(10);
+  CHECK(server.Asked().size() == 3);  // a quarter of the limit, and the one that goes beyond
+  for (int i = 0; i < 10; ++i) {
+    CAPTURE(i);
+    CHECK(Answer(client, request(i), large) == large);
+    CHECK(server.Asked().size() <= 3);
+  }
+  for (int i = 0; i < 100; ++i) {
+    (void)Ask(client, "LLEN l");
+    CHECK(Answer(client, "LLEN l", ":1\r\n") == ":1\r\n");
+  }
+  pipeline(200);
+  CHECK(server.Asked().size() == 200);
+}
+
+// ---- links and slow readers ---------------------------------------------------------------------
+
+TEST_CASE_FIXTURE(WorkerFixture, "what waits for a reply of another link stops no link") {
+  Start();
+  FakeConnection& client = Connect();
+  (void)Ask(client, "GET slow\r\nLRANGE a 0 -1");
+  FakeConnection& lane = server.ConnectionOf("LRANGE a 0 -1");
+  lane.Feed("$4000000\r\n" + std::string(3'000'000, 'x'));
+  Turn();
+  CHECK(lane.reading());
+  lane.Feed(std::string(1'000'000, 'x') + "\r\n");
+  AnswerFill("slow", Bulk("v"));
+  CHECK(client.TakeWritten().size() == 4'000'012 + Bulk("v").size());
+}
+
+TEST_CASE_FIXTURE(WorkerFixture,
+                  "a client that stands still is waited for once, one that reads always") {
+  Start();
+  FakeConnection& client = Connect();
+  const std::string head = "$4000000\r\n" + std::string(3'000'000, 'x');
+  const std::string rest = std::string(1'000'000, 'x') + "\r\n";
+  client.SetRoom(0);
+  (void)Ask(client, "LRANGE a 0 -1\r\nLRANGE b 0 -1");
+  FakeConnection& lane = server.ConnectionOf("LRANGE a 0 -1");
+  lane.Feed(head);
+  Turn();
+  CHECK_FALSE(lane.reading());
+  Wait(900ms);
+  CHECK_FALSE(lane.reading());
+  SUBCASE("stands still") {
+    Wait(200ms);
+    CHECK(lane.reading());
+    lane.Feed(rest + head);
+    Turn();
+    CHECK(lane.reading());
+  }
+  SUBCASE("reads") {
+    for (int i = 0; i < 10; ++i) {
+      client.SetRoom(50'000);
+      Wait(900ms);
+      CHECK_FALSE(lane.reading());
+    }
+    client.SetRoom(FakeConnection::kEndless);
+    Wait(10ms);
+    CHECK(lane.reading());
+  }
+}
+
 TEST_CASE_FIXTURE(WorkerFixture, "half a request may take so long and no longer") {
   config.limits.request_timeout = 5s;
   Start();

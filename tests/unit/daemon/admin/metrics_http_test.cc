@@ -193,7 +193,7 @@ TEST_CASE("a taken or impossible address is an error that names it") {
   REQUIRE_FALSE(taken.ok());
   CHECK(taken.error().code == Code::kUnavailable);
   CHECK(taken.error().message.rfind("metrics on " + options.address + ": ", 0) == 0);
-  CHECK(taken.error().message.size() > options.address.size() + 14);
+  CHECK(taken.error().message.find("address already in use") != std::string::npos);
   for (const char* address :
        {"", ":", "9380", "127.0.0.1:", "127.0.0.1:80s", "127.0.0.1:x", "127.0.0.1:1,127.0.0.1:2",
         "+9380", "host name:80", ":9380", "127.0.0.1:999999"}) {

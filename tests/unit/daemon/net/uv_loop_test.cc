@@ -224,6 +224,12 @@ TEST_CASE("a task posted from a posted task waits for a later turn") {
   CHECK(log.find("ab") == std::string::npos);
 }
 
+TEST_CASE("a loop that was stopped and never run ends as any other") {
+  UvLoop loop;
+  const auto timer = loop.After(milliseconds(1), [] {});
+  loop.Stop();
+}
+
 TEST_CASE("Run returns at once when nothing can happen, and may be called again") {
   UvLoop loop;
   loop.Run();

@@ -210,6 +210,36 @@ TEST_CASE_FIXTURE(Rig, "a large reply waits for a reader who is behind, but not 
   CHECK(sink.heard.back() == "2: +after\r\n");
 }
 
+TEST_CASE_FIXTURE(Rig, "a fill link waits so long in all for readers, whose pushes wait with it") {
+  config.health_misses = 3;
+  Duration longest = 1s;
+  SUBCASE("a second") {
+    config.health_interval = 1s;
+  }
+  SUBCASE("half of what it may be silent") {
+    config.health_interval = 100ms;
+    longest = 150ms;
+  }
+  FakeConnection& connection = MakeReady(Purpose::kFill);
+  const std::string begin = "$200000\r\nxxx";
+  const std::string end = std::string(199'997, 'x') + "\r\n";
+  (void)Send(1);
+  (void)Send(2);
+  sink.backlog = 2 * 1024 * 1024;
+  scheduler.Advance(1ms);
+  connection.Feed(begin);
+  scheduler.Advance(longest - 10ms);
+  CHECK_FALSE(connection.reading());
+  scheduler.Advance(20ms);
+  CHECK(connection.reading());
+  connection.Feed(end + begin);  // a reply that was on its way already: nothing new to wait for
+  CHECK(connection.reading());
+  (void)Send(3);
+  (void)Send(4);
+  connection.Feed(end + ":3\r\n" + begin);
+  CHECK_FALSE(connection.reading());
+}
+
 TEST_CASE_FIXTURE(Rig, "a link that is lost while it waits for a reader starts reading afresh") {
   FakeConnection& connection = MakeReady(Purpose::kLane);
   scheduler.Advance(10s);
