@@ -513,8 +513,10 @@ constexpr Row kRows[] = {
     {"upstream.link_bytes_max", Type::kBytes,
      At<&Config::upstream, &UpstreamConfig::link_bytes_max>(), Size(64 * kKib, 64 * kGib), kFree,
      kLinks, kPublic, kOptional,
-     "Bytes of requests that may wait to be sent on one link; beyond it a request is refused with "
-     "an error."},
+     "Bytes of requests that may wait to be sent on one link; beyond it clients wait with the "
+     "next, "
+     "and are refused with an error after `command_timeout`, or at once while the link does not "
+     "stand."},
 
     {"commands.deny", Type::kCommands, At<&Config::commands, &CommandsConfig::deny>(), kAny, kFree,
      kLive, kPublic, kOptional,

@@ -58,6 +58,10 @@ void RegisterClients(MetricRegistry& registry, const SessionStats& stats) {
   registry.AddCounter("nearcached_requests_crowded_total",
                       "Requests that waited because their client had many on a busy link.", {},
                       &stats.crowded);
+  registry.AddCounter("nearcached_requests_delayed_total",
+                      "Requests that waited for room on a link (upstream.link_bytes_max), or for "
+                      "another client.",
+                      {}, &stats.delayed);
   registry.AddCounter("nearcached_requests_paced_total",
                       "Requests that waited for large replies on their way to their client.", {},
                       &stats.paced);

@@ -55,6 +55,9 @@ class UpstreamLink {
   // A client that has `own` requests unanswered here should wait for some of them before it sends
   // another: the link has as much under way as it may. Never true for a client that has none.
   [[nodiscard]] virtual bool Crowded(std::size_t /*own*/) const { return false; }
+  // It stands, and a request of so many bytes should wait until more of what waits there has left:
+  // now it would be refused.
+  [[nodiscard]] virtual bool Full(std::size_t /*bytes*/) const { return false; }
   // It does not stand, and has not for less than upstream.max_hold: what needs it should wait.
   [[nodiscard]] virtual bool holding() const { return false; }
   // For a request that nobody wants back.

@@ -91,7 +91,7 @@ class Dispatcher {
   // Whether what needs the upstream has to wait for it (PAUSE, upstream.max_hold): then parked.
   // `lane`: the link it is to travel on; null: any link would do.
   bool ParkedForUpstream(Session& session, const UpstreamLink* lane = nullptr) const;
-  bool MayForwardNow(Session& session) const;
+  bool MayForwardNow(Session& session, std::size_t bytes) const;
   bool Forward(Session& session, const Request& request, ForwardOptions options);
   bool ForwardPlain(Session& session, const Request& request);
   std::unique_ptr<Footprint> FootprintOf(const Request& request);

@@ -99,7 +99,7 @@ bool Dispatcher::ParkedForUpstream(Session& session, const UpstreamLink* lane) c
 }
 
 // False: the request is parked until it may go.
-bool Dispatcher::MayForwardNow(Session& session) const {
+bool Dispatcher::MayForwardNow(Session& session, std::size_t bytes) const {
   if (session.pin.ending && !session.pin.multi) {  // the exclusive link goes back first
     if (session.unanswered() != 0) {
       session.ParkUntil(Session::Park::kUpstream);
@@ -122,6 +122,10 @@ bool Dispatcher::MayForwardNow(Session& session) const {
     session.ParkWhileCrowded(lane);
     return false;
   }
+  if (lane.Full(bytes) && session.MayRetry()) {
+    session.Retry();
+    return false;
+  }
   return true;
 }
 
@@ -129,7 +133,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   if (const auto taken = ReadFromReplica(session, request)) {
     return *taken;
   }
-  if (!MayForwardNow(session)) {
+  if (!MayForwardNow(session, request.raw.size())) {
     return false;
   }
   if (const auto script = ScriptStateOf(session, request); script == ScriptState::kBeingTold) {

@@ -86,7 +86,7 @@ std::string_view Session::WaitsFor() const {
     case Park::kReplies:
       return "its large replies";
     case Park::kRetry:
-      return upload_.active ? "the upstream" : "another client";
+      return upload_.active ? "the upstream" : "another client, or upstream.link_bytes_max";
     case Park::kCrowd:
       return "upstream.link_pipeline_max";
     case Park::kPaused:

@@ -106,6 +106,7 @@ class Session final : private ByteStreamHandler {
 
   // The same in a few milliseconds: it waits for something that tells nobody.
   void Retry();
+  [[nodiscard]] bool MayRetry() const;
   // Waits while the lane, or the fill link of a key, is crowded (see UpstreamLink::Crowded).
   void ParkWhileCrowded(const UpstreamLink& lane);
   void ParkWhileCrowded(DbIndex db, std::uint64_t hash);
@@ -284,7 +285,8 @@ class Session final : private ByteStreamHandler {
 
   Park park_ = Park::kNone;
   std::unique_ptr<Timer> retry_;  // Park::kRetry
-  bool again_ = false;            // the request being dispatched was parked as Park::kQuiet
+  std::optional<MonoTime> retrying_since_;
+  bool again_ = false;  // the request being dispatched was parked as Park::kQuiet
   bool reading_ = true;
   bool may_borrow_ = false;  // Park::kLink is over
   // kCrowd. The link outlives the wait: this client has requests on it.

@@ -57,6 +57,7 @@ struct SessionStats {
   Counter held;                // requests that waited for an upstream that had just gone away
   Counter streamed;            // requests handed on as they came: limits.stream_above
   Counter paced;               // requests that waited for large replies on their way
+  Counter delayed;             // requests that waited for another client, or for room on a link
   Counter crowded;             // requests that waited because their client had many on a busy link
   Counter reading_paused;      // times a client was not read because it was ahead of itself
   Counter local_errors;        // error replies said in our own name

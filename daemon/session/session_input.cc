@@ -190,6 +190,7 @@ bool Session::DispatchBatch(std::size_t& at) {
 // A request was taken: CLIENT REPLY SKIP counts down.
 void Session::NoteDispatched(const CommandRow& row) {
   client.last_command = &row;
+  retrying_since_.reset();
   if (client.replies == Replies::kSkipNext) {
     client.replies = Replies::kSkip;
   } else if (client.replies == Replies::kSkip) {
@@ -214,12 +215,22 @@ void Session::ParkUntil(Park until) {
   NoteProgress();  // what it waits for may be so already, and then nothing else would tell
 }
 
+// Whether the next request has waited for less than upstream.command_timeout by Retry().
+bool Session::MayRetry() const {
+  return !retrying_since_ || context_.scheduler.Now() - *retrying_since_ <
+                                 Duration(context_.config->upstream.command_timeout);
+}
+
 void Session::Retry() {
   constexpr Duration kMoment = std::chrono::milliseconds(5);
   retry_ = context_.scheduler.After(kMoment, [this] {
     retry_.reset();
     NoteProgress();
   });
+  if (!retrying_since_) {
+    retrying_since_ = context_.scheduler.Now();
+    context_.stats.delayed.Add();
+  }
   ParkUntil(Park::kRetry);
 }
 

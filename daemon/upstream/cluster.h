@@ -160,6 +160,10 @@ class Cluster final : public Upstream,
       return cluster_.AnyCrowded(
           own, [&](Pool& pool) { return pool.LaneCrowded(0, protocol_, number_, own); });
     }
+    [[nodiscard]] bool Full(std::size_t bytes) const override {
+      return cluster_.AnyPrimary(
+          [&](Pool& pool) { return pool.LaneFull(0, protocol_, number_, bytes); });
+    }
 
    private:
     Cluster& cluster_;
@@ -230,12 +234,17 @@ class Cluster final : public Upstream,
   // How long after TRYAGAIN a request is sent again.
   static constexpr Duration kTryAgainAfter = std::chrono::milliseconds(25);
 
-  // Whether `crowded` holds for the pool of a node that owns slots, for who has `own` requests
-  // under way. Who has none waits for nobody, or nobody would wake it.
+  // The same as AnyPrimary, for who has `own` requests under way. Who has none waits for nobody, or
+  // nobody would wake it.
   template <typename Crowded>
   [[nodiscard]] bool AnyCrowded(std::size_t own, const Crowded& crowded) const {
-    return own != 0 && std::any_of(primaries_.begin(), primaries_.end(),
-                                   [&](NodeIndex node) { return crowded(nodes_.pool(node)); });
+    return own != 0 && AnyPrimary(crowded);
+  }
+  // Whether `holds` for the pool of a node that owns slots.
+  template <typename Holds>
+  [[nodiscard]] bool AnyPrimary(const Holds& holds) const {
+    return std::any_of(primaries_.begin(), primaries_.end(),
+                       [&](NodeIndex node) { return holds(nodes_.pool(node)); });
   }
 
   // cluster_requests.cc: what clients send.

@@ -46,8 +46,7 @@ std::string_view Link::Send(SendRequest& request) {
   }
   OutBuffer& out = renewing() ? held_ : out_;
   const bool full =
-      requests_.size() >= context_.config.link_queue_max ||
-      (!out.empty() && out.size() + request.bytes.size() > context_.config.link_bytes_max);
+      requests_.size() >= context_.config.link_queue_max || Exceeds(request.bytes.size());
   if (full && !request.follows) {
     context_.stats.refused_full.Add();
     return proto::kErrOverload;
@@ -161,6 +160,12 @@ void Link::NoteScript(const Script& script) {
     scripts_known_.clear();
   }
   scripts_known_.insert(script.id);
+}
+
+// One request at least always may wait.
+bool Link::Exceeds(std::size_t bytes) const {
+  const OutBuffer& out = renewing() ? held_ : out_;
+  return !out.empty() && out.size() + bytes > context_.config.link_bytes_max;
 }
 
 // How far one client's requests may lie behind another's. A limit for the link alone would let

@@ -110,6 +110,9 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   using UpstreamLink::Send;
   std::string_view Send(SendRequest& request) override;
   [[nodiscard]] bool Crowded(std::size_t own) const override;
+  [[nodiscard]] bool Full(std::size_t bytes) const override {
+    return state_ == State::kReady && Exceeds(bytes);
+  }
   [[nodiscard]] bool holding() const override;
   void StartPassthrough() override { passthrough_ = true; }
   void StartTunnel() override { tunnel_ = true; }
@@ -245,6 +248,7 @@ class Link final : public ExclusiveLink, private ByteStreamHandler {
   void NoteSick(SickReply sign);
   [[nodiscard]] bool StepsBack(SickReply sign) const;
   [[nodiscard]] Duration HealthPatience() const;
+  [[nodiscard]] bool Exceeds(std::size_t bytes) const;
   Request PopRequest();
   void Settle(Request& request, Outcome outcome);
   Request& Enqueue();

@@ -141,6 +141,12 @@ bool Pool::LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
   return lanes != lanes_.end() && lanes->second[seat % lanes->second.size()]->Crowded(own);
 }
 
+bool Pool::LaneFull(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                    std::size_t bytes) const {
+  const auto lanes = lanes_.find({db, protocol});
+  return lanes != lanes_.end() && lanes->second[seat % lanes->second.size()]->Full(bytes);
+}
+
 bool Pool::LaneHolds(DbIndex db, proto::Protocol protocol, std::uint64_t seat) {
   auto& lanes = LanesOf(db, protocol);
   Link& link = *lanes[seat % lanes.size()];

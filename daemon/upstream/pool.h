@@ -108,6 +108,8 @@ class Pool final : public Upstream,
   }
 
   // Link::Crowded() of a client's lane; false while there is none.
+  [[nodiscard]] bool LaneFull(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
+                              std::size_t bytes) const;
   [[nodiscard]] bool LaneCrowded(DbIndex db, proto::Protocol protocol, std::uint64_t seat,
                                  std::size_t own) const;
 

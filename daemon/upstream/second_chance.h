@@ -49,6 +49,7 @@ class SecondChance final : public UpstreamLink, private ReplySink {
   std::string_view Send(SendRequest& request) override;
   [[nodiscard]] bool StuckAt(MonoTime now) override { return link_.StuckAt(now); }
   [[nodiscard]] bool Crowded(std::size_t own) const override { return link_.Crowded(own); }
+  [[nodiscard]] bool Full(std::size_t bytes) const override { return link_.Full(bytes); }
   [[nodiscard]] std::uint64_t number() const { return number_; }
 
  private:

@@ -135,3 +135,26 @@ def a_value_larger_than_the_server_takes_is_refused_in_its_words(env):
         true(isinstance(reply, RespError), reply)
         equal(conn.cmd("PING"), b"PONG")
     equal(redis.cmd("EXISTS", "k"), 0)
+
+
+@case(timeout=60)
+def many_clients_write_more_at_once_than_may_wait_on_a_link(env):
+    redis, daemon = env.stack({"upstream": {"links": 1, "link_bytes_max": "4mb"}}, fills=False)
+    daemon.wait_ready()
+    value = _PIECE * 16
+    errors = []
+
+    def write(number):
+        with daemon.connect(timeout=60) as conn:
+            for _ in range(5):
+                reply = conn.cmd("SET", f"k{number}", value)
+                if reply != b"OK":
+                    errors.append(reply)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    equal(errors, [])
+    true(daemon.metrics().total("nearcached_requests_delayed_total") > 0, "some had to wait")

@@ -411,6 +411,38 @@ TEST_CASE_FIXTURE(WorkerFixture, "bytes under way are limited as well, one reque
   CHECK(Answer(client, "SETRANGE k 0 y", ":2000\r\n") == ":2000\r\n:2000\r\n");
 }
 
+TEST_CASE_FIXTURE(WorkerFixture, "where a link's bytes are full, others wait, and for so long") {
+  config.upstream.link_bytes_max = 100'000;
+  config.upstream.links = 1;
+  config.upstream.command_timeout = 2s;
+  Start();
+  FakeConnection& first = Connect();
+  FakeConnection& second = Connect();
+  CHECK(Ask(first, "LLEN l").empty());
+  FakeConnection& lane = server.ConnectionOf("LLEN l");
+  CHECK(Answer(first, "LLEN l", ":1\r\n") == ":1\r\n");
+  lane.SetRoom(0);
+  const std::string request = "SETRANGE k 0 " + std::string(60'000, 'x');
+  CHECK(Ask(first, request).empty());
+  CHECK(Ask(second, request).empty());
+  Wait(1s);
+  CHECK(second.TakeWritten().empty());
+  CHECK(stats().delayed.value() == 1);
+  SUBCASE("there is room in time") {
+    lane.SetRoom(FakeConnection::kEndless);
+    Turn();
+    CHECK(server.Times(request) == 1);
+    Wait(5ms);
+    CHECK(server.Times(request) == 2);
+    CHECK(Answer(first, request, ":60000\r\n") == ":60000\r\n");
+    CHECK(Answer(second, request, ":60000\r\n") == ":60000\r\n");
+  }
+  SUBCASE("there is none") {
+    Wait(1100ms);
+    CHECK(second.TakeWritten() == "-" + std::string(proto::kErrOverload) + "\r\n");
+  }
+}
+
 TEST_CASE_FIXTURE(WorkerFixture, "whoever waits on a crowded lane that is lost goes on as well") {
   config.upstream.link_pipeline_max = 16;
   Start();
