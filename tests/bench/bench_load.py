@@ -10,6 +10,9 @@ import subprocess
 from bench_targets import Resp, encode
 
 
+_LONGEST_S = 180  # a run that takes longer has hung
+
+
 @dataclasses.dataclass(frozen=True)
 class Work:
     """One kind of load."""
@@ -77,7 +80,8 @@ def measure(target, redis, work, placement):
     argv += ["--tls", "--insecure"] if work.tls else []
     target.forget_peak()
     reads, before = upstream_reads(redis), target.cpu_seconds()
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=600)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True,
+                          timeout=_LONGEST_S)
     used = target.cpu_seconds() - before
     reads = upstream_reads(redis) - reads
     if "rror" in done.stdout + done.stderr:

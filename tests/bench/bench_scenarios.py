@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import statistics
+import subprocess
 
 from bench_load import Work, fill, median, measure, warm
 from bench_targets import BINARY, Bench, Placement
@@ -40,6 +41,7 @@ class Spread:
 class Row:
     target: str
     samples: list  # one a round
+    failure: str = ""  # why there are not as many as rounds
 
     @property
     def sample(self):
@@ -57,7 +59,7 @@ class Result:
         Round by round, because neighbours in time share the noise of the machine.
         """
         ours, theirs = self._of(target), self._of(against)
-        if not ours or not theirs or not all(getattr(s, field) for s in theirs.samples):
+        if not ours or not theirs or ours.failure or theirs.failure or not all(getattr(s, field) for s in theirs.samples):
             return None
         return Spread.of([getattr(a, field) / getattr(b, field)
                           for a, b in zip(ours.samples, theirs.samples)])
@@ -154,15 +156,30 @@ def run_scenario(scenario, rounds, placement, progress):
             if kind in ("hit 100 %", "hit 50 %"):
                 warm(target, work.keys, work.size)
         samples = {kind: [] for kind, _ in targets}
+        failures = {}
         for number in range(rounds):
             for at in range(len(targets)):
                 kind, target = targets[(at + number) % len(targets)]
                 port_owner = upstream if kind == "redis" and scenario.delay_us else target
-                samples[kind].append(_measure(target, port_owner, redis, work, bench.placement))
+                if kind in failures:
+                    continue
+                try:
+                    samples[kind].append(_measure(target, port_owner, redis, work, bench.placement))
+                except (subprocess.SubprocessError, RuntimeError) as why:
+                    failures[kind] = _said(why)
         progress(scenario.name)
-        return Result(scenario.name, [Row(kind, samples[kind]) for kind, _ in targets])
+        return Result(scenario.name, [Row(kind, samples[kind], failures.get(kind, ""))
+                                       for kind, _ in targets])
     finally:
         bench.close()
+
+
+def _said(why):
+    """One line that a table can hold."""
+    if isinstance(why, subprocess.TimeoutExpired):
+        return f"not done after {why.timeout:.0f} s"
+    text = (getattr(why, "stderr", "") or "") or str(why)
+    return " ".join(text.split())[:200].replace("|", "/")
 
 
 def _measure(target, port_owner, redis, work, placement):

@@ -77,6 +77,9 @@ def _table(result):
              "| upstream reads/request |",
              "|---|---|---|---|---|---|---|---|---|"]
     for row in result.rows:
+        if row.failure:
+            lines.append(f"| {_NAMES[row.target]} | FAILED: {row.failure} |" + " - |" * 7)
+            continue
         s = row.sample
         ratios = [result.ratio(row.target, peer) for peer in ("redis", "nutcracker")]
         against = ["-" if ratio is None else f"{ratio.median:.2f}" for ratio in ratios]
