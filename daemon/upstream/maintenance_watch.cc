@@ -1,6 +1,7 @@
 #include "daemon/upstream/maintenance_watch.h"
 
 #include "daemon/base/log.h"
+#include "daemon/upstream/sick_reply.h"
 #include "proto/wire_errors.h"
 
 namespace nearcached {
@@ -59,6 +60,9 @@ void MaintenanceWatch::OnAnswer(const Result<UpstreamReply>& answer) {
   }
   // Where the database was refused, the key was looked for in another one.
   const UpstreamReply& reply = refused_database_ ? *refused_database_ : answer.value();
+  if (reply.is_error() && SickReplyOf("-" + reply.text)) {
+    return;  // it is being restarted, perhaps: the key says nothing yet
+  }
   if (reply.kind != UpstreamReply::Kind::kInteger) {
     OnRefusal(reply);
     Leave();

@@ -4,9 +4,9 @@
 // of Envoy's Redis health checker, `EXISTS <key>`.
 //
 // Asked over a control link of its own every `upstream.health_interval`, and at once when the
-// primary is another node. Only an answer changes anything: a server of which nothing is heard is
-// the business of the links' own probes, and a question that is refused (no permission) is said
-// loudly, and leaves the server in service.
+// primary is another node. Only an answer changes anything: a server of which nothing is heard, or
+// that is loading after a restart, is the business of the links' own probes; and a question that is
+// refused (no permission) is said loudly, and leaves the server in service.
 //
 // Knows a primary and nothing of clusters, where a key lives on one node only. Owned by the worker;
 // loop thread only.

@@ -138,6 +138,16 @@ TEST_CASE_FIXTURE(Maintained, "a question without an answer changes nothing, and
   CHECK_FALSE(active());
 }
 
+TEST_CASE_FIXTURE(Maintained, "a server that is restarted in maintenance is in it while it loads") {
+  StartMaintained();
+  SayNext("-LOADING Redis is loading the dataset in memory\r\n");
+  CHECK(active());
+  SayNext(":1\r\n");
+  CHECK(active());
+  SayNext(":0\r\n");
+  CHECK_FALSE(active());
+}
+
 TEST_CASE_FIXTURE(Maintained, "one question at a time, however long it takes") {
   StartMaintained();
   Wait(seconds(4));
