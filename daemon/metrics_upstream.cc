@@ -27,42 +27,7 @@ void RegisterPool(MetricRegistry& registry, const UpstreamStats& stats) {
       .Add("min_idle", stats.opened_min_idle);
 }
 
-void RegisterTracking(MetricRegistry& registry, const UpstreamStats& stats) {
-  registry.AddGauge("nearcached_tracking_state",
-                    "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
-                    &stats.tracking_state);
-  registry.AddGauge("nearcached_trackers_ready",
-                    "Tracking links that stand and are subscribed (tracking.method: redirect).", {},
-                    &stats.trackers_ready);
-  registry.AddCounter("nearcached_trackers_lost_total",
-                      "Tracking links lost: what they covered was dropped.", {},
-                      &stats.trackers_lost);
-  registry.AddCounter("nearcached_trackers_broken_total",
-                      "Times the server said that tracking is redirected to nobody.", {},
-                      &stats.redirects_broken);
-}
-
-void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
-  LabelledCounters(registry, "nearcached_upstream_connects_total", "Attempts to open a link.",
-                   "result")
-      .Add("ok", stats.connects_ok)
-      .Add("failed", stats.connects_failed);
-  LabelledCounters(registry, "nearcached_upstream_closed_total",
-                   "Links that stood and were closed.", "reason")
-      .Add("peer", stats.closed_by_peer)
-      .Add("silent", stats.closed_silent)
-      .Add("protocol_error", stats.closed_protocol)
-      .Add("idle", stats.closed_idle)
-      .Add("returned", stats.closed_returned)
-      .Add("surplus", stats.closed_surplus)
-      .Add("room", stats.closed_room)
-      .Add("lifetime", stats.closed_lifetime)
-      .Add("test_failed", stats.closed_test)
-      .Add("reconnect", stats.closed_reconnect)
-      .Add("demoted", stats.closed_demoted)
-      .Add("sick", stats.closed_sick)
-      .Add("primary_changed", stats.closed_switched);
-  RegisterPool(registry, stats);
+void RegisterRequests(MetricRegistry& registry, const UpstreamStats& stats) {
   registry.AddCounter("nearcached_upstream_requests_total", "Requests given to a link.", {},
                       &stats.requests);
   registry.AddCounter("nearcached_upstream_replies_total", "Replies handed on.", {},
@@ -99,6 +64,45 @@ void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
                       &stats.late_replies);
   registry.AddCounter("nearcached_upstream_script_loads_total",
                       "Scripts told to the upstream ahead of an EVALSHA.", {}, &stats.script_loads);
+}
+
+void RegisterTracking(MetricRegistry& registry, const UpstreamStats& stats) {
+  registry.AddGauge("nearcached_tracking_state",
+                    "What keeps the cache coherent: 2 server tracking, 1 TTL only, 0 nothing.", {},
+                    &stats.tracking_state);
+  registry.AddGauge("nearcached_trackers_ready",
+                    "Tracking links that stand and are subscribed (tracking.method: redirect).", {},
+                    &stats.trackers_ready);
+  registry.AddCounter("nearcached_trackers_lost_total",
+                      "Tracking links lost: what they covered was dropped.", {},
+                      &stats.trackers_lost);
+  registry.AddCounter("nearcached_trackers_broken_total",
+                      "Times the server said that tracking is redirected to nobody.", {},
+                      &stats.redirects_broken);
+}
+
+void RegisterUpstream(MetricRegistry& registry, const UpstreamStats& stats) {
+  LabelledCounters(registry, "nearcached_upstream_connects_total", "Attempts to open a link.",
+                   "result")
+      .Add("ok", stats.connects_ok)
+      .Add("failed", stats.connects_failed);
+  LabelledCounters(registry, "nearcached_upstream_closed_total",
+                   "Links that stood and were closed.", "reason")
+      .Add("peer", stats.closed_by_peer)
+      .Add("silent", stats.closed_silent)
+      .Add("protocol_error", stats.closed_protocol)
+      .Add("idle", stats.closed_idle)
+      .Add("returned", stats.closed_returned)
+      .Add("surplus", stats.closed_surplus)
+      .Add("room", stats.closed_room)
+      .Add("lifetime", stats.closed_lifetime)
+      .Add("test_failed", stats.closed_test)
+      .Add("reconnect", stats.closed_reconnect)
+      .Add("demoted", stats.closed_demoted)
+      .Add("sick", stats.closed_sick)
+      .Add("primary_changed", stats.closed_switched);
+  RegisterPool(registry, stats);
+  RegisterRequests(registry, stats);
   registry.AddCounter("nearcached_upstream_pings_total", "Health probes sent.", {}, &stats.pings);
   registry.AddGauge("nearcached_upstream_links", "Links that stand.", {}, &stats.links_ready);
   registry.AddGauge("nearcached_upstream_inflight", "Requests sent and not answered.", {},

@@ -17,6 +17,10 @@ namespace {
 using nearcached::proto::ParseInvalidation;
 using nearcached::proto::PushKind;
 
+// The two forms of an invalidation, up to its keys: RESP3's, and what RESP2 makes of it.
+constexpr std::string_view kPush = ">2\r\n$10\r\ninvalidate\r\n";
+constexpr std::string_view kMessage = "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n";
+
 void Require(bool held) {
   if (!held) {
     std::abort();
@@ -29,14 +33,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view frame(reinterpret_cast<const char*>(data), size);
   std::vector<std::string_view> keys;
   const PushKind kind = ParseInvalidation(frame, keys);
+  const bool message = frame.starts_with(kMessage);
   if (kind != PushKind::kInvalidateKeys) {
     Require(keys.empty());
-    Require(kind == PushKind::kInvalidateAll || !frame.starts_with(">2\r\n$10\r\ninvalidate\r\n"));
+    Require(kind == PushKind::kInvalidateAll || !(message || frame.starts_with(kPush)));
     return 0;
   }
-  std::string encoded;
-  nearcached::proto::AppendPushHeader(encoded, 2);
-  nearcached::proto::AppendBulk(encoded, "invalidate");
+  std::string encoded(message ? kMessage : kPush);
   nearcached::proto::AppendCommand(encoded, keys);
   Require(encoded == frame);
   return 0;
