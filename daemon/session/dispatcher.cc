@@ -41,7 +41,7 @@ bool Dispatcher::Dispatch(Session& session, const Request& request) {
   if (session.pin.passthrough) {
     return DispatchPassthrough(session, request);
   }
-  if (session.logged_in() && MayBeCached(row.handling)) {
+  if (session.reads_past_l1() && MayBeCached(row.handling)) {
     context_.stats.bypass_identity.Add();
     return ForwardPlain(session, request);  // whether it may read the key, the server says (G5)
   }

@@ -145,8 +145,8 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   std::unique_ptr<Footprint> footprint =
       context_.config->l1.enabled ? FootprintOf(request) : nullptr;
   Merge(footprint, std::move(options.extra));
-  if (session.logged_in() && footprint != nullptr && !footprint->write && !footprint->wide) {
-    footprint = nullptr;  // it has never read these keys from L1, which may keep them for others
+  if (session.reads_past_l1() && footprint != nullptr && !footprint->write && !footprint->wide) {
+    footprint = nullptr;  // it reads none of these keys from L1, which may keep them for others
   }
   PendingRequest pending;
   pending.kind = options.kind;

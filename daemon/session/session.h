@@ -134,6 +134,10 @@ class Session final : private ByteStreamHandler {
   // The sidecar's own upstream again. REQUIRES: nothing is unanswered, no link is held.
   void LogOut();
   [[nodiscard]] bool logged_in() const { return upstream_ != &context_.upstream; }
+  // Whether it has ever logged in. What it was shown then may be newer than what L1 holds, whose
+  // invalidation is still on its way: such a client asks the upstream for as long as it is there
+  // (G2).
+  [[nodiscard]] bool reads_past_l1() const { return was_user_; }
   [[nodiscard]] Upstream& upstream() const { return *upstream_; }
 
   void SetProtocol(proto::Protocol protocol);
@@ -277,7 +281,8 @@ class Session final : private ByteStreamHandler {
   std::unique_ptr<ScriptCall> script_call_;  // while it is unanswered
 
   Upstream* upstream_;  // the sidecar's own, or that of the user it has logged in as
-  Upstream* lender_;    // whose link is held, or waited for
+  bool was_user_ = false;
+  Upstream* lender_;                     // whose link is held, or waited for
   std::unique_ptr<LoginAttempt> login_;  // while the upstream judges it
   UpstreamLink* lane_ = nullptr;  // the last one asked for; the pool keeps it as long as itself
   DbIndex lane_db_ = 0;

@@ -3,7 +3,8 @@
 // A client that has not logged in shares the sidecar's own links, which log in as nobody: it is the
 // server's default user, as on a direct connection. One that has travels on links of its user's
 // own, which carry nothing of anybody else; it neither reads L1 nor joins flights, so the server's
-// ACL judges each of its commands, at that moment.
+// ACL judges each of its commands, at that moment. Nor does it after RESET has made it nobody
+// again.
 #include <memory>
 #include <string>
 #include <utility>
@@ -47,6 +48,7 @@ bool Session::LogIn(std::string_view user, std::string_view password, std::strin
   }
   LogOut();
   upstream_ = entered;
+  was_user_ = true;
   client.user.assign(user);
   return true;
 }

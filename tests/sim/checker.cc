@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "daemon/base/sha1.h"
+#include "tests/sim/model_commands.h"
 
 namespace nearcached::sim {
 namespace {
@@ -98,6 +99,9 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
     Fail("I1", client, request, reply, "a redirection that was for the product");
     return;
   }
+  if (JudgeRefusal(client, request, reply)) {
+    return;
+  }
   JudgeScript(client, request, reply);
   bool good = true;
   switch (request.expect) {
@@ -136,6 +140,7 @@ void Checker::Answered(ClientState& client, const Request& request, const RawRep
       break;
   }
   if (good) {
+    JudgeRights(client, request, reply);
     return;
   }
   if (reply.type == '-') {
@@ -171,6 +176,59 @@ void Checker::JudgeScript(ClientState& client, const Request& request, const Raw
   if (unknown && request.names_shown_script && !scripts_flushed_ &&
       reply.bytes.find("-NOSCRIPT") != std::string::npos) {
     Fail("I9", client, request, reply, "the script had been shown before");
+  }
+}
+
+// What the server refused for want of a login, of a right, or of a queued command that it had
+// refused. (The refusals of requests whose executions are known are among these.)
+bool Checker::JudgeRefusal(ClientState& client, const Request& request,
+                           const RawReply& reply) const {
+  const std::string& name = request.args[0];
+  if (client.multi_refused && (name == "EXEC" || name == "DISCARD" || name == "RESET")) {
+    client.multi_refused = false;
+    client.watch_reads.clear();
+    return name == "EXEC" && reply.bytes.starts_with("-EXECABORT ");
+  }
+  const bool queued = request.literal == "+QUEUED\r\n";
+  if (request.expect != Expect::kRead && request.expect != Expect::kMget && !queued &&
+      name != "WATCH") {
+    return false;
+  }
+  if (reply.bytes.starts_with("-NOAUTH ")) {
+    return !request.logged_in && !model_.traits().password.empty();
+  }
+  const ModelCommand* const command = FindModelCommand(Upper(name));
+  if (!reply.bytes.starts_with("-NOPERM ") || command == nullptr) {
+    return false;
+  }
+  // A read for the default user may have been under way for somebody else already.
+  const MonoTime from =
+      request.logged_in ? request.sent : std::min(request.sent, request.expiry_horizon);
+  const auto keys = KeysOf(*command, request.args);
+  const bool denied = std::ranges::any_of(keys, [&](const std::string& key) {
+    return model_.users().WasThere(request.user, key, from, false);
+  });
+  client.multi_refused = client.multi_refused || (denied && queued);
+  client.uncertain = client.uncertain || (denied && name == "WATCH");
+  return denied;
+}
+
+// I10.
+void Checker::JudgeRights(const ClientState& client, const Request& request,
+                          const RawReply& reply) {
+  if (reply.type == '-' || model_.users().empty()) {
+    return;
+  }
+  MonoTime from = request.sent;
+  if (!request.logged_in) {
+    from = std::min(request.horizon, request.expiry_horizon) - promises_.l1_ttl -
+           promises_.stale_if_error - promises_.stale_max;
+  }
+  for (const KeyId& id : request.reads) {
+    if (!model_.users().WasThere(request.user, id.name, from, true)) {
+      Fail("I10", client, request, reply,
+           "the value of " + Name(id) + ", which its user could not read all the while");
+    }
   }
 }
 

@@ -12,6 +12,8 @@
 //  - a transaction that succeeded under WATCH saw what was current when it executed.
 // I3: no second tracked read of a key is sent while the reply to the first is still on its way and
 //    nothing has happened to the key.
+// I10: nobody is shown the value of a key that its user could not read at any moment of the
+//    request's life. (What L1 holds is the default user's, who may be shown it until it ends.)
 #pragma once
 
 #include <cstdint>
@@ -100,6 +102,8 @@ class Checker {
                         const RawReply& reply);
   void NoteScripts(ClientState& client, Request& request) const;
   void JudgeScript(ClientState& client, const Request& request, const RawReply& reply);
+  bool JudgeRefusal(ClientState& client, const Request& request, const RawReply& reply) const;
+  void JudgeRights(const ClientState& client, const Request& request, const RawReply& reply);
   void JudgeError(ClientState& client, const Request& request, const RawReply& reply);
   bool JudgeHello(const Request& request, const RawReply& reply) const;
   [[nodiscard]] std::string Candidates(ClientState& client, const Request& request) const;

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t kHonestSeeds = 150;  // per profile
 constexpr std::uint64_t kHuntSeeds = 300;    // per profile, until the bug is found
-constexpr std::array<const char*, 3> kProfiles = {"calm", "churn", "tracking-off"};
+constexpr std::array<const char*, 4> kProfiles = {"calm", "churn", "tracking-off", "identity"};
 
 ProductFactory Factory(PlantedBug bug) {
   return [bug](const ProductSetup& setup, Scheduler& scheduler, Dialer& dialer) {
@@ -36,6 +36,9 @@ std::string_view ExpectedBy(PlantedBug bug) {
       return "I2 I3";  // two answers to one question also let time run backwards
     case PlantedBug::kNeverIdle:
       return "I7";
+    case PlantedBug::kSharesUsers:
+      // An error that was due, a value that was not, one older than the user had seen.
+      return "I1 I10 I2";
     default:
       return "I2";
   }

@@ -44,9 +44,7 @@ void Client::SendPipeline() {
   std::vector<Request> batch;
   if (!greeted_) {
     greeted_ = true;
-    if (plan_.resp3) {
-      traffic_.Greet(state_, index_, batch);
-    }
+    traffic_.Greet(state_, plan_.resp3, index_, batch);
     if (plan_.subscriber) {
       traffic_.Subscribe(state_, index_, batch, true);
       subscribed_ = true;

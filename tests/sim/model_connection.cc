@@ -4,7 +4,13 @@ namespace nearcached::sim::handlers {
 namespace {
 
 bool PasswordFits(const Call& call, const std::string& user, const std::string& password) {
-  return user == "default" && password == call.model.traits().password;
+  return user == "default" ? password == call.model.traits().password
+                           : call.model.users().Fits(user, password);
+}
+
+// The user that `name` names, as the session keeps it.
+std::string UserOf(const std::string& name) {
+  return name == "default" ? "" : name;
 }
 
 Reply WrongPassword() {
@@ -90,10 +96,12 @@ Reply Echo(const Call& call) {
 
 Reply Auth(const Call& call) {
   const bool named = call.args.size() > 2;
-  if (!PasswordFits(call, named ? call.args[1] : "default", call.args[named ? 2 : 1])) {
+  const std::string name = named ? call.args[1] : "default";
+  if (!PasswordFits(call, name, call.args[named ? 2 : 1])) {
     return WrongPassword();
   }
   call.session.authenticated = true;
+  call.session.user = UserOf(name);
   return Reply::Ok();
 }
 
@@ -109,6 +117,7 @@ Reply Hello(const Call& call) {
     next = 2;
   }
   bool authenticated = session.authenticated;
+  std::string user = session.user;
   std::string name = session.name;
   while (next < call.args.size()) {
     const std::string word = Upper(call.args[next]);
@@ -117,6 +126,7 @@ Reply Hello(const Call& call) {
         return WrongPassword();
       }
       authenticated = true;
+      user = UserOf(call.args[next + 1]);
       next += 3;
     } else if (word == "SETNAME" && next + 1 < call.args.size()) {
       name = call.args[next + 1];
@@ -129,6 +139,7 @@ Reply Hello(const Call& call) {
     return Reply::Error("NOAUTH HELLO must be called with the client already authenticated");
   }
   session.authenticated = true;
+  session.user = std::move(user);
   session.protocol = protocol;
   session.name = name;
   return Reply::Map(

@@ -202,6 +202,9 @@ std::optional<Reply> ModelRedis::Refusal(const ModelSession& session, const std:
       name != "COMMAND" && name != "MULTI" && name != "SELECT") {
     return Reply::Error("LOADING Redis is loading the dataset in memory");
   }
+  if (auto denied = Denial(session, args)) {
+    return denied;
+  }
   const ModelCommand* command = FindModelCommand(name);
   if (nodes_ != nullptr && session.connection != nullptr && command != nullptr) {
     if (auto instead = nodes_->Instead(session, *command, args)) {
@@ -216,10 +219,37 @@ std::optional<Reply> ModelRedis::Refusal(const ModelSession& session, const std:
   return std::nullopt;
 }
 
+// What a user may not touch, it may not name.
+std::optional<Reply> ModelRedis::Denial(const ModelSession& session, const Args& args) const {
+  const ModelCommand* command = FindModelCommand(Upper(args[0]));
+  if (session.connection == nullptr || users_.empty() || command == nullptr) {
+    return std::nullopt;
+  }
+  for (const std::string& key : KeysOf(*command, args)) {
+    if (!users_.May(session.user, key)) {
+      return Reply::Error(
+          "NOPERM this user has no permissions to access one of the keys used as arguments");
+    }
+  }
+  return std::nullopt;
+}
+
+void ModelRedis::Disconnect(const std::string& user) {
+  for (const auto& session : sessions_) {
+    if (session->connection != nullptr && !session->closed && session->user == user) {
+      SessionClosed(*session);
+      session->connection->Shutdown();
+    }
+  }
+}
+
 Reply ModelRedis::Dispatch(ModelSession& session, const Args& args) {
   const std::string name = Upper(args[0]);
   if (auto refusal = Refusal(session, name, args)) {
     session.multi_broken = session.in_multi;
+    if (tracking_.Mode(session.number) == nullptr && observer_.untracked_command) {
+      observer_.untracked_command(args);
+    }
     if (nodes_ != nullptr && nodes_->clustered()) {
       // No client is to see it, so it is not in the log; and it ends a transaction.
       if (name == "EXEC") {
@@ -322,7 +352,14 @@ Reply ModelRedis::Exec(ModelSession& session) {
     in_exec_ = true;
     reply = Reply::Array({});
     for (const Args& args : queued) {
-      reply.items.push_back(Call(session, args));
+      // Rights are looked at once more: they may have changed since.
+      const auto denied = Denial(session, args);
+      reply.items.push_back(
+          denied ? Reply::Error("NOPERM ACLs rules changed between the moment the transaction was "
+                                "accumulated and the EXEC call. This command is no longer allowed "
+                                "for the following reason: no permission to touch the specified "
+                                "keys")
+                 : Call(session, args));
     }
     in_exec_ = false;
   }
@@ -539,6 +576,7 @@ void ModelRedis::ResetSession(ModelSession& session) {
   session.name.clear();
   session.protocol = Protocol::kResp2;
   session.authenticated = traits_.password.empty();
+  session.user.clear();
   session.asking = false;
   tracking_.Forget(session.number);
 }
@@ -565,7 +603,8 @@ void ModelRedis::FlushDeferred(ModelSession& session) const {
 void ModelRedis::Log(const ModelSession& session, const std::string& line, const Reply& reply,
                      std::uint64_t op) {
   if (session.connection != nullptr) {
-    executed_[line].push_back({op, env_.scheduler.Now(), reply, false, session.node});
+    executed_[LineOf(session.user, line)].push_back(
+        {op, env_.scheduler.Now(), reply, false, session.node});
   }
 }
 

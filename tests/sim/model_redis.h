@@ -19,6 +19,7 @@
 #include "tests/sim/env.h"
 #include "tests/sim/model_store.h"
 #include "tests/sim/model_tracking.h"
+#include "tests/sim/model_users.h"
 #include "tests/sim/resp.h"
 #include "tests/sim/server_nodes.h"
 #include "tests/sim/sim_network.h"
@@ -72,6 +73,7 @@ struct ModelSession final : public PeerHandler {
   Protocol protocol = Protocol::kResp2;
   int db = 0;
   bool authenticated = false;
+  std::string user;  // whom it has logged in as; empty: the default user
   std::string name;
   bool in_multi = false;
   bool multi_broken = false;
@@ -133,18 +135,29 @@ class ModelRedis {
   [[nodiscard]] bool down() const { return env_.scheduler.Now() < down_until_; }
   [[nodiscard]] bool stopped(std::size_t node = 0) const { return engines_[node].stopped; }
 
+  // Closes the connections of a user, as ACL DELUSER does.
+  void Disconnect(const std::string& user);
+
   [[nodiscard]] Store& store() { return store_; }
   [[nodiscard]] const Store& store() const { return store_; }
   [[nodiscard]] const ServerTraits& traits() const { return traits_; }
   void SetObserver(Observer observer) { observer_ = std::move(observer); }
 
-  // The log of what was executed for the product's sessions, by LogLine.
+  // Nobody in it: whoever is authenticated may do everything.
+  [[nodiscard]] ModelUsers& users() { return users_; }
+  [[nodiscard]] const ModelUsers& users() const { return users_; }
+
+  // The log of what was executed for the product's sessions, by LineOf.
   [[nodiscard]] std::vector<Executed>* FindExecuted(const std::string& line);
   [[nodiscard]] const std::map<std::string, std::vector<Executed>>& executed() const {
     return executed_;
   }
   // "0|SET|k|v": the database, then the arguments, the name in upper case.
   static std::string LogLine(int db, const Args& args);
+  // The same by whom: "alice>0|SET|k|v".
+  static std::string LineOf(const std::string& user, const std::string& line) {
+    return user.empty() ? line : user + ">" + line;
+  }
   [[nodiscard]] std::uint64_t commands_executed() const { return commands_executed_; }
 
   // For the session and the command functions.
@@ -216,6 +229,7 @@ class ModelRedis {
                                const Args& args) const;
   // Ends the wait of a blocked session; returns the line of its command.
   std::string Unblock(ModelSession& session);
+  [[nodiscard]] std::optional<Reply> Denial(const ModelSession& session, const Args& args) const;
   void Push(SessionNumber number, Reply push);
   void PushInvalidation(SessionNumber number, Reply keys);
   void BroadcastSoon();
@@ -228,6 +242,7 @@ class ModelRedis {
   ServerTraits traits_;
   Store store_;
   TrackingTable tracking_;
+  ModelUsers users_;
   Observer observer_;
   std::vector<std::unique_ptr<ModelSession>> sessions_;  // by number; never freed in a run
   std::vector<Engine> engines_ = std::vector<Engine>(1);

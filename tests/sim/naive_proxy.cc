@@ -107,6 +107,7 @@ class Session {
   Protocol protocol_ = Protocol::kResp2;
   int db_ = 0;
   bool transaction_ = false;
+  bool was_user_ = false;  // it has tried to log in: what it may read, only the server knows
   bool subscribed_ = false;
   bool eof_ = false;
   bool lane_ended_ = false;
@@ -277,8 +278,11 @@ void Session::Dispatch(const Args& args) {
 void Session::Follow(const Args& args, const std::string& name) {
   if (name == "SELECT" && args.size() == 2 && args[1].size() == 1) {
     db_ = args[1][0] - '0';
-  } else if (name == "HELLO" && args.size() == 2) {
+  } else if (name == "HELLO" && args.size() >= 2) {
     protocol_ = args[1] == "3" ? Protocol::kResp3 : Protocol::kResp2;
+    was_user_ = was_user_ || args.size() > 2;
+  } else if (name == "AUTH") {
+    was_user_ = true;
   } else if (name == "RESET") {
     db_ = 0;
     protocol_ = Protocol::kResp2;
@@ -300,7 +304,8 @@ bool Session::TryCache(const Args& args, std::uint64_t slot) {
       std::all_of(sent_.begin(), sent_.end(), [](const Sent& s) { return s.args[0] == "WATCH"; });
   const bool order = sent_.empty() || proxy_.has(PlantedBug::kReordered) ||
                      (proxy_.has(PlantedBug::kCachesUnderWatch) && only_watches);
-  if (!database || !order || transaction_ || subscribed_ || !proxy_.armed()) {
+  const bool nobody = !was_user_ || proxy_.has(PlantedBug::kSharesUsers);
+  if (!database || !order || !nobody || transaction_ || subscribed_ || !proxy_.armed()) {
     return false;
   }
   if (const std::string* hit = proxy_.Lookup(args[1])) {
@@ -552,7 +557,7 @@ std::string_view NameOf(PlantedBug bug) {
       "sees later SET", "ignores TTL",           "joins old flight",    "crosses databases",
       "wrong nil",      "ignores pushes",        "ignores flushes",     "shares INCR",
       "sends twice",    "caches under WATCH",    "drops at half-close", "fetches twice",
-      "never idle"};
+      "never idle",     "shares users"};
   return kNames[static_cast<std::size_t>(bug)];
 }
 

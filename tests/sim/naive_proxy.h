@@ -32,11 +32,12 @@ enum class PlantedBug : std::uint8_t {
   kDropsAtHalfClose,    // a client that finishes sending loses its outstanding replies
   kFetchesTwice,        // no coalescing
   kNeverIdle,           // a drain does not finish
+  kSharesUsers,         // clients that have logged in read what was cached for others
 };
 
 // Null past the last one.
 [[nodiscard]] std::string_view NameOf(PlantedBug bug);
-inline constexpr int kPlantedBugs = 17;
+inline constexpr int kPlantedBugs = 18;
 
 [[nodiscard]] std::unique_ptr<Product> MakeNaiveProxy(PlantedBug bug, const ProductSetup& setup,
                                                       Scheduler& scheduler, Dialer& dialer);

@@ -21,6 +21,7 @@ config::Config MakeConfig(const ProductSetup& setup) {
   config::Config config;
   config::UpstreamConfig& upstream = config.upstream;
   upstream.password = setup.password;
+  upstream.identity = setup.identity ? "client" : "shared";
   if (!setup.hosts.empty()) {
     upstream.topology = setup.cluster     ? config::TopologyKind::kCluster
                         : setup.sentinels ? config::TopologyKind::kSentinel

@@ -49,6 +49,7 @@ struct ProductSetup {
   std::size_t output_bytes_max = std::size_t{8} << 20U;
   Duration drain_deadline = std::chrono::seconds(2);
   std::string password;
+  bool identity = false;           // upstream.identity: client
   std::vector<std::string> hosts;  // several nodes, or sentinels; empty: one server
   std::string_view read_from = "primary";
   Duration replica_lag_max = std::chrono::seconds(3);

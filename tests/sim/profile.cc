@@ -29,6 +29,9 @@ const std::vector<Profile>& Profiles() {
     all.push_back({.name = "cuts", .cuts = true});
     all.push_back({.name = "replicas-failover", .failover = true, .replicas = true});
     all.push_back({.name = "maintenance", .faults = true, .maintenance = true});
+    all.push_back({.name = "identity", .identity = true});
+    all.push_back({.name = "identity-faults", .faults = true, .identity = true});
+    all.push_back({.name = "identity-meeting", .meeting = true, .identity = true, .churn = 3});
     return all;
   }();
   return kProfiles;

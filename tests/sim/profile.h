@@ -25,6 +25,7 @@ struct Profile {
   bool replicas = false;             // several nodes, and replicas that lag are read from
   bool cluster = false;              // a Redis Cluster, and whatever happens to one
   bool maintenance = false;          // an operator's key comes and goes
+  bool identity = false;             // clients log in to the server themselves
   bool cuts = false;  // short sessions, most of which end in the middle of a byte stream
   double churn = 1;   // weight of expiries, deletes and flushes
   double drain_mid_traffic = 0.1;

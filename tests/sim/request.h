@@ -51,6 +51,8 @@ struct Request {
   std::string literal;
   std::string line;  // kExecuted, kExec: the model's log line
   Protocol protocol = Protocol::kResp2;
+  std::string user;        // whom the client is logged in as; "" is the default user
+  bool logged_in = false;  // by itself
   std::vector<KeyId> reads;
   std::vector<KeyId> writes;
   std::vector<KeyId> concerns;       // kExecuted: keys it reads, past the cache
@@ -81,6 +83,8 @@ struct ClientState {
   // As of the last request sent.
   Protocol protocol = Protocol::kResp2;
   int db = 0;
+  std::string user;  // as Request's
+  bool logged_in = false;
   bool in_multi = false;
   bool watching = false;
   std::vector<QueuedAccess> queued;
@@ -90,6 +94,7 @@ struct ClientState {
   std::string name;
   // As of the last reply.
   bool uncertain = false;               // an error hit a command that changes the session
+  bool multi_refused = false;           // something was not queued
   std::map<KeyId, std::uint64_t> seen;  // newest version known to be seen, by op
   std::map<std::uint64_t, std::vector<KeyId>> marks;  // by request index
   std::uint64_t last_claim = 0;

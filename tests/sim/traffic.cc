@@ -23,6 +23,8 @@ Request Traffic::Start(ClientState& client, std::uint64_t& index) const {
   Request request;
   request.index = ++index;
   request.protocol = client.protocol;
+  request.user = client.user;
+  request.logged_in = client.logged_in;
   request.watched_read = client.watching && !client.in_multi;
   request.needs_own_link = client.watching || client.in_multi;
   return request;
@@ -30,7 +32,7 @@ Request Traffic::Start(ClientState& client, std::uint64_t& index) const {
 
 void Traffic::Finish(ClientState& client, Request& request) const {
   if (request.expect == Expect::kExecuted || request.expect == Expect::kEveryNode) {
-    request.line = ModelRedis::LogLine(client.db, request.args);
+    request.line = ModelRedis::LineOf(client.user, ModelRedis::LogLine(client.db, request.args));
   }
   request.marks = request.writes;
   if (!client.in_multi) {
@@ -47,7 +49,7 @@ void Traffic::Finish(ClientState& client, Request& request) const {
 
 const Traffic::Kind& Traffic::Draw(bool for_multi) {
   const double churn = profile_.churn;
-  const std::array<Kind, 23> kinds = {{
+  const std::array<Kind, 24> kinds = {{
       {read_mostly_ ? 2000.0 : 40.0, &Traffic::Read, true},
       {6, &Traffic::ReadOther, true},
       {read_mostly_ ? 200.0 : 6.0, &Traffic::Mget, true},
@@ -74,6 +76,7 @@ const Traffic::Kind& Traffic::Draw(bool for_multi) {
                       : 40.0,
        &Traffic::ReadCollection, true},
       {all_reads_ ? 12.0 : 0.0, &Traffic::Collection, true},
+      {profile_.identity ? 6.0 : 0.0, &Traffic::LogIn, false},
   }};
   static thread_local Kind chosen{};
   double total = 0;
@@ -92,6 +95,16 @@ const Traffic::Kind& Traffic::Draw(bool for_multi) {
 }
 
 void Traffic::Next(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  if (MustLogIn(client)) {
+    Request request = Start(client, index);
+    (this->*(env_.Chance(0.7) ? &Traffic::LogIn : &Traffic::Read))(client, request);
+    out.push_back(std::move(request));
+    return;
+  }
+  if (profile_.identity && client.logged_in && env_.Chance(0.03)) {
+    Become(client, index, out);
+    return;
+  }
   if (env_.Chance(read_mostly_ ? 0.002 : 0.03)) {
     PinTag();
     Transaction(client, index, out);
@@ -144,7 +157,8 @@ void Traffic::Transaction(ClientState& client, std::uint64_t& index, std::vector
   Request exec = Start(client, index);
   exec.args = {"EXEC"};
   exec.expect = Expect::kExec;
-  exec.line = ModelRedis::LogLine(client.db, exec.args) + client.exec_line;
+  exec.line =
+      ModelRedis::LineOf(client.user, ModelRedis::LogLine(client.db, exec.args) + client.exec_line);
   exec.queued = client.queued;
   exec.changes_session = exec.needs_own_link = true;
   for (const QueuedAccess& access : exec.queued) {
@@ -154,7 +168,17 @@ void Traffic::Transaction(ClientState& client, std::uint64_t& index, std::vector
   out.push_back(std::move(exec));
 }
 
-void Traffic::Greet(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+void Traffic::Greet(ClientState& client, bool resp3, std::uint64_t& index,
+                    std::vector<Request>& out) {
+  if (MustLogIn(client) || (profile_.identity && env_.Chance(0.6))) {
+    Request request = Start(client, index);
+    LogInAs(client, request, resp3, resp3, true);
+    out.push_back(std::move(request));
+    return;
+  }
+  if (!resp3) {
+    return;
+  }
   client.protocol = Protocol::kResp3;
   Request request = Start(client, index);
   request.args = {"HELLO", "3"};
@@ -563,6 +587,64 @@ void Traffic::Greeting(ClientState& client, Request& request) {
   request.changes_session = true;
 }
 
+void Traffic::LogIn(ClientState& client, Request& request) {
+  LogInAs(client, request, env_.Chance(0.5), env_.Chance(0.3), env_.Chance(0.85));
+}
+
+// As one of the server's users, who may be the default one where that has a password.
+void Traffic::LogInAs(ClientState& client, Request& request, bool resp3, bool hello, bool rightly) {
+  std::vector<std::string> names = server_.users().Names();
+  if (!server_.traits().password.empty()) {
+    names.emplace_back("default");
+  }
+  const std::string& name = names[env_.rng.Below(names.size())];
+  const bool is_default = name == "default";
+  std::string password = is_default ? server_.traits().password : server_.users().PasswordOf(name);
+  if (!rightly) {
+    password += "?";
+  }
+  const Protocol protocol = resp3 ? Protocol::kResp3 : Protocol::kResp2;
+  if (hello) {
+    request.args = {"HELLO", resp3 ? "3" : "2", "AUTH", name, password};
+  } else if (is_default) {
+    request.args = {"AUTH", password};
+  } else {
+    request.args = {"AUTH", name, password};
+  }
+  request.changes_session = request.needs_own_link = true;  // it is tried on a link of its own
+  if (!rightly) {
+    request =
+        Literal(std::move(request), Args(request.args),
+                Reply::Error("WRONGPASS invalid username-password pair or user is disabled."));
+    return;
+  }
+  client.logged_in = true;
+  client.user = is_default ? "" : name;
+  if (hello) {
+    client.protocol = request.protocol = protocol;
+    request.expect = Expect::kHello;
+  } else {
+    request = Literal(std::move(request), Args(request.args), Reply::Ok());
+  }
+}
+
+// A connection goes from one user to nobody, who reads what that user has just read.
+void Traffic::Become(ClientState& client, std::uint64_t& index, std::vector<Request>& out) {
+  const std::string key = Key('k');
+  const auto read = [&] {
+    Request request = Start(client, index);
+    request.args = {"GET", key};
+    request.expect = Expect::kRead;
+    request.reads = {{client.db, key}};
+    out.push_back(std::move(request));
+  };
+  read();
+  Request reset = Start(client, index);
+  Reset(client, reset);
+  out.push_back(std::move(reset));
+  read();
+}
+
 void Traffic::Local(ClientState& client, Request& request) {
   const std::string token = TokenOf(client.number, request.index);
   switch (env_.rng.Below(6)) {
@@ -601,19 +683,25 @@ void Traffic::Odd(ClientState& client, Request& request) {
       request = Literal(std::move(request), {"EXEC"}, Reply::Error("ERR EXEC without MULTI"));
       break;
     case 2:
-      // RESET: the connection is as new, in RESP2.
-      client.protocol = request.protocol = Protocol::kResp2;
-      client.db = 0;
-      client.name.clear();
-      client.watching = false;
-      request = Literal(std::move(request), {"RESET"}, Reply::Simple("RESET"));
-      request.changes_session = true;
+      Reset(client, request);
       break;
     default:
       request.args = {"FROB", Key('k'), TokenOf(client.number, request.index)};
       request.expect = Expect::kExecuted;
       break;
   }
+}
+
+// The connection is as new, in RESP2, and nobody's.
+void Traffic::Reset(ClientState& client, Request& request) {
+  client.protocol = request.protocol = Protocol::kResp2;
+  client.db = 0;
+  client.name.clear();
+  client.watching = false;
+  client.user.clear();
+  client.logged_in = false;
+  request = Literal(std::move(request), {"RESET"}, Reply::Simple("RESET"));
+  request.changes_session = true;
 }
 
 void Traffic::Publish(ClientState& client, Request& request) {

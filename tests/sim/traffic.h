@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/sim/env.h"
+#include "tests/sim/model_redis.h"
 #include "tests/sim/profile.h"
 #include "tests/sim/request.h"
 
@@ -18,8 +19,12 @@ namespace nearcached::sim {
 class Traffic {
  public:
   // `all_reads`: the product caches other reads than GET, so these are what clients do most.
-  Traffic(Env& env, const Profile& profile, bool all_reads)
-      : env_(env), profile_(profile), all_reads_(all_reads), read_mostly_(env.Chance(0.35)) {}
+  Traffic(Env& env, const Profile& profile, const ModelRedis& server, bool all_reads)
+      : env_(env),
+        profile_(profile),
+        server_(server),
+        all_reads_(all_reads),
+        read_mostly_(env.Chance(0.35)) {}
 
   // In such worlds writes are rare, so that the cache has something to do.
   [[nodiscard]] bool read_mostly() const { return read_mostly_; }
@@ -28,8 +33,8 @@ class Traffic {
   // state of requests sent accordingly.
   void Next(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
 
-  // The first request of a connection: HELLO 3, or nothing.
-  void Greet(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
+  // The first request of a connection: HELLO 3, a login, or nothing.
+  void Greet(ClientState& client, bool resp3, std::uint64_t& index, std::vector<Request>& out);
   void Subscribe(ClientState& client, std::uint64_t& index, std::vector<Request>& out, bool on);
   void Quit(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
 
@@ -45,6 +50,10 @@ class Traffic {
   };
 
   Request Start(ClientState& client, std::uint64_t& index) const;
+  // The server does nothing for who has not logged in, and this one has not.
+  [[nodiscard]] bool MustLogIn(const ClientState& client) const {
+    return profile_.identity && !client.logged_in && !server_.traits().password.empty();
+  }
   void Finish(ClientState& client, Request& request) const;
   const Kind& Draw(bool for_multi);
   void Transaction(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
@@ -78,8 +87,12 @@ class Traffic {
   void Flush(ClientState& client, Request& request);
   void Select(ClientState& client, Request& request);
   void Greeting(ClientState& client, Request& request);
+  void LogIn(ClientState& client, Request& request);
+  void Become(ClientState& client, std::uint64_t& index, std::vector<Request>& out);
+  void LogInAs(ClientState& client, Request& request, bool resp3, bool hello, bool rightly);
   void Local(ClientState& client, Request& request);
   void Odd(ClientState& client, Request& request);
+  void Reset(ClientState& client, Request& request);
   void Publish(ClientState& client, Request& request);
 
   static constexpr int kTags = 4;  // of a cluster's keys: "k5{1}"
@@ -87,6 +100,7 @@ class Traffic {
 
   Env& env_;
   const Profile& profile_;
+  const ModelRedis& server_;
   const bool all_reads_;
   const bool read_mostly_;
   int pinned_ = kNoTag;

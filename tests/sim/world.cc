@@ -26,7 +26,7 @@ World::World(const RunOptions& options, const ProductFactory& factory)
                {[this](const Endpoint& to) { return DrawDial(to); }, [this] { return DrawPath(); },
                 [this](SimConnection& connection, const Endpoint& to) { Accept(connection, to); }}),
       checker_(env_, model_, network_, MakePromises()),
-      traffic_(env_, profile_, setup_.all_reads) {
+      traffic_(env_, profile_, model_, setup_.all_reads) {
   model_.SetObserver(
       {[this](const SimConnection& connection, const KeyId& id) {
          checker_.TrackedRead(connection, id);
@@ -46,6 +46,9 @@ World::World(const RunOptions& options, const ProductFactory& factory)
          }
        }});
   checker_.SetAnnouncements(announcements_);
+  if (profile_.identity) {
+    AddUsers();
+  }
   deadline_allowance_ = setup_.request_timeout + setup_.connect_timeout + seconds(1) +
                         env_.scheduler.turn_cost_max() * 8;
   if (profile_.maintenance) {
@@ -131,6 +134,10 @@ ProductSetup World::DrawSetup() {
   if (profile_.maintenance) {
     setup.maintenance_key = kMaintenanceKey;
     setup.max_hold = milliseconds(aside.Below(2) == 0 ? 100 + aside.Below(2000) : 0);
+  }
+  if (profile_.identity) {
+    setup.identity = true;
+    setup.password.clear();  // the product's own links are the default user's, whatever that may do
   }
   return setup;
 }
@@ -413,6 +420,46 @@ void World::ScheduleScriptFlush() {
   });
 }
 
+// Some of whom may touch only some keys, the default user perhaps among them.
+void World::AddUsers() {
+  const MonoTime now = env_.scheduler.Now();
+  ModelUsers& users = model_.users();
+  users.Set("", "", env_.Chance(0.5) ? ModelUsers::kAll : DrawRights(), now);
+  users.Set("alice", "a0", env_.Chance(0.3) ? ModelUsers::kAll : DrawRights(), now);
+  users.Set("bob", "b0", DrawRights(), now);
+}
+
+ModelUsers::Digits World::DrawRights() {
+  return static_cast<ModelUsers::Digits>(env_.rng.Next() | env_.rng.Next());
+}
+
+// An administrator gives and takes rights, and, where anything may go wrong, makes a user anew.
+void World::ScheduleRights() {
+  env_.scheduler.Post(env_.Between(milliseconds(20), milliseconds(800)), [this] {
+    if (env_.scheduler.Now() >= traffic_end_) {
+      return;
+    }
+    ModelUsers& users = model_.users();
+    const MonoTime now = env_.scheduler.Now();
+    const std::vector<std::string> names = users.Names();
+    const std::uint64_t pick = env_.rng.Below(names.size() + 1);
+    const std::string name = pick == names.size() ? "" : names[pick];
+    if (!name.empty() && profile_.faults && env_.Chance(0.2)) {
+      const bool deleted = env_.Chance(0.5);
+      env_.Note("administrator", name + (deleted ? " is another now" : " has another password"));
+      users.Set(name, users.PasswordOf(name) + "1", DrawRights(), now);
+      if (deleted) {
+        model_.Disconnect(name);
+      }
+    } else {
+      const auto may = env_.Chance(0.3) ? ModelUsers::kAll : DrawRights();
+      env_.Note("administrator", "'" + name + "' may " + std::to_string(may & 0xffU));
+      users.SetRights(name, may, now);
+    }
+    ScheduleRights();
+  });
+}
+
 void World::ScheduleFaults() {
   for (std::uint64_t n = env_.Between(0, 8); n > 0; --n) {
     env_.scheduler.Post(env_.Between(Duration::zero(), traffic_end_ - env_.scheduler.Now()),
@@ -515,6 +562,9 @@ RunResult World::Run() {
   }
   if (profile_.maintenance) {
     ScheduleMaintenance(true);
+  }
+  if (profile_.identity) {
+    ScheduleRights();
   }
   if (cluster_ != nullptr) {
     ScheduleClusterEvents();

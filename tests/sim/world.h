@@ -72,6 +72,9 @@ class World {
   void Announce(const Args& write);
   void Publish(const Announcements::Names& names, const std::string& payload);
   void ScheduleScriptFlush();
+  void AddUsers();
+  void ScheduleRights();
+  ModelUsers::Digits DrawRights();
   void ScheduleFaults();
   void InjectFault();
   void ScheduleFailovers();

@@ -78,6 +78,19 @@ TEST_CASE_FIXTURE(Identity, "what a user writes is not read from L1 by anybody")
   CHECK_FALSE(Cached("k"));
 }
 
+TEST_CASE_FIXTURE(Identity, "who was a user is not shown what that user has seen the end of") {
+  Start();
+  FakeConnection& nobody = Connect();
+  FakeConnection& client = Connect();
+  Cache(nobody, "k", "old");
+  LogIn(client, "alice", "secret");
+  CHECK(Ask(client, "GET k").empty());
+  CHECK(Answer(client, "GET k", Bulk("new")) == Bulk("new"));  // the invalidation is on its way
+  CHECK(Ask(client, "RESET\r\nGET k") == "+RESET\r\n");
+  CHECK(Answer(client, "GET k", Bulk("new")) == Bulk("new"));
+  CHECK(Ask(nobody, "GET k") == Bulk("old"));
+}
+
 TEST_CASE_FIXTURE(Identity, "a wrong login has its own reply, and what is behind it waits") {
   Start();
   FakeConnection& client = Connect();
@@ -150,7 +163,12 @@ TEST_CASE_FIXTURE(Identity, "RESET and another login leave the links of the user
   LogIn(client, "alice", "secret");
   CHECK(Ask(client, "RESET") == "+RESET\r\n");
   CHECK(Ask(client, "CLIENT INFO").find(" user=default ") != std::string::npos);
-  Cache(client, "k", "v");  // on the fill link, as nobody
+  FakeConnection& nobody = Connect();
+  CHECK(Ask(nobody, "LLEN l").empty());
+  CHECK(Ask(client, "LLEN m").empty());
+  CHECK(&server.ConnectionOf("LLEN l") == &server.ConnectionOf("LLEN m"));
+  CHECK(Answer(nobody, "LLEN l", ":1\r\n") == ":1\r\n");
+  CHECK(Answer(client, "LLEN m", ":2\r\n") == ":2\r\n");
   LogIn(client, "alice", "secret");
   LogIn(client, "bob", "secret");
   CHECK(Ask(client, "CLIENT INFO").find(" user=bob ") != std::string::npos);
