@@ -291,7 +291,10 @@ bool Dispatcher::Select(Session& session, const Request& request) {
   ForwardOptions options;
   options.kind = PendingRequest::Kind::kSelect;
   options.timeout = context_.config->upstream.command_timeout;
-  options.instead_of_raw = proto::kPingRequest;
+  if (!session.logged_in()) {
+    // The link is in the database. (A user's may have come there as somebody else: it is asked.)
+    options.instead_of_raw = proto::kPingRequest;
+  }
   options.db = db;
   (void)Forward(session, request, std::move(options));
   session.EndPin();

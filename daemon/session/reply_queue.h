@@ -29,7 +29,7 @@ struct PendingRequest {
     kMulti,        // MULTI: an error means that no transaction was opened
     kTxnEnd,       // EXEC, DISCARD, UNWATCH, or a blocking command: afterwards the link goes back
     kExecAborted,  // DISCARD sent in place of an EXEC that must fail
-    kSelect,       // a PING sent to find out whether the database exists
+    kSelect,       // a SELECT or PING sent to find out whether the database exists
     kLogin,        // AUTH or HELLO that the upstream judges
     kScriptLoad,   // SCRIPT LOAD ahead of an EVALSHA in MULTI; nobody hears the reply
   };

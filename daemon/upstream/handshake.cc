@@ -16,9 +16,15 @@ bool Begins(std::string_view text, std::string_view with) {
 
 Handshake::Handshake(const HandshakeTerms& terms)
     : terms_(terms), step_(Step::kHello), protocol_(terms.protocol) {
-  if (protocol_ == proto::Protocol::kResp2) {
-    step_ = terms_.password.empty() ? Step::kSetName : Step::kAuth;
+  step_ = terms_.login == LoginKind::kClient && terms_.db != 0 ? Step::kSelectFirst : FirstStep();
+}
+
+// By which it says who it is.
+Handshake::Step Handshake::FirstStep() const {
+  if (protocol_ != proto::Protocol::kResp2) {
+    return Step::kHello;
   }
+  return terms_.password.empty() ? Step::kSetName : Step::kAuth;
 }
 
 std::vector<std::string> Handshake::Command() const {
@@ -42,6 +48,7 @@ std::vector<std::string> Handshake::Command() const {
       return {"CLIENT", "SETNAME", std::string(kClientName)};
     case Step::kIdentify:
       return {"CLIENT", "ID"};
+    case Step::kSelectFirst:
     case Step::kSelect:
       return {"SELECT", std::to_string(terms_.db)};
     case Step::kPing:
@@ -138,7 +145,18 @@ Handshake::Verdict Handshake::OnHello(const UpstreamReply& reply) {
     return Verdict::kFailed;
   }
   protocol_ = proto::Protocol::kResp2;
-  return Advance(terms_.password.empty() ? Step::kSetName : Step::kAuth);
+  return Advance(FirstStep());
+}
+
+Handshake::Verdict Handshake::OnSelect(const UpstreamReply& reply) {
+  const bool there = selected_first_ && IsForClients(reply);
+  if (!reply.is_error() || there || (terms_.login == LoginKind::kNobody && IsForClients(reply))) {
+    return Advance(Step::kPing);
+  }
+  if (Begins(reply.text, "BUSY ")) {
+    busy_line_ = proto::Printable(reply.text);
+  }
+  return Fail("SELECT " + std::to_string(terms_.db), reply);
 }
 
 // The topology has asked the same a moment ago; since then the node may have become a replica,
@@ -161,6 +179,9 @@ Handshake::Verdict Handshake::OnRole(const UpstreamReply& reply) {
 
 Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
   switch (step_) {
+    case Step::kSelectFirst:
+      selected_first_ = !reply.is_error();
+      return Advance(FirstStep());
     case Step::kHello:
       return OnHello(reply);
     case Step::kAuth:
@@ -172,12 +193,7 @@ Handshake::Verdict Handshake::OnReply(const UpstreamReply& reply) {
       client_id_ = reply.kind == UpstreamReply::Kind::kInteger ? reply.integer : 0;
       return Advance(Step::kSelect);
     case Step::kSelect:
-      if (reply.is_error() && Begins(reply.text, "BUSY ")) {
-        busy_line_ = proto::Printable(reply.text);
-      }
-      return reply.is_error() && !(terms_.login == LoginKind::kNobody && IsForClients(reply))
-                 ? Fail("SELECT " + std::to_string(terms_.db), reply)
-                 : Advance(Step::kPing);
+      return OnSelect(reply);
     case Step::kPing:
       // Says whether the server is ready for work: LOADING, NOAUTH and MASTERDOWN come out here.
       // A user who may not PING is let through; what it may do shows by its own commands. So is a

@@ -2,8 +2,10 @@
 // will tell us of changes. Pure: replies in, the next command or a verdict out.
 //
 // HELLO proto [AUTH user password] [SETNAME name]; where HELLO is unknown or RESP2 is wanted, AUTH
-// and CLIENT SETNAME; then SELECT, where the primary may change ROLE, to a cluster's replicas
-// READONLY, and for fill links CLIENT TRACKING ON (consistency.md R6: arm, then fill).
+// and CLIENT SETNAME; then SELECT (for a user that a client has logged in as before all else too,
+// as the default user: who is in a database stays there when it logs in as one who may not select
+// it); where the primary may change ROLE, to a cluster's replicas READONLY, and for fill links
+// CLIENT TRACKING ON (consistency.md R6: arm, then fill).
 // https://redis.io/docs/latest/commands/hello/ https://redis.io/docs/latest/commands/readonly/
 #pragma once
 
@@ -73,6 +75,7 @@ class Handshake {
 
  private:
   enum class Step : std::uint8_t {
+    kSelectFirst,
     kHello,
     kAuth,
     kSetName,
@@ -85,15 +88,18 @@ class Handshake {
     kDone
   };
 
+  [[nodiscard]] Step FirstStep() const;
   Verdict Advance(Step to);
   Verdict Fail(std::string_view what, const UpstreamReply& reply);
   [[nodiscard]] bool IsForClients(const UpstreamReply& reply) const;
   Verdict OnHello(const UpstreamReply& reply);
+  Verdict OnSelect(const UpstreamReply& reply);
   Verdict OnRole(const UpstreamReply& reply);
 
   const HandshakeTerms terms_;
   Step step_;
   proto::Protocol protocol_;
+  bool selected_first_ = false;
   bool armed_ = false;
   bool resp3_refused_ = false;
   bool login_refused_ = false;

@@ -115,6 +115,25 @@ def a_server_that_asks_everybody_for_a_login_gets_it_from_the_clients(env):
 
 
 @case
+def a_user_stays_in_the_database_that_was_selected_before_it_logged_in(env):
+    redis, daemon = _stack(env)
+    redis.cmd("ACL", "SETUSER", "carol", "on", ">c-secret", "~*", "+get", "+set", "+auth", "+echo")
+    commands = [["SELECT", "9"], ["SET", "k", "nine"], ["AUTH", "carol", "c-secret"], ["GET", "k"], ["SELECT", "8"],
+                ["GET", "k"], ["SELECT", "9"], ["SET", "k", "of carol"], ["AUTH", "alice", "a-secret"], ["SELECT", "7"],
+                ["GET", "a:1"], ["AUTH", "carol", "c-secret"], ["GET", "k"], ["SET", "k", "seven"], ["RESET"], ["GET", "k"]]
+    for version in (2, 3):
+        answers = []
+        for server in (redis, daemon):
+            with server.connect() as conn:
+                if version == 3:
+                    conn.cmd("HELLO", "3")
+                redis.cmd("FLUSHALL")
+                conn.send(b"".join(encode(*command) for command in commands))
+                answers.append([conn.read_raw() for _ in commands])
+        equal(answers[1], answers[0], "the daemon's replies differ from the server's")
+
+
+@case
 def clients_of_a_user_that_is_deleted_are_closed_and_others_are_not(env):
     redis, daemon = _stack(env)
     with daemon.connect() as alice, daemon.connect() as subscriber, daemon.connect() as bob:

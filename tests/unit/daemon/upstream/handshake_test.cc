@@ -144,6 +144,40 @@ TEST_CASE("a fill link makes do with a server that knows no RESP3, without track
   }
 }
 
+TEST_CASE("a user is in the database that was selected before it logged in") {
+  constexpr const char* kNoPerm =
+      "-NOPERM this user has no permissions to run the 'select' command\r\n";
+  Handshake handshake(
+      {.username = "bob", .password = "secret", .db = 9, .login = LoginKind::kClient});
+  SUBCASE("who may select it") {
+    CHECK(Play(handshake, {{"SELECT 9", "-NOAUTH Authentication required.\r\n"},
+                           {"AUTH bob secret", kOk},
+                           {"CLIENT SETNAME nearcached", kOk},
+                           {"SELECT 9", kOk},
+                           {"PING", kPong}}) == Verdict::kDone);
+  }
+  SUBCASE("who may not") {
+    CHECK(Play(handshake, {{"SELECT 9", kOk},
+                           {"AUTH bob secret", kOk},
+                           {"CLIENT SETNAME nearcached", kNoPerm},
+                           {"SELECT 9", kNoPerm},
+                           {"PING", kNoPerm}}) == Verdict::kDone);
+  }
+  SUBCASE("where nobody may") {
+    CHECK(Play(handshake, {{"SELECT 9", kNoPerm},
+                           {"AUTH bob secret", kOk},
+                           {"CLIENT SETNAME nearcached", kNoPerm},
+                           {"SELECT 9", kNoPerm}}) == Verdict::kFailed);
+    CHECK(handshake.failure().find("SELECT 9 was answered with: NOPERM") == 0);
+  }
+  SUBCASE("which is not there") {
+    CHECK(Play(handshake, {{"SELECT 9", "-ERR DB index is out of range\r\n"},
+                           {"AUTH bob secret", kOk},
+                           {"CLIENT SETNAME nearcached", kOk},
+                           {"SELECT 9", "-ERR DB index is out of range\r\n"}}) == Verdict::kFailed);
+  }
+}
+
 TEST_CASE("a link for RESP3 clients does not make do with RESP2") {
   Handshake handshake({.protocol = Protocol::kResp3});
   CHECK(Play(handshake, {{"HELLO 3 SETNAME nearcached", "-NOPROTO sorry\r\n"}}) ==
