@@ -17,7 +17,9 @@ namespace nearcached {
 
 // One request on its way out.
 struct SendRequest {
-  std::string_view bytes;  // a whole RESP request; copied
+  std::string_view bytes;  // a whole RESP request; copied, unless `keep` is there
+  // Keeps a large request's bytes where they are until they are written.
+  std::shared_ptr<const void> keep{};
   ReplySink* sink = nullptr;
   RequestToken token{};
   std::unique_ptr<Footprint> footprint{};  // null when the command touches nothing cacheable

@@ -178,6 +178,7 @@ bool Dispatcher::Forward(Session& session, const Request& request, ForwardOption
   const bool repeatable =
       session.pin.link == nullptr && script == nullptr && Repeatable(*request.row);
   SendRequest out{.bytes = options.instead_of_raw.empty() ? request.raw : options.instead_of_raw,
+                  .keep = options.instead_of_raw.empty() ? session.KeepInput(request.raw) : nullptr,
                   .sink = &session.sink(),
                   .token = {session.id(), seq},
                   .footprint = std::move(footprint),

@@ -212,6 +212,8 @@ class Session final : private ByteStreamHandler {
   [[nodiscard]] bool held() const { return park_ == Park::kHeld; }
   // This request has been parked before, and is offered again.
   [[nodiscard]] bool again() const { return again_; }
+  // Of the request being dispatched: see SendRequest::keep. Null: it is to be copied.
+  [[nodiscard]] std::shared_ptr<const void> KeepInput(std::string_view raw) const;
 
   ClientState client;
   PinState pin;
@@ -229,6 +231,7 @@ class Session final : private ByteStreamHandler {
 
   std::size_t Process(std::string_view input);
   void ProcessKept();
+  void GrowInput(std::size_t more);
   // session_upload.cc. Both return how many bytes are done with.
   std::size_t BeginUpload(std::string_view head);
   std::size_t TakeUpload(std::string_view input);
@@ -275,6 +278,8 @@ class Session final : private ByteStreamHandler {
   bool decoder_failed_ = false;
   std::string_view decoder_error_;  // lives in decoder_
   std::string in_;                  // bytes not dispatched yet
+  std::size_t in_needed_ = 0;       // as many as the request that begins there claims to have
+  std::shared_ptr<std::string> shared_in_;  // where `in_` is while it is processed, if it is large
   UploadState upload_;
   OutBuffer out_;
   ReplyQueue queue_;

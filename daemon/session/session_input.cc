@@ -1,8 +1,10 @@
 // A session's input: from bytes to dispatched requests.
 //
 // Bytes are decoded in batches straight from the stream's buffer; only what cannot be dispatched
-// yet is copied to `in_`. A request that has to wait parks the session: what was decoded behind it
+// yet is copied to `in_`. From there a large request goes to its link without being copied again
+// (KeepInput). A request that has to wait parks the session: what was decoded behind it
 // is forgotten and decoded again when the wait is over, so no request is ever half taken.
+#include <algorithm>
 #include <string>
 
 #include "daemon/base/check.h"
@@ -14,6 +16,8 @@
 namespace nearcached {
 namespace {
 
+// From here on a request is worth an allocation to save a copy.
+constexpr std::size_t kShareMin = 64 * 1024;
 // A parked client is read no further than this.
 constexpr std::size_t kParkedInputMax = 64 * 1024;
 // Above this many bytes of unread replies a client's requests wait, below the other they go on.
@@ -40,9 +44,11 @@ void Session::OnBytes(std::span<char> bytes) {
     const std::string_view input(bytes.data(), bytes.size());
     const std::size_t done = Process(input);
     if (done < input.size()) {
+      GrowInput(input.size() - done);
       in_.assign(input.substr(done));
     }
   } else {
+    GrowInput(bytes.size());
     in_.append(bytes.data(), bytes.size());
     if (park_ == Park::kNone) {
       ProcessKept();
@@ -51,12 +57,42 @@ void Session::OnBytes(std::span<char> bytes) {
   UpdateReading();
 }
 
+// Makes room for all of a request that has begun, which saves moving it each time it has outgrown
+// its string; but for no more than four times what has come of it, whatever it claims to be.
+void Session::GrowInput(std::size_t more) {
+  const std::size_t size = in_.size() + more;
+  if (size > in_.capacity() && in_needed_ > size) {
+    in_.reserve(std::min(in_needed_, 4 * size));
+  }
+}
+
 void Session::ProcessKept() {
-  in_.erase(0, Process(in_));
+  if (in_.size() < kShareMin) {
+    in_.erase(0, Process(in_));
+  } else {
+    shared_in_ = std::make_shared<std::string>(std::move(in_));
+    in_.clear();
+    const std::size_t done = Process(*shared_in_);
+    const std::shared_ptr<std::string> input = std::move(shared_in_);
+    if (input.use_count() == 1) {
+      in_ = std::move(*input);
+      in_.erase(0, done);
+    } else {
+      in_.assign(*input, done);  // links write from it
+    }
+  }
   if (upload_.active && in_.empty()) {
     std::string().swap(
         in_);  // the beginning of a large request is not kept for as long as it takes
   }
+}
+
+// What keeps `raw` where it is, if it is large and not in the stream's own buffer. Then it must not
+// be changed any more, and will not be.
+std::shared_ptr<const void> Session::KeepInput(std::string_view raw) const {
+  const bool inside = shared_in_ != nullptr && raw.data() >= shared_in_->data() &&
+                      raw.data() + raw.size() <= shared_in_->data() + shared_in_->size();
+  return inside && raw.size() >= kShareMin ? shared_in_ : nullptr;
 }
 
 // Dispatches what it can and returns how many bytes are done with.
@@ -102,6 +138,7 @@ bool Session::DecodeBatch(std::string_view input, std::size_t& at) {
     const std::size_t first_arg = batch.args.size();
     const auto verdict = decoder_.Next(input.substr(at), batch.args);
     if (verdict.status == proto::DecodeStatus::kNeedMore) {
+      in_needed_ = verdict.need;
       return false;
     }
     if (verdict.status == proto::DecodeStatus::kError) {

@@ -54,7 +54,11 @@ std::string_view Link::Send(SendRequest& request) {
   if (request.script != nullptr && !KnowsScript(*request.script, request.bytes)) {
     LoadScript(*request.script, request.timeout);
   }
-  AppendRequest(out, request.bytes);
+  if (request.keep != nullptr && context_.renamed == nullptr) {
+    out.AppendShared(request.bytes, std::move(request.keep));
+  } else {
+    AppendRequest(out, request.bytes);
+  }
   last_used_ = context_.scheduler.Now();
   Request& queued = Enqueue();
   queued.bytes = static_cast<std::uint32_t>(

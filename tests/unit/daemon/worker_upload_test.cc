@@ -342,5 +342,48 @@ TEST_CASE_FIXTURE(Uploads,
   CHECK(stats().streamed.value() == 0);
 }
 
+// It goes from the session to the link without a copy.
+TEST_CASE_FIXTURE(WorkerFixture, "a large request is whole though its link takes it late") {
+  Start();
+  FakeConnection& client = Connect();
+  CHECK(Ask(client, "LLEN l").empty());
+  FakeConnection& lane = server.ConnectionOf("LLEN l");
+  CHECK(Answer(client, "LLEN l", ":0\r\n") == ":0\r\n");
+  const std::string one(200'000, '1');
+  const std::string two(100'000, '2');
+  std::string bytes;
+  proto::AppendCommand(bytes, std::array<std::string_view, 3>{"SET", "one", one});
+  proto::AppendCommand(bytes, std::array<std::string_view, 2>{"LLEN", "between"});
+  proto::AppendCommand(bytes, std::array<std::string_view, 3>{"SET", "two", two});
+  proto::AppendCommand(bytes, std::array<std::string_view, 2>{"LLEN", "behind"});
+  lane.SetRoom(1000);
+  std::size_t piece = 0;
+  SUBCASE("in large pieces") {
+    piece = 70'000;
+  }
+  SUBCASE("in small ones") {
+    piece = 999;
+  }
+  SUBCASE("in one") {
+    piece = bytes.size();
+  }
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    client.Feed(std::string_view(bytes).substr(at, piece));
+    Turn();
+  }
+  client.Feed("*2\r\n$4\r\nLLEN\r\n$5\r\nlater\r\n" + std::string(1000, '*'));
+  Turn();
+  client.End(Code::kUnavailable);
+  Turn();
+  lane.SetRoom(FakeConnection::kEndless);
+  Turn();
+  const Strings asked = server.Asked();
+  REQUIRE(asked.size() >= 4);
+  CHECK(asked[0] == "SET one " + one);
+  CHECK(asked[1] == "LLEN between");
+  CHECK(asked[2] == "SET two " + two);
+  CHECK(asked[3] == "LLEN behind");
+}
+
 }  // namespace
 }  // namespace nearcached
